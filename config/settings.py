@@ -1,0 +1,187 @@
+"""Django's settings: the one module that reads the environment (README.md, "Settings")."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+
+# A demo is plain HTTP on loopback: cookies and redirects that insist on TLS would lock its user out.
+DEMO = env.flag("DEMO", False)
+DEBUG = False
+SECRET_KEY = env.text("SECRET_KEY", expected="a long random text, the same in every process")
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS", required=True, expected="the host names that clients use, separated by commas"
+)
+
+# --- Access ----------------------------------------------------------------------------------------------
+# How many proxies of ours stand in front: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's.
+TRUSTED_PROXY = env.count("TRUSTED_PROXY", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY else None
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+SECURE_HSTS_SECONDS = 0 if DEMO else 31_536_000
+# What other names below this host may do is not ours to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", SECRET_KEY)
+JWT_VERIFYING_KEYS = env.words("JWT_VERIFYING_KEYS")
+
+# --- Wiring ----------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_api_key",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "config.access",
+    "config.demo",
+    "health",
+    "consistency",
+    "identities",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+# The session zone: timestamps without zone are read as UTC, and checks print times with to_char.
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+# The admin's files straight from the packages: production needs no collectstatic step.
+WHITENOISE_USE_FINDERS = True
+
+# --- Stores ----------------------------------------------------------------------------------------------
+POSTGRES = ("postgres", "postgresql")
+
+
+def database(variable: str) -> dict[str, Any]:
+    """One entry of DATABASES, on the engine that ends every wait at the caller's deadline."""
+    url = env.url(variable, schemes=POSTGRES, example="postgres://user:password@host:5432/platform")
+    settings = dict(
+        dj_database_url.parse(url, engine="django.db.backends.postgresql", conn_max_age=600, conn_health_checks=True)
+    )
+    settings["OPTIONS"] = {"application_name": "continuity", **settings.get("OPTIONS", {})}
+    return settings
+
+
+DATABASES = {"default": database("DATABASE_URL")} | {
+    name.removeprefix("DATABASE_URL_").lower(): database(name)
+    for name in sorted(env.names())
+    if name.startswith("DATABASE_URL_")
+}
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), example="redis://host:6379/0")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 0.5,
+            # redis-py retries ten times by default: ten seconds of silence where half a second should be the end.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
+    },
+    # Where login throttling counts while Redis is down.
+    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "continuity"},
+}
+QDRANT_URL = env.url("QDRANT_URL", schemes=("http", "https"), example="http://host:6333")
+QDRANT_API_KEY = env.text("QDRANT_API_KEY", "")
+QDRANT_COLLECTIONS = env.words("QDRANT_COLLECTIONS")
+
+# --- The platform ----------------------------------------------------------------------------------------
+SCRIPTS_DIR = env.folder("SCRIPTS_DIR")
+MODELS_DIR = env.folder("MODELS_DIR")
+MIGRATIONS_DIR = env.folder("MIGRATIONS_DIR")
+IDENTITIES_DIR = env.folder("IDENTITIES_DIR")
+PROCESSORS = ("asr", "yolo", "face", "pose", "ocr", "cut", "scene", "asrx", "visual_chunk")
+PIPELINE_PROCESSORS = {name: f"{name}_processor.py" for name in PROCESSORS} | env.pairs("PIPELINE_PROCESSORS")
+FFMPEG = env.text("FFMPEG", "ffmpeg")
+SFTPGO_URL = env.url("SFTPGO_URL", "", schemes=("http", "https"), example="http://host:8080")
+SFTPGO_API_KEY = env.text("SFTPGO_API_KEY", "")
+SFTPGO_USER = env.text("SFTPGO_USER", "")
+SFTPGO_PASSWORD = env.text("SFTPGO_PASSWORD", "")
+TMDB_API_KEY = env.text("TMDB_API_KEY", "")
+TMDB_ENABLED = env.flag("TMDB_ENABLED", False)
+TMDB_URL = env.url(
+    "TMDB_URL",
+    "https://api.themoviedb.org/3",
+    schemes=("http", "https"),
+    example="https://api.themoviedb.org/3",
+)
+BUILD_GIT_HASH = env.text("BUILD_GIT_HASH", "")
+BUILD_TIMESTAMP = env.text("BUILD_TIMESTAMP", "")
+# Checks that run by default beside the contract's four.
+CONSISTENCY_CHECKS = env.words("CONSISTENCY_CHECKS")
+
+# --- REST ------------------------------------------------------------------------------------------------
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    # JWT first: DRF takes the WWW-Authenticate of a 401 from the first, and answers 403 where that one has none.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.access.authentication.JWTAuthentication",
+        "config.access.authentication.SessionAuthentication",
+        "config.access.authentication.APIKeyAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_RATES": {"login": "10/min"},
+    "NUM_PROXIES": TRUSTED_PROXY,
+}
+
+# --- Logging ---------------------------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # A stderr copy of Django's own handlers would mail ADMINS or print twice.
+    "loggers": {"django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
+}

@@ -1,0 +1,29 @@
+"""Identities: one row here, one folder with identity.json on disk."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Identity(models.Model):
+    """A person the platform can recognise. Names repeat; `uuid` is the key, here and as the folder's name."""
+
+    class Source(models.TextChoices):
+        TMDB = "tmdb", "TMDB"
+        MERGED = "merged", "merged"
+        AUTO = "auto", "auto"
+
+    uuid = models.TextField(primary_key=True)
+    name = models.TextField()
+    source = models.TextField(choices=Source.choices, default=Source.AUTO, db_default=Source.AUTO)
+    metadata = models.JSONField(default=dict, blank=True, db_default=models.Value({}, models.JSONField()))
+    is_active = models.BooleanField(default=True, db_default=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identities"
+        verbose_name_plural = "identities"
+        ordering = ("uuid",)
+
+    def __str__(self) -> str:
+        return self.name or self.uuid

@@ -1,0 +1,14 @@
+"""What all tests share beside the servers (tests/servers.py)."""
+
+import os
+import shutil
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`needs`: without the tool the test is named as not run; in CI it is mandatory and fails."""
+    wanted = [tool for marker in item.iter_markers("needs") for tool in marker.args]
+    if absent := [tool for tool in wanted if not shutil.which(tool)]:
+        end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        end(f"not run: {', '.join(absent)} not installed")

@@ -47,14 +47,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return psycopg's parameters, with a limit on connecting where the settings name none."""
         return {"connect_timeout": CONNECT_TIMEOUT} | super().get_connection_params()
 
-    def connect(self) -> None:
-        """Connect, or leave nothing behind: Django keeps a connection that broke while it was being set up."""
-        try:
-            super().connect()
-        except BaseException:
-            self.close()
-            raise
-
     def ensure_connection(self) -> None:
         """Replace a broken connection at the next query, not at the next request: probes' threads have no requests.
 

@@ -1,0 +1,72 @@
+"""What the deadline costs: SELECT 1 through Django's engine and through ours, interleaved, on a server of its own.
+
+Run from the project's folder: python -m benchmarks.deadline_engine
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import dj_database_url
+import django
+from django.conf import settings
+from django.db.utils import ConnectionHandler
+
+from config.demo.servers import start_postgres
+from config.postgres.deadline import deadline
+
+ROUNDS, QUERIES = 60, 500
+
+
+def rounds_of(asks: dict[str, Callable[[], None]]) -> dict[str, float]:
+    """Seconds per query, the median of all rounds; each round takes every variant in turn, so drift hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in asks}
+    for _ in range(ROUNDS):
+        for name, ask in asks.items():
+            started = perf_counter()
+            for _ in range(QUERIES):
+                ask()
+            seconds[name].append((perf_counter() - started) / QUERIES)
+    return {name: median(each) for name, each in seconds.items()}
+
+
+def measure(url: str) -> dict[str, float]:
+    """Ask through Django's engine, ours, and ours with a deadline for each query, of which a request has but one."""
+    engines = {"default": "django.db.backends.postgresql", "ours": "config.postgres"}
+    handler = ConnectionHandler({alias: dj_database_url.parse(url, engine=name) for alias, name in engines.items()})
+
+    def ask(alias: str) -> None:
+        with handler[alias].cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+
+    def bounded() -> None:
+        with deadline(10):
+            ask("ours")
+
+    with ExitStack() as closing:
+        closing.callback(handler.close_all)
+        return rounds_of({"plain": lambda: ask("default"), "ours": lambda: ask("ours"), "bounded": bounded})
+
+
+def main() -> None:
+    """Print one line: both ratios, and the plain time they refer to."""
+    settings.configure(USE_TZ=True)
+    django.setup()
+    with TemporaryDirectory() as folder, ExitStack() as stopping:
+        server = start_postgres(Path(folder), durable=False)
+        stopping.callback(server.stop)
+        seconds = measure(server.url)
+    plain, ours, bounded = seconds["plain"], seconds["ours"], seconds["bounded"]
+    sys.stdout.write(
+        f"SELECT 1: {plain * 1e6:.0f} us with Django's engine; ours x{ours / plain:.3f}, "
+        f"with a deadline for each x{bounded / plain:.3f}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

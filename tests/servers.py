@@ -124,8 +124,14 @@ def valkey_server() -> Shared:
 
 @pytest.fixture(scope="session")
 def qdrant_server() -> Shared:
-    """The run's Qdrant; its key is in settings.QDRANT_API_KEY."""
+    """The run's Qdrant."""
     return Shared("Qdrant", os.environ["QDRANT_URL"])
+
+
+@pytest.fixture(scope="session")
+def qdrant_key() -> str:
+    """The API key of the run's Qdrant, and of every private one."""
+    return os.environ["QDRANT_API_KEY"]
 
 
 @pytest.fixture

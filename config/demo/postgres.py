@@ -34,7 +34,8 @@ ROLE = DATABASE = "continuity"
 UNPRIVILEGED = "nobody"
 # Where root puts a copy that `nobody` can reach; belongs to root, so nobody else can put a trap there.
 COPIES = Path("/var/cache/continuity")
-FAST = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+PREDECESSOR = 10.0  # seconds that a killed predecessor has to be gone, with its children and its shared memory
+FAST = ["-c", "fsync=off", "-c", "full_page_writes=off"]
 
 
 def start_postgres(data: Path, *, port: int | None = None, durable: bool = True) -> Server:
@@ -148,8 +149,7 @@ def _answers(url: str) -> bool:
 
 
 def _start_in_turn(attempt: Callable[[], Server], cluster: Path) -> Server:
-    """Give a predecessor that was killed ten seconds to be gone, with its children and its shared memory."""
-    for _ in until(10, step=0.2):
+    for _ in until(PREDECESSOR, step=0.2):
         _forget_the_dead(cluster)
         try:
             return attempt()

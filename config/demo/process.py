@@ -70,8 +70,13 @@ class Server:
         return []
 
     def pause(self) -> None:
-        """Freeze it with SIGSTOP, children and all: connections open, nothing answers."""
-        _signal(self.tree(), signal.SIGSTOP)
+        """Freeze it with SIGSTOP, children and all: connections open, nothing answers. Returns when it stands still."""
+        _signal(self.tree()[:1], signal.SIGSTOP)  # first, so that it has no further children
+        tree = self.tree()
+        _signal(tree, signal.SIGSTOP)
+        for _ in until(2):
+            if all(_status(process) in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE) for process in tree):
+                break
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
@@ -95,18 +100,30 @@ def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None
             process.send_signal(number)
 
 
+def _status(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return process.status()
+    return psutil.STATUS_ZOMBIE
+
+
 def start(program_on: Callable[[int], Program], port: int | None) -> Server:
     """Run the program on `port`, or on free ones until no other process has taken it; returns when it answers."""
-    for attempt in range(5):
+    for _ in range(5):
         chosen = port or free_port()
         program = program_on(chosen)
         server = spawn(program, chosen)
         if _answers(program, server):
             return server
         server.stop()
-        if port or attempt == 4 or CLASH not in tail(program.log).lower():
+        if not _clashed(program.log):
+            raise ServerError(f"{program.name} did not start: {tail(program.log)} (log: {program.log})")
+        if port:
             break
-    raise ServerError(f"{program.name} did not start on port {chosen}: {tail(program.log)} (log: {program.log})")
+    raise ServerError(f"{program.name} did not start: port {chosen} on {HOST} is held by another program.")
+
+
+def _clashed(log: Path) -> bool:
+    return CLASH in log.read_text(errors="replace").lower()
 
 
 def spawn(program: Program, port: int) -> Server:

@@ -1,6 +1,7 @@
 """Django's settings: the one module that reads the environment (README.md, "Settings")."""
 
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,23 @@ SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+AUTHENTICATION_BACKENDS = ["config.access.backend.ThrottledBackend"]
+# The second bounds who tries one password on many names; a whole office may share an address.
+LOGIN_FAILURES_PER_MINUTE = {"address_and_user": 10, "address": 60}
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", SECRET_KEY)
 JWT_VERIFYING_KEYS = env.words("JWT_VERIFYING_KEYS")
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "AUTH_TOKEN_CLASSES": ["config.access.tokens.AccessToken"],
+    # A changed password ends the tokens of its user, as it ends the sessions.
+    "CHECK_REVOKE_TOKEN": True,
+}
 
 # --- Wiring ----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -102,8 +114,8 @@ POSTGRES = ("postgres", "postgresql")
 def database(variable: str) -> dict[str, Any]:
     """One entry of DATABASES, on the engine that ends every wait at the caller's deadline."""
     url = env.url(variable, schemes=POSTGRES, example="postgres://user:password@host:5432/platform")
-    settings = dict(
-        dj_database_url.parse(url, engine="django.db.backends.postgresql", conn_max_age=600, conn_health_checks=True)
+    settings: dict[str, Any] = dict(
+        dj_database_url.parse(url, engine="config.postgres", conn_max_age=600, conn_health_checks=True)
     )
     settings["OPTIONS"] = {"application_name": "continuity", **settings.get("OPTIONS", {})}
     return settings
@@ -119,6 +131,8 @@ CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
+        # The platform keeps its own keys there.
+        "KEY_PREFIX": "continuity",
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
@@ -126,8 +140,12 @@ CACHES: dict[str, dict[str, Any]] = {
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
         },
     },
-    # Where login throttling counts while Redis is down.
-    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "continuity"},
+    # Where login throttling counts while Redis is down; roomy, since what is culled is forgiven.
+    "memory": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "continuity",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
 }
 QDRANT_URL = env.url("QDRANT_URL", schemes=("http", "https"), example="http://host:6333")
 QDRANT_API_KEY = env.text("QDRANT_API_KEY", "")
@@ -163,15 +181,31 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     # JWT first: DRF takes the WWW-Authenticate of a 401 from the first, and answers 403 where that one has none.
+    # The session last: a header is sent on purpose, a cookie comes along.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "config.access.authentication.JWTAuthentication",
-        "config.access.authentication.SessionAuthentication",
         "config.access.authentication.APIKeyAuthentication",
+        "config.access.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {"login": "10/min"},
+    "EXCEPTION_HANDLER": "config.errors.exception_handler",
     "NUM_PROXIES": TRUSTED_PROXY,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Continuity",
+    "DESCRIPTION": "Health and consistency for media pipelines.",
+    "VERSION": VERSION,
+    # 3.1 is JSON Schema itself: answers can be held against it.
+    "OAS_VERSION": "3.1.0",
+    "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.add_failures"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "/favicon.ico",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True, "tryItOutEnabled": True},
 }
 
 # --- Logging ---------------------------------------------------------------------------------------------
@@ -183,5 +217,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # A stderr copy of Django's own handlers would mail ADMINS or print twice.
-    "loggers": {"django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        # Scanners with foreign host names and missing credentials: the access log's matter, not an operator's.
+        "django.request": {"level": "CRITICAL" if LOG_LEVEL == "CRITICAL" else "ERROR"},
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+    },
 }

@@ -2,10 +2,23 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+
+from config.index import index
 
 urlpatterns = [
+    path("", index, name="index"),
     path("", include("health.urls")),
     path("", include("consistency.urls")),
     path("", include("config.access.urls")),
+    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("admin/", admin.site.urls),
+    path("favicon.ico", TemplateView.as_view(template_name="favicon.svg", content_type="image/svg+xml")),
 ]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.page_not_found"
+handler500 = "config.errors.server_error"

@@ -1,8 +1,15 @@
 """Who may ask: JWT, session, API key."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class AccessConfig(AppConfig):
     name = "config.access"
     label = "access"
+
+    def ready(self) -> None:
+        """Register the system checks, and what drf-spectacular should know."""
+        import_module("config.access.checks")
+        import_module("config.access.schemes")

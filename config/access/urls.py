@@ -1,5 +1,12 @@
-"""Addresses of this app."""
+"""Addresses of signing in and out."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from config.access.views import LoginView, LogoutView, RefreshView, TokenView
+
+urlpatterns = [
+    path("api/v1/auth/token", TokenView.as_view(), name="token"),
+    path("api/v1/auth/token/refresh", RefreshView.as_view(), name="token-refresh"),
+    path("api/v1/auth/login", LoginView.as_view(), name="login"),
+    path("api/v1/auth/logout", LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,10 @@
+"""Keeps the API keys at hand for an outage of PostgreSQL."""
+
+from config.access import keys
+from health.registry import probe
+
+
+@probe("api_keys", section=None, ttl=5.0, requires=("postgres",), kept_young=True)
+def api_keys() -> None:
+    """API keys can be read."""
+    keys.remember()

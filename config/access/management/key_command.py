@@ -1,0 +1,41 @@
+"""What the API key commands share: examples in --help, and one line where PostgreSQL does not answer."""
+
+import argparse
+from typing import Any, ClassVar, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from config.outage import DATABASE_ERRORS
+from config.postgres.deadline import deadline
+
+USAGE: Final = 2
+COULD_NOT: Final = 3
+PATIENCE: Final = 10.0
+
+
+class KeyCommand(BaseCommand):
+    """A command whose `run` may ask PostgreSQL: exit code 3 where it does not answer."""
+
+    examples: ClassVar[str]
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Make the parser, with the examples as they are typed."""
+        formatter = argparse.RawDescriptionHelpFormatter
+        kwargs |= {"epilog": f"examples:\n{self.examples}", "formatter_class": formatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run it."""
+        try:
+            with deadline(PATIENCE):
+                self.run(**options)
+        except DATABASE_ERRORS as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            message = (
+                f"PostgreSQL (DATABASE_URL) does not answer: {reason}. Start it or correct the URL, then try again."
+            )
+            raise CommandError(message, returncode=COULD_NOT) from None
+
+    def run(self, **options: Any) -> None:
+        """Do what the command is for."""
+        raise NotImplementedError

@@ -1,0 +1,26 @@
+"""The first page: what this is, where things are, and who is signed in. It answers with PostgreSQL down, too."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from config.access.authentication import LOOK_UP
+from config.outage import DATABASE_ERRORS, report
+from config.postgres.deadline import deadline
+from health.snapshot import snapshot
+
+
+@require_safe
+@never_cache
+def index(request: HttpRequest) -> HttpResponse:
+    """Show the index page."""
+    username = None
+    down = snapshot.known_down("postgres")
+    try:
+        with deadline(LOOK_UP):
+            username = request.user.get_username() if not down and request.user.is_authenticated else None
+    except DATABASE_ERRORS as error:
+        report(error)
+        down = True
+    return render(request, "index.html", {"username": username, "down": down})

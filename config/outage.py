@@ -1,0 +1,55 @@
+"""PostgreSQL does not answer: how to tell, and the one line in the log that an outage is worth."""
+
+import logging
+from threading import Lock
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
+
+log = logging.getLogger(__name__)
+
+DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
+# Connection lost (08), too many connections, no memory, no disk (53), the server shuts down or starts up (57P).
+OUTAGE_STATES: Final = ("08", "53", "57P")
+
+_lock = Lock()
+_announced = False
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether PostgreSQL could not be asked or did not answer in time, rather than refused one statement."""
+    if not isinstance(error, DATABASE_ERRORS):
+        return False
+    # psycopg has no SQLSTATE where the server sent nothing: refused, closed, past the deadline.
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(OUTAGE_STATES)
+
+
+def report(error: BaseException) -> None:
+    """Log an error of the database: an outage once in this process until it is over, anything else each time."""
+    global _announced
+    if not is_outage(error):
+        log.error("PostgreSQL refused a statement", exc_info=error)
+        return
+    with _lock:
+        first, _announced = not _announced, True
+    if first:
+        log.error("PostgreSQL does not answer; what needs it is answered with 503: %s", _first_line(error))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@receiver(connection_created)
+def _connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    global _announced
+    if connection.alias != DEFAULT_DB_ALIAS:
+        return
+    with _lock:
+        over, _announced = _announced, False
+    if over:
+        log.warning("PostgreSQL answers again")

@@ -221,6 +221,8 @@ LOGGING = {
         "django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
         # Scanners with foreign host names and missing credentials: the access log's matter, not an operator's.
         "django.request": {"level": "CRITICAL" if LOG_LEVEL == "CRITICAL" else "ERROR"},
+        # It writes a line per request, with the URL: TMDB's key is part of that.
+        "httpx": {"level": "WARNING"},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},
     },
 }

@@ -3,8 +3,11 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
+
+from consistency.expressions import text
+from consistency.registry import Columns
 
 
 class FileStatus(models.TextChoices):
@@ -28,6 +31,11 @@ class JobStatus(models.TextChoices):
 ACTIVE_JOB: tuple[str, ...] = (JobStatus.PENDING.value, JobStatus.RUNNING.value)
 
 
+def outside(vocabulary: type[models.TextChoices], column: str = "status") -> Q:
+    """Rows whose status is no word of the vocabulary; null is none either, where an attached column allows it."""
+    return Q(**{f"{column}__isnull": True}) | ~Q(**{f"{column}__in": vocabulary.values})
+
+
 class MonitorJobQuerySet(models.QuerySet["MonitorJob"]):
     def active(self) -> "MonitorJobQuerySet":
         """Jobs that still work on their file: pending or running."""
@@ -36,6 +44,14 @@ class MonitorJobQuerySet(models.QuerySet["MonitorJob"]):
     def completed(self) -> "MonitorJobQuerySet":
         """Jobs that ended well."""
         return self.filter(status=JobStatus.COMPLETED)
+
+    def of_file(self, file_uuid: OuterRef) -> "MonitorJobQuerySet":
+        """The jobs of an outer query's file. As text: the two tables need not agree on the type of the key."""
+        return self.alias(key=text("file_uuid")).filter(key=text(file_uuid))
+
+    def unknown_status(self) -> "MonitorJobQuerySet":
+        """Jobs whose status is no word of the vocabulary. As text: an enum refuses to be asked for a foreign word."""
+        return self.alias(word=text("status")).filter(outside(JobStatus, "word"))
 
 
 class MonitorJob(models.Model):
@@ -48,7 +64,7 @@ class MonitorJob(models.Model):
     updated_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager["MonitorJob"]] = MonitorJobQuerySet.as_manager()
+    objects = MonitorJobQuerySet.as_manager()
 
     class Meta:
         db_table = "monitor_jobs"
@@ -57,10 +73,23 @@ class MonitorJob(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["file_uuid"], condition=Q(status__in=ACTIVE_JOB), name="monitor_jobs_active_file"),
             models.Index(fields=["id"], condition=Q(status__in=ACTIVE_JOB), name="monitor_jobs_active_id"),
+            models.Index(fields=["id"], condition=outside(JobStatus), name="monitor_jobs_unknown_status"),
         ]
 
     def __str__(self) -> str:
         return f"job {self.pk} ({self.status})"
+
+    @classmethod
+    def finding_columns(cls) -> Columns:
+        """A job, with the keys of its file where that exists."""
+        file = File.objects.of_key(OuterRef("file_uuid"))
+        return Columns(
+            object_type="job",
+            object_id=text("id"),
+            file_uuid=Subquery(file.values_list(text("file_uuid"))[:1]),
+            file_name=Subquery(file.values_list(text("file_name"))[:1]),
+            status=Subquery(file.values_list(text("status"))[:1]),
+        )
 
 
 class FileQuerySet(models.QuerySet["File"]):
@@ -71,6 +100,14 @@ class FileQuerySet(models.QuerySet["File"]):
     def unregistered(self) -> "FileQuerySet":
         """Files that should have no row at all."""
         return self.filter(status=FileStatus.UNREGISTERED)
+
+    def of_key(self, file_uuid: OuterRef) -> "FileQuerySet":
+        """The file that an outer query's row belongs to, by text as in `MonitorJobQuerySet.of_file`."""
+        return self.alias(key=text("file_uuid")).filter(key=text(file_uuid))
+
+    def unknown_status(self) -> "FileQuerySet":
+        """Files whose status is no word of the vocabulary."""
+        return self.alias(word=text("status")).filter(outside(FileStatus, "word"))
 
 
 class File(models.Model):
@@ -96,7 +133,7 @@ class File(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[models.Manager["File"]] = FileQuerySet.as_manager()
+    objects = FileQuerySet.as_manager()
 
     class Meta:
         db_table = "files"
@@ -114,7 +151,19 @@ class File(models.Model):
                 condition=Q(status=FileStatus.UNREGISTERED),
                 name="files_unregistered",
             ),
+            models.Index(fields=["file_uuid"], condition=outside(FileStatus), name="files_unknown_status"),
         ]
 
     def __str__(self) -> str:
-        return self.file_name or self.file_uuid
+        return self.file_name or str(self.file_uuid)
+
+    @classmethod
+    def finding_columns(cls) -> Columns:
+        """A file is its own subject."""
+        return Columns(
+            object_type="file",
+            object_id=text("file_uuid"),
+            file_uuid=text("file_uuid"),
+            file_name=text("file_name"),
+            status=text("status"),
+        )

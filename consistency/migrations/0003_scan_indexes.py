@@ -45,4 +45,28 @@ class Migration(migrations.Migration):
                 name="files_unregistered",
             ),
         ),
+        AddIndexConcurrently(
+            model_name="monitorjob",
+            index=models.Index(
+                condition=models.Q(
+                    ("status__isnull", True),
+                    models.Q(("status__in", ["pending", "running", "completed", "failed"]), _negated=True),
+                    _connector="OR",
+                ),
+                fields=["id"],
+                name="monitor_jobs_unknown_status",
+            ),
+        ),
+        AddIndexConcurrently(
+            model_name="file",
+            index=models.Index(
+                condition=models.Q(
+                    ("status__isnull", True),
+                    models.Q(("status__in", ["unregistered", "registered", "processing", "completed"]), _negated=True),
+                    _connector="OR",
+                ),
+                fields=["file_uuid"],
+                name="files_unknown_status",
+            ),
+        ),
     ]

@@ -1,0 +1,137 @@
+"""What the media server's files and jobs must agree on: the contract's four checks, and further ones by tag."""
+
+from django.db.models import Case, Count, Exists, OuterRef, Subquery, When
+from django.db.models.functions import Coalesce
+
+from consistency.expressions import UtcTime, say, sentence, spoken, text
+from consistency.models import File, FileQuerySet, FileStatus, JobStatus, MonitorJob, MonitorJobQuerySet
+from consistency.registry import Severity, check
+
+NAMED_JOB = MonitorJob.objects.filter(pk=OuterRef("job_id"))
+
+
+def _named_job_is_active() -> Exists:
+    return Exists(MonitorJob.objects.active().filter(pk=OuterRef("job_id")))
+
+
+@check(
+    "stale_processing",
+    severity=Severity.WARN,
+    detail=say("job_id is null"),
+    hint="No job will ever finish this file: start its processing again, or set the status it had before.",
+    tags=("files",),
+    default=True,
+)
+def stale_processing() -> FileQuerySet:
+    """Status=processing but job_id is null"""
+    return File.objects.processing().filter(job__isnull=True)
+
+
+@check(
+    "orphaned_processing",
+    severity=Severity.WARN,
+    detail=Case(
+        When(job__isnull=True, then=say("job_id is null and no job is active")),
+        default=sentence(
+            "job ",
+            text("job_id"),
+            Coalesce(Subquery(NAMED_JOB.values_list(sentence(" is ", spoken("status")))), say(" does not exist")),
+        ),
+    ),
+    hint="Nothing works on this file: start its processing again, or mark it completed if its output exists.",
+    tags=("files",),
+    default=True,
+)
+def orphaned_processing() -> FileQuerySet:
+    """Status=processing but no active monitor_job"""
+    # Two anti joins: an OR within one Exists is probed row by row, eight times slower.
+    return File.objects.processing().filter(
+        ~_named_job_is_active(), ~Exists(MonitorJob.objects.active().of_file(OuterRef("file_uuid")))
+    )
+
+
+@check(
+    "processing_job_done",
+    severity=Severity.WARN,
+    detail=sentence(
+        "job ",
+        text("job_id"),
+        " completed",
+        Subquery(
+            NAMED_JOB.values_list(Case(When(finished_at__isnull=False, then=sentence(" at ", UtcTime("finished_at")))))
+        ),
+    ),
+    hint="The job ended but the file was not told: check its output, then mark the file completed.",
+    tags=("files",),
+    default=True,
+)
+def processing_job_done() -> FileQuerySet:
+    """Status=processing but job already completed"""
+    # A completed job is not active, so the first condition changes no row; it is the cheap one (a small index),
+    # and leaves few rows to look up in the large table.
+    completed = MonitorJob.objects.completed().filter(pk=OuterRef("job_id"))
+    return File.objects.processing().filter(~_named_job_is_active(), Exists(completed))
+
+
+@check(
+    "unregistered_with_uuid",
+    severity=Severity.INFO,
+    detail=say("row left over from a migration"),
+    hint="An unregistered file should have no row: register it, or let the owner remove the row.",
+    tags=("files",),
+    default=True,
+)
+def unregistered_with_uuid() -> FileQuerySet:
+    """Status=unregistered but row still in DB (migration residue)"""
+    return File.objects.unregistered()
+
+
+@check(
+    "unknown_status",
+    severity=Severity.WARN,
+    detail=sentence("status is ", spoken("status")),
+    hint=(
+        f"Words are exact. A file is {', '.join(FileStatus.values)}; a job is {', '.join(JobStatus.values)}. "
+        "Until it is corrected, other checks do not see such a row, and such a job does not count as active."
+    ),
+    tags=("vocabulary",),
+)
+def unknown_status() -> tuple[FileQuerySet, MonitorJobQuerySet]:
+    """The status of a file or job is no word of the vocabulary"""
+    return File.objects.unknown_status(), MonitorJob.objects.unknown_status()
+
+
+def _others_of_same_file() -> MonitorJobQuerySet:
+    # The column with itself: no cast, so that the index on it serves whatever its type.
+    return MonitorJob.objects.active().filter(file_uuid=OuterRef("file_uuid"))
+
+
+@check(
+    "duplicate_active_jobs",
+    severity=Severity.WARN,
+    detail=sentence(
+        "one of ",
+        text(Subquery(_others_of_same_file().order_by().values("file_uuid").annotate(n=Count("*")).values("n"))),
+        " active jobs of file ",
+        text("file_uuid"),
+    ),
+    hint="Let one job finish and cancel the others: they would write the same output.",
+    tags=("jobs",),
+)
+def duplicate_active_jobs() -> MonitorJobQuerySet:
+    """More than one active job works on the same file"""
+    another = _others_of_same_file().exclude(pk=OuterRef("pk"))
+    # Jobs that name no file at all are not jobs of the same file.
+    return MonitorJob.objects.active().alias(key=text("file_uuid")).filter(Exists(another), key__gt="")
+
+
+@check(
+    "job_without_file",
+    severity=Severity.WARN,
+    detail=sentence("no file has the file_uuid '", text("file_uuid"), "'"),
+    hint="The file was unregistered while its job was active: cancel the job.",
+    tags=("jobs",),
+)
+def job_without_file() -> MonitorJobQuerySet:
+    """An active job whose file row is gone"""
+    return MonitorJob.objects.active().filter(~Exists(File.objects.of_key(OuterRef("file_uuid"))))

@@ -1,0 +1,120 @@
+"""A report for people: a table, then what was found in each check and what to do about it."""
+
+import io
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from consistency.findings import Row
+from consistency.formats import instant
+from consistency.registry import Check, Severity
+from consistency.report import Outcome, Report
+
+COLOURS: Final = {Severity.INFO: "cyan", Severity.WARN: "yellow", Severity.ERROR: "red"}
+UNBOUNDED: Final = 100_000
+
+
+def report_text(report: Report, *, database: str, terminal: bool, colour: bool) -> str:
+    """The whole report; cut to the terminal's width only where there is a terminal."""
+    parts: list[RenderableType] = [_headline(report, database), Text(), _overview(report.outcomes)]
+    for outcome in report.outcomes:
+        if outcome.count or outcome.error:
+            parts += [Text(), *_details(outcome)]
+    return render(parts, terminal=terminal, colour=colour)
+
+
+def checks_text(checks: Sequence[Check], *, terminal: bool, colour: bool) -> str:
+    """The registry, one check a line."""
+    table = _table("check", "severity", "default", "tags", "title")
+    for check in checks:
+        default = "yes" if check.default else "no"
+        table.add_row(check.name, _severity(check), default, ", ".join(check.tags), harmless(check.title))
+    return render([table], terminal=terminal, colour=colour)
+
+
+def render(parts: Sequence[RenderableType], *, terminal: bool, colour: bool) -> str:
+    """The parts as text, with escapes for colour only if asked for."""
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=shutil.get_terminal_size().columns if terminal else UNBOUNDED,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for part in parts:
+        console.print(part, soft_wrap=not terminal and isinstance(part, Text))
+    return "".join(line.rstrip(" ") + "\n" for line in text.getvalue().splitlines())
+
+
+@contextmanager
+def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[Check], None]]:
+    """A bar on stderr that names the check under way; nothing at all unless shown."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), console=console, transient=True, disable=not shown
+    ) as bar:
+        task = bar.add_task("", total=total)
+
+        def tell(check: Check) -> None:
+            bar.update(task, description=check.name, advance=1)
+
+        yield tell
+
+
+def harmless(value: str) -> str:
+    """The text with every character that a terminal would obey, or that would hide others, written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def _headline(report: Report, database: str) -> Text:
+    style = "bold green" if report.status == "ok" else "bold yellow"
+    affected = "?" if report.affected_files is None else report.affected_files
+    rest = f" at {instant(report.checked_at)}: {affected} files affected, database {database}"
+    return Text.assemble((report.status, style), rest, "" if report.complete else ", incomplete")
+
+
+def _overview(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("check", "severity", "found", "ms", "title")
+    for outcome in outcomes:
+        check = outcome.check
+        found = Text("could not run", "bold red") if outcome.count is None else Text(str(outcome.count))
+        table.add_row(check.name, _severity(check), found, str(outcome.duration_ms), harmless(check.title))
+    return table
+
+
+def _details(outcome: Outcome) -> Sequence[RenderableType]:
+    if outcome.error:
+        return [Text.assemble((outcome.check.name, "bold"), " could not run: ", harmless(outcome.error))]
+    head = Text.assemble((outcome.check.name, "bold"), f": {outcome.count} found. ", harmless(outcome.check.hint))
+    hidden = (outcome.count or 0) - len(outcome.rows)
+    more = [Text(f"  ... and {hidden} more: --limit N, or --format ndjson for all")] if hidden else []
+    return [head, *([_rows(outcome.rows)] if outcome.rows else []), *more]
+
+
+def _rows(rows: Sequence[Row]) -> Padding:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    table = _table(*keys)
+    for row in rows:
+        table.add_row(*(harmless(row.get(key) or "") for key in keys))
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _severity(check: Check) -> Text:
+    return Text(check.severity.word, COLOURS[check.severity])
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column in ("found", "ms") else "left")
+    return table

@@ -1,0 +1,80 @@
+"""What a report looks like as JSON, NDJSON and CSV: the same words on REST, in the terminal and in files."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from consistency.report import Outcome, Report
+from consistency.stream import Stream
+
+CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
+# A spreadsheet runs a cell that begins with one of these as a formula, and file names come from anybody.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def instant(moment: datetime) -> str:
+    """A time in UTC as the contract writes it: `2026-05-18T17:30:00Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def as_dict(report: Report, *, rows: bool = True) -> dict[str, Any]:
+    """The report as the contract has it; without rows it is the last line of a stream."""
+    return {
+        "status": report.status,
+        "checked_at": instant(report.checked_at),
+        "complete": report.complete,
+        "affected_files": report.affected_files,
+        "checks": [_outcome(outcome) | ({"files": list(outcome.rows)} if rows else {}) for outcome in report.outcomes],
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    told = {
+        "check": outcome.check.name,
+        "severity": outcome.check.severity.word,
+        "count": outcome.count,
+        "truncated": outcome.truncated,
+        "duration_ms": outcome.duration_ms,
+        "hint": outcome.check.hint,
+    }
+    return told | ({"error": outcome.error} if outcome.error else {})
+
+
+def ndjson(stream: Stream) -> Iterator[str]:
+    """One line per finding, in pieces of many lines; the last line is the report without its rows."""
+    for check, rows in stream:
+        named = {"check": check.name, "severity": check.severity.word}
+        yield "".join(json.dumps(named | row) + "\n" for row in rows)
+    yield json.dumps(as_dict(stream.report, rows=False)) + "\n"
+
+
+def csv_pieces(stream: Stream) -> Iterator[str]:
+    """A header, one record per finding, in pieces of many; the last line, after a `#`, says how it ended."""
+    yield _records([CSV_COLUMNS])
+    for check, rows in stream:
+        named = {"check": check.name, "severity": check.severity.word}
+        yield _records([_safe((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
+    yield f"# {_ending(stream.report)}\r\n"
+
+
+def _ending(report: Report) -> str:
+    counts = [f"{outcome.check.name}: {outcome.error or outcome.count}" for outcome in report.outcomes]
+    told = [
+        f"complete: {str(report.complete).lower()}",
+        f"status: {report.status}",
+        f"checked_at: {instant(report.checked_at)}",
+    ]
+    return ", ".join(told + counts)
+
+
+def _records(records: Iterable[Iterable[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(records)
+    return text.getvalue()
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

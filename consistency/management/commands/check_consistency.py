@@ -1,0 +1,214 @@
+"""Ask the database whether its data agrees with itself; made for cron, for pipes and for people."""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from consistency import formats
+from consistency.arguments import argument, seconds, whole_number
+from consistency.budget import Budget
+from consistency.console import checks_text, progress_bar, report_text
+from consistency.reasons import no_connection
+from consistency.registry import CHECKS, Check, Severity
+from consistency.report import Report
+from consistency.scanner import scan
+from consistency.selection import UnknownWordError, chosen, known, tags
+from consistency.sql import runnable
+from consistency.stream import Stream
+from consistency.target import TargetError, whole_file
+from consistency.transaction import bounded
+
+logger = logging.getLogger(__name__)
+
+CLEAN, FOUND, USAGE, COULD_NOT_CHECK = 0, 1, 2, 3
+STREAMED: Final = {"ndjson": formats.ndjson, "csv": formats.csv_pieces}
+DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
+SCAN_SECONDS, STREAM_SECONDS = 60.0, 300.0
+
+EPILOG: Final = """\
+examples:
+  check_consistency                                    the default checks, for people
+  check_consistency --quiet                            for cron: no output while there is nothing to act on
+  check_consistency orphaned_processing --format csv   every finding of one check
+  check_consistency --tag jobs --format json --output /var/lib/report.json
+  check_consistency --sql stale_processing | psql      what it asks, for you to ask
+
+exit codes:
+  0  clean: nothing at or above --fail-level
+  1  found something at or above --fail-level
+  2  wrong usage
+  3  could not check: a check did not run, or PostgreSQL cannot be reached; wins over 0 and 1
+"""
+
+FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
+Write: TypeAlias = Callable[[str], object]
+
+
+class UnreachableError(Exception):
+    """There is no report at all, since PostgreSQL does not answer; the text is for stderr."""
+
+
+class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Django's, with the lines of the epilog as they are."""
+
+
+class Command(BaseCommand):
+    help = "Look for files, jobs and identities whose stored data disagrees. Reports; never writes."
+    # Cron's minutes are for the scan; `manage.py check` is for what is wrong with the settings.
+    requires_system_checks: tuple[str, ...] = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Django's, with examples and exit codes below."""
+        return super().create_parser(prog_name, subcommand, formatter_class=HelpFormatter, epilog=EPILOG, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Everything arrives converted; an unknown word is an error that names the nearest."""
+        name = argument(lambda text: known("check", text, CHECKS))
+        tag = argument(lambda text: known("tag", text, tags()))
+        alias = argument(lambda text: known("database", text, list(connections)))
+        level = argument(lambda text: FAIL_LEVELS[known("level", text, FAIL_LEVELS)])
+        add = parser.add_argument
+        add("names", nargs="*", metavar="CHECK", type=name, help="run these checks only")
+        add("-t", "--tag", action="append", default=[], metavar="TAG", type=tag, help="run the checks with this tag")
+        add("--list-checks", action="store_true", help="name all checks, and ask nothing")
+        add("--sql", action="store_true", help="print the SQL of the checks, and ask nothing")
+        add("--database", default="default", metavar="ALIAS", type=alias, help="which database to ask (default)")
+        add("--limit", metavar="N", type=argument(whole_number), help="rows per check (text 10, json 100, others all)")
+        add("--timeout", metavar="S", type=argument(seconds), help="seconds in all (60; ndjson and csv 300)")
+        add(
+            "--fail-level",
+            default=Severity.WARN.value,
+            metavar="LEVEL",
+            type=level,
+            help="info, warn (default), error or never",
+        )
+        add("--format", default="text", choices=("text", "json", *STREAMED), help="text (default), json, ndjson, csv")
+        add("--output", metavar="FILE", type=Path, help="write there, whole or not at all")
+        add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")
+
+    def handle(self, **options: Any) -> None:
+        """Answer, and end with the exit code of the answer."""
+        self.options = options
+        try:
+            code = self._answer()
+            sys.stdout.flush()
+        except (UnknownWordError, TargetError) as problem:
+            raise CommandError(str(problem), returncode=USAGE) from None
+        except BrokenPipeError:
+            # Nobody reads any more, as after `| head`; what Python would flush at exit must go elsewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = COULD_NOT_CHECK
+        except Exception:
+            logger.exception("The scan ended early.")
+            code = COULD_NOT_CHECK
+        if code:
+            sys.exit(code)
+
+    def _answer(self) -> int:
+        if self.options["list_checks"]:
+            self._print(checks_text(list(CHECKS.values()), **self._look()))
+            return CLEAN
+        checks = self._chosen()
+        if self.options["sql"]:
+            self._print("".join(self._sql(check) for check in checks))
+            return CLEAN
+        try:
+            return self._code(self._written(checks))
+        except UnreachableError as problem:
+            self.stderr.write(str(problem))
+            return COULD_NOT_CHECK
+
+    def _chosen(self) -> list[Check]:
+        for name in settings.CONSISTENCY_CHECKS:
+            known("check in the setting CONSISTENCY_CHECKS", name, CHECKS)
+        return chosen(self.options["names"], self.options["tag"])
+
+    def _sql(self, check: Check) -> str:
+        statements = runnable(check, self.options["database"])
+        told = [f"{statement};" for statement in statements] or ["-- The truth lies outside PostgreSQL: no SQL."]
+        return "\n".join([f"-- {check.name}: {check.title}", *told]) + "\n\n"
+
+    def _written(self, checks: Sequence[Check]) -> Report:
+        if self.options["output"]:
+            with whole_file(self.options["output"]) as file:
+                return self._report(checks, file.write)
+        if not self.options["quiet"]:
+            return self._report(checks, self._print)
+        with tempfile.SpooledTemporaryFile(1_000_000, "w+", encoding="utf-8", newline="") as held:
+            report = self._report(checks, held.write)
+            if self._noteworthy(report):
+                held.seek(0)
+                for piece in iter(partial(held.read, 65_536), ""):
+                    self._print(piece)
+        return report
+
+    def _report(self, checks: Sequence[Check], write: Write) -> Report:
+        if self.options["format"] in STREAMED:
+            return self._streamed(checks, write)
+        report = self._scanned(checks)
+        if self.options["format"] == "json":
+            write(json.dumps(formats.as_dict(report), indent=2) + "\n")
+        if report.unreachable and self.options["format"] == "json":
+            self.stderr.write(str(self._unreachable(report.unreachable)))
+        elif report.unreachable:
+            raise self._unreachable(report.unreachable)
+        elif self.options["format"] == "text":
+            write(report_text(report, database=self.options["database"], **self._look()))
+        return report
+
+    def _scanned(self, checks: Sequence[Check]) -> Report:
+        limit = self.options["limit"]
+        with progress_bar(len(checks), shown=sys.stderr.isatty()) as progress:
+            return scan(
+                checks,
+                database=self.options["database"],
+                limit=DEFAULT_LIMITS[self.options["format"]] if limit is None else limit,
+                timeout=self.options["timeout"] or SCAN_SECONDS,
+                progress=progress,
+            )
+
+    def _streamed(self, checks: Sequence[Check], write: Write) -> Report:
+        timeout = self.options["timeout"] or STREAM_SECONDS
+        try:
+            with bounded(connections[self.options["database"]], timeout):
+                stream = Stream(checks, database=self.options["database"], limit=self.options["limit"], timeout=timeout)
+        except DatabaseError as error:
+            raise self._unreachable(no_connection(error, Budget(timeout))) from error
+        with closing(stream):
+            for piece in STREAMED[self.options["format"]](stream):
+                write(piece)
+        return stream.report
+
+    def _unreachable(self, words: str) -> "UnreachableError":
+        return UnreachableError(f"Database {self.options['database']!r}: {words}. Is it running, and is its URL right?")
+
+    def _noteworthy(self, report: Report) -> bool:
+        level = self.options["fail_level"]
+        # Who never wants to fail wants to read all the more.
+        return not report.complete or (report.worst or 0) >= (level if level <= max(Severity) else Severity.INFO)
+
+    def _code(self, report: Report) -> int:
+        if not report.complete:
+            return COULD_NOT_CHECK
+        return FOUND if (report.worst or 0) >= self.options["fail_level"] else CLEAN
+
+    def _look(self) -> dict[str, bool]:
+        terminal = self.stdout.isatty() and not self.options["output"]
+        plain = self.options["no_color"] or "NO_COLOR" in os.environ
+        return {"terminal": terminal, "colour": (terminal and not plain) or self.options["force_color"]}
+
+    def _print(self, text: str) -> None:
+        self.stdout.write(text, ending="")

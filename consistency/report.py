@@ -1,0 +1,57 @@
+"""What a scan says: per check one of three outcomes (clean, found, could not run), and what follows for the whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consistency.findings import Row
+from consistency.registry import Check, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one check came to."""
+
+    check: Check
+    count: int | None
+    """How many findings, exactly; None if the check could not run."""
+    rows: Sequence[Row] = ()
+    """The first findings by primary key, at most as many as were asked for; none where they were streamed."""
+    truncated: bool = False
+    """Whether there are more findings than were asked for."""
+    error: str | None = None
+    """Why it could not run, in words fit for outside."""
+    duration_ms: int = 0
+
+
+def could_not_run(check: Check, error: str, duration_ms: int = 0) -> Outcome:
+    """The third outcome: neither clean nor found."""
+    return Outcome(check=check, count=None, error=error, duration_ms=duration_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one scan came to."""
+
+    checked_at: datetime
+    """When its snapshot was taken; when it was tried, if there is none."""
+    outcomes: Sequence[Outcome]
+    affected_files: int | None
+    """Distinct files over all checks; None if a check over files could not run."""
+    unreachable: str | None = None
+    """Why there is no snapshot at all, in words fit for outside."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every check ran."""
+        return all(outcome.error is None for outcome in self.outcomes)
+
+    @property
+    def worst(self) -> Severity | None:
+        """The highest severity that found something."""
+        return max((outcome.check.severity for outcome in self.outcomes if outcome.count), default=None)
+
+    @property
+    def status(self) -> str:
+        """`degraded` if something worse than info was found, or if a check could not run; else `ok`."""
+        return "degraded" if not self.complete or (self.worst or 0) > Severity.INFO else "ok"

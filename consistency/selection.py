@@ -1,0 +1,44 @@
+"""Which checks to run: the default ones, or those that somebody named."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from django.conf import settings
+
+from consistency.registry import CHECKS, Check
+
+
+class UnknownWordError(ValueError):
+    """A name that does not exist; the text says which do, and which one is nearest."""
+
+    def __init__(self, kind: str, word: str, known: Collection[str]) -> None:
+        near = [name for name in known if word and word in name] or get_close_matches(word, known, cutoff=0.5)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {word!r}.{guess} Allowed: {', '.join(known)}.")
+
+
+def known(kind: str, word: str, allowed: Collection[str]) -> str:
+    """The word, if it is one of those allowed; else UnknownWordError."""
+    if word not in allowed:
+        raise UnknownWordError(kind, word, allowed)
+    return word
+
+
+def tags() -> list[str]:
+    """All tags that any check has."""
+    return sorted({tag for check in CHECKS.values() for tag in check.tags})
+
+
+def chosen(names: Iterable[str] = (), with_tags: Iterable[str] = ()) -> list[Check]:
+    """The named and the tagged checks, or without either the default ones; in the order of the registry."""
+    wanted_names = {known("check", name, CHECKS) for name in names}
+    wanted_tags = {known("tag", tag, tags()) for tag in with_tags}
+    if not wanted_names | wanted_tags:
+        return default()
+    return [check for check in CHECKS.values() if check.name in wanted_names or wanted_tags.intersection(check.tags)]
+
+
+def default() -> list[Check]:
+    """The checks of every report: the contract's, then those that CONSISTENCY_CHECKS switches on."""
+    switched_on = set(settings.CONSISTENCY_CHECKS)
+    return [check for check in CHECKS.values() if check.default or check.name in switched_on]

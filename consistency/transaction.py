@@ -1,0 +1,67 @@
+"""One READ ONLY, REPEATABLE READ transaction, in which a scan sees one instant and cannot write."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any, Final, cast
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from consistency.budget import Budget
+from consistency.registry import CheckError
+
+LOCK_TIMEOUT: Final = 1.0
+"""Seconds to wait for a table that is locked, as by a migration of the media server."""
+
+READING: Final = ("SELECT", "WITH", "EXPLAIN", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
+
+
+def begin(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
+    """Make the transaction that was just begun a snapshot for reading; returns its time."""
+    settings = {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": seconds}
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(
+            "SELECT statement_timestamp(), set_config('timezone', 'UTC', true)"
+            + ", set_config(%s, %s, true)" * len(settings),
+            [word for name, value in settings.items() for word in (name, _milliseconds(value))],
+        )
+        taken: datetime = cursor.fetchone()[0]
+    return taken
+
+
+def bounded(connection: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
+    """Let the block wait for PostgreSQL no longer; past it the connection is given up, and OperationalError raised."""
+    deadline: AbstractContextManager[None] = cast(Any, connection).deadline(seconds)
+    return deadline
+
+
+def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:
+    """Let the next statement take what is left and no longer: the server ends it, and the transaction lives on."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [_milliseconds(budget.left())])
+
+
+def _milliseconds(seconds: float) -> str:
+    # 0 would mean no limit at all.
+    return str(max(1, int(seconds * 1000)))
+
+
+@contextmanager
+def only_reading(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Refuse what PostgreSQL would accept from a read-only transaction: COMMIT, and then a write in the next one."""
+    with connection.execute_wrapper(_refuse_all_but_reading):
+        yield
+
+
+def _refuse_all_but_reading(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+    statement = str(sql).lstrip("( \n\t")
+    # One statement at a time: what follows a semicolon would go unseen.
+    if not statement.upper().startswith(READING) or ";" in statement:
+        raise CheckError("it tried to do something else than read")
+    return execute(sql, *rest)
+
+
+def lost(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the connection is gone, and its snapshot with it."""
+    return connection.connection is None or bool(connection.connection.closed)

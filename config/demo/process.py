@@ -84,13 +84,15 @@ class Server:
 
     def stop(self, patience: float = 10.0) -> None:
         """End it, paused or not: politely, then after `patience` seconds with SIGKILL. Returns when it is gone."""
+        tree = self.tree()
         if self.running():
-            tree = self.tree()
             _signal(tree, signal.SIGCONT)
             self.process.send_signal(self._stop_signal)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience)
-            _signal([process for process in tree if process.is_running()], signal.SIGKILL)
+        _signal([process for process in tree if process.is_running()], signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its group: children that outlived it, when it was killed
+            os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -112,8 +114,12 @@ def start(program_on: Callable[[int], Program], port: int | None) -> Server:
         chosen = port or free_port()
         program = program_on(chosen)
         server = spawn(program, chosen)
-        if _answers(program, server):
-            return server
+        try:
+            if _answers(program, server):
+                return server
+        except BaseException:  # Ctrl-C among them
+            server.stop()
+            raise
         server.stop()
         if not _clashed(program.log):
             raise ServerError(f"{program.name} did not start: {tail(program.log)} (log: {program.log})")

@@ -1,0 +1,99 @@
+"""`manage.py demo`: a sample platform on real servers, scanned and served."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
+
+from config.demo import credentials, disk, launch, plan, platform, words
+from config.demo.launch import NOT_POSSIBLE, USAGE, Demo
+from config.demo.process import tail
+from config.demo.serving import start_web, watch
+from config.demo.steps import Steps
+from consistency.registry import CHECKS
+from consistency.report import Report
+from consistency.scanner import scan
+
+SCAN_SECONDS = 60.0
+
+
+class Command(BaseCommand):
+    """Fill, scan, tell, serve. The servers were started before Django was loaded (config/demo/launch.py)."""
+
+    help = "Start a sample platform on PostgreSQL, Valkey and Qdrant of its own, scan it, and serve it on loopback."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """As launch.py has read them already; here they are for --help and for what is misspelt."""
+        launch.add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until told to end; whatever goes wrong is one line (--traceback shows more)."""
+        demo = launch.current()
+        if demo is None:
+            raise CommandError("Start it as `manage.py demo`: its servers come before Django.", returncode=USAGE)
+        try:
+            self._run(demo)
+        except CommandError:
+            raise
+        except BrokenPipeError:  # whoever read our output has left; nor shall the interpreter try to write the rest
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Exception as problem:
+            raise CommandError(f"The demo failed: {problem}", returncode=NOT_POSSIBLE) from problem
+
+    def _run(self, demo: Demo) -> None:
+        with Steps() as steps:
+            history = _fill(demo, steps)
+            report = _scan(steps)
+        self._tell(history, words.found(report))
+        password, (key, revoked) = credentials.renew_administrator(), credentials.renew_key()
+        if demo.serve:
+            self._serve(demo, words.entrance(demo.url, password, key, revoked))
+        else:
+            self._tell(words.credentials(password, key, revoked), ["Nothing is served (--no-serve)."])
+
+    def _serve(self, demo: Demo, entrance: list[str]) -> None:
+        with Steps() as steps, steps.step("Starting the web server, with a first round of probes"):
+            web = start_web(demo)
+        demo.servers.append(web)
+        self._tell(entrance)
+        if not watch(web, demo.servers[:-1], self._warn):
+            log = demo.data / "web.log"
+            raise CommandError(f"The web server has ended: {tail(log)} (log: {log})", returncode=NOT_POSSIBLE)
+
+    def _tell(self, *paragraphs: Iterable[str]) -> None:
+        for paragraph in paragraphs:
+            self.stdout.write("\n".join(paragraph) + "\n")
+        self.stdout.flush()
+
+    def _warn(self, line: str) -> None:
+        self.stderr.write(line)
+
+
+def _fill(demo: Demo, steps: Steps) -> list[str]:
+    """Bring the stores to what a demo needs, keeping what is there; returns what to say about it."""
+    with steps.step("Migrating"):
+        if platform.belongs_to_others():
+            raise CommandError(
+                "DATABASE_URL names a database with data of its own, and the demo would load made-up data into it. "
+                "Name an empty database, or unset DATABASE_URL.",
+                returncode=USAGE,
+            )
+        call_command("migrate", verbosity=0, interactive=False)
+    before = platform.loaded()
+    files = before or demo.files or plan.DEFAULT
+    if before is None:
+        with steps.step(f"Loading {files:,} files", files) as advance:
+            platform.load(files, advance)
+    with steps.step("Filling folders and Qdrant"):
+        disk.write(demo.platform)
+        if demo.started("Qdrant"):
+            platform.fill_collections()
+    return words.loaded(files) if before is None else words.kept(before, demo.files, demo.data)
+
+
+def _scan(steps: Steps) -> Report:
+    with steps.step("Scanning", len(CHECKS)) as advance:
+        return scan(list(CHECKS.values()), timeout=SCAN_SECONDS, progress=lambda check: advance(1))

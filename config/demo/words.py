@@ -1,0 +1,61 @@
+"""What the demo says on stdout, paragraph by paragraph."""
+
+from pathlib import Path
+
+from config.demo import plan
+from config.demo.credentials import ADMINISTRATOR
+from consistency.report import Outcome, Report
+
+# The first and the last are the contract's own lines.
+TRIES = [
+    """curl "$API/health" | jq '{status, version}'""",
+    """curl -s "$API/health/detailed" -H "X-API-Key: $KEY" | jq '{status, services}'""",
+    """curl -s "$API/health/consistency" -H "X-API-Key: $KEY" | jq '.checks[] | {check, severity, count}'""",
+]
+
+
+def loaded(files: int) -> list[str]:
+    """After the sample platform has been loaded: what was put there on purpose."""
+    return [
+        f"Loaded a sample platform of {files:,} files, in which these are wrong on purpose:",
+        *(f"{count:>8,}  {check}" for check, count in sorted(plan.expected(files).items())),
+    ]
+
+
+def kept(files: int, wanted: int | None, data: Path) -> list[str]:
+    """When the sample platform was there already."""
+    lines = [f"Kept the sample platform of {files:,} files in {data}, with every change made since."]
+    if wanted not in (None, files):
+        lines.append(f"--files {wanted} changes nothing: to start afresh, remove {data} or name another with --data.")
+    return lines
+
+
+def found(report: Report) -> list[str]:
+    """What the scan came to, check by check."""
+    affected = "" if report.affected_files is None else f" in {report.affected_files:,} files"
+    return [f"The scan found{affected}:", *map(_line, report.outcomes)]
+
+
+def _line(outcome: Outcome) -> str:
+    count = "-" if outcome.count is None else f"{outcome.count:,}"
+    told = f"could not run: {outcome.error}" if outcome.error else outcome.check.title
+    return f"{count:>8}  {outcome.check.severity.word:<5}  {outcome.check.name:<23}  {told}"
+
+
+def credentials(password: str, key: str, revoked: int) -> list[str]:
+    """Who may enter; both are new each time."""
+    lines = [f"Administrator  {ADMINISTRATOR}", f"Password       {password}", f"API key        {key}"]
+    if revoked:
+        lines.append("The password and the API key of the last run are no longer valid.")
+    return lines
+
+
+def entrance(url: str, password: str, key: str, revoked: int) -> list[str]:
+    """Once it is served: where, for whom, and what to try."""
+    return [
+        *[f"Address        {url}/", f"Admin          {url}/admin/", *credentials(password, key, revoked)],
+        "\nTry, in another terminal:",
+        f"  export API={url} KEY={key}",
+        *(f"  {line}" for line in TRIES),
+        "\nPlain HTTP on loopback with made-up data: for a look, not for production. Ctrl-C ends all of it.",
+    ]

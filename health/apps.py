@@ -1,5 +1,7 @@
 """Discover the probes of every installed app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -8,5 +10,6 @@ class HealthConfig(AppConfig):
     name = "health"
 
     def ready(self) -> None:
-        """Import `health_probes` of every app: importing is what registers a probe."""
+        """Import `health_probes` of every app, and our system checks: importing is what registers them."""
         autodiscover_modules("health_probes")
+        import_module("health.system_checks")

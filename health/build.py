@@ -17,6 +17,7 @@ UNKNOWN: Final = "unknown"
 SERVERS: Final = ("granian", "gunicorn", "uwsgi")
 SOURCES: Final = ("config", "consistency", "health", "identities")
 GIT_SECONDS: Final = 2.0
+STARTTIME: Final = 19  # of the fields after the command's name; proc(5) calls it number 22
 
 
 class Build(NamedTuple):
@@ -70,11 +71,22 @@ def utc(seconds: float) -> str:
 
 @cache
 def _started() -> float:
-    """The monotonic instant at which the server started; from here on no change of the clock is seen."""
-    return time.monotonic() - (time.time() - _server().create_time())
+    """The instant, on the clock of `_now`, at which the server started."""
+    process = server()
+    try:
+        # In ticks since boot, as the kernel has it: psutil adds the boot time, which is known to the second only.
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[STARTTIME]
+    except OSError:
+        return _now() - (time.time() - process.create_time())
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
 
 
-def _server() -> psutil.Process:
+def _now() -> float:
+    """Seconds on a clock that nobody sets: since boot on Linux, as processes' ages are counted there."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def server() -> psutil.Process:
     """The process that serves: the parent where that is an application server, else this one."""
     own = psutil.Process()
     try:
@@ -87,5 +99,5 @@ def _server() -> psutil.Process:
 
 
 def uptime_ms() -> int:
-    """Milliseconds since the server started."""
-    return round((time.monotonic() - _started()) * 1000)
+    """Milliseconds since the server started, the same in each of its workers."""
+    return round((_now() - _started()) * 1000)

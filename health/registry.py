@@ -47,8 +47,8 @@ class Probe:
     """Seconds after which no answer is an answer."""
     section: str | None
     """Its dotted place in /health/detailed; None for one that is no part of it."""
-    keys: tuple[str, ...] | None
-    """The section's keys; None for a service, whose section is its status and latency."""
+    keys: Mapping[str, Any] | None
+    """The section's keys with their types; None for a service, whose section is its status and latency."""
     essential: bool
     """Whether the overall status depends on it."""
     requires: tuple[str, ...]
@@ -134,19 +134,18 @@ def _within(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def _keys(name: str, look: Callable[..., Any]) -> tuple[str, ...] | None:
-    """Return the keys of the TypedDict that the function is annotated to return.
+def _keys(name: str, look: Callable[..., Any]) -> Mapping[str, Any] | None:
+    """Return the TypedDict that the function is annotated to return, as keys and types; None where it is `-> None`.
 
     Only that annotation is resolved: a client's may name a library that is not imported before it is needed.
     """
     annotation = SimpleNamespace(__annotations__={"return": look.__annotations__.get("return", "missing")})
     try:
-        hint = get_type_hints(annotation, globalns=look.__globals__)["return"]
+        answer: object = get_type_hints(annotation, globalns=look.__globals__)["return"]
     except NameError:
-        hint = ...
-    if hint is type(None):
+        answer = None
+    if answer is type(None):
         return None
-    if not is_typeddict(hint):
+    if not isinstance(answer, type) or not is_typeddict(answer):
         raise ProbeError(f"Probe {name!r} does not say what it returns. Expected: '-> None' or a TypedDict.")
-    keys: dict[str, Any] = get_type_hints(hint)
-    return tuple(keys)
+    return get_type_hints(answer)

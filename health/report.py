@@ -1,6 +1,6 @@
 """What the snapshot says, in the contract's words: the two reports about health and the one about SFTPGo."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -20,6 +20,7 @@ Report = dict[str, Any]
 def summary() -> Report:
     """The report of /health: five fields, from what is known already."""
     own = build()
+    snapshot.ensure()
     return {
         "status": snapshot.status(),
         "version": settings.VERSION,
@@ -33,7 +34,12 @@ def detailed(*, budget: float, fresh: bool = False) -> Report:
     """The report of /health/detailed, after asking anew for at most `budget` seconds whatever is no longer young."""
     names = [name for name, probe in PROBES.items() if probe.section]
     verdicts = snapshot.ask(names, budget=budget, fresh=fresh)
-    return {"status": snapshot.status(), "version": settings.VERSION} | sections(verdicts)
+    return assembled(verdicts, snapshot.status())
+
+
+def assembled(verdicts: Mapping[str, Verdict], status: str) -> Report:
+    """A report of these probes."""
+    return {"status": status, "version": settings.VERSION} | sections(verdicts)
 
 
 def sections(verdicts: Mapping[str, Verdict]) -> Report:
@@ -72,8 +78,3 @@ def sftpgo(*, budget: float) -> Report:
 def _place(name: str) -> int:
     top = (PROBES[name].section or name).partition(".")[0]
     return ORDER.index(top) if top in ORDER else len(ORDER)
-
-
-def selected(names: Iterable[str], verdicts: Mapping[str, Verdict], status: str) -> Report:
-    """The part of the detailed report that these probes make."""
-    return {"status": status, "version": settings.VERSION} | sections({name: verdicts[name] for name in names})

@@ -52,8 +52,7 @@ class Snapshot:
         return verdict.status == ERROR and verdict.known
 
     def status(self) -> str:
-        """The overall status: ok only if every essential probe is; waits for the first round as `ensure` does."""
-        self.ensure()
+        """The overall status: ok only if every essential probe is; never waits."""
         essential = [name for name, probe in self._registry.items() if probe.essential]
         return OK if all(self.verdict(name).status == OK for name in essential) else DEGRADED
 

@@ -1,0 +1,147 @@
+"""Ask every probe from the command line: for cron, containers and deployment scripts."""
+
+import json
+import logging
+import sys
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from health import report, status_table
+from health.registry import PROBES
+from health.snapshot import snapshot
+from health.verdict import DEGRADED, ERROR, OK, Verdict
+
+CLEAN: Final = 0
+FOUND: Final = 1
+COULD_NOT_CHECK: Final = 3
+LEVELS: Final = (OK, DEGRADED, ERROR)
+TIMEOUT: Final = 10.0
+
+EXAMPLES: Final = """
+The probes are those of /health/detailed, asked anew by this process. Without names the exit code follows the
+essential probes, as the overall status does; with names it follows the named ones.
+
+examples:
+  manage.py check_health                              the whole platform, as a table
+  manage.py check_health postgres redis               two probes only
+  manage.py check_health schema && ./deploy           stop while a migration is missing
+  manage.py check_health --fail-level error           leave half-working services to others
+  manage.py check_health --format json | jq .services
+
+exit codes:
+  0  below --fail-level
+  1  at --fail-level or above
+  2  wrong usage
+  3  could not check: a probe failed by itself (-v 2 shows why), or gave no answer before --timeout; wins over 1
+"""
+
+
+def probe_name(text: str) -> str:
+    """Accept the name of a registered probe. Raises ArgumentTypeError, which names the nearest one."""
+    if text in PROBES:
+        return text
+    nearest = get_close_matches(text, PROBES, n=1, cutoff=0.0)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ArgumentTypeError(f"unknown probe {text!r}.{hint} --list-probes shows them all.")
+
+
+def seconds(text: str) -> float:
+    """Accept a number of seconds above zero. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is no number of seconds. Expected: more than 0, such as 10.")
+    return number
+
+
+class Command(BaseCommand):
+    help = "Ask every probe whether the platform is healthy. Changes nothing."
+    # It must answer just when something is wrong.
+    requires_system_checks = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep the examples as they are written."""
+        return super().create_parser(
+            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what the command takes."""
+        parser.add_argument("probes", nargs="*", type=probe_name, metavar="PROBE", help="all of them if none is named")
+        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument("--fail-level", choices=LEVELS[1:], default=DEGRADED, help="default: degraded")
+        parser.add_argument("--timeout", type=seconds, default=TIMEOUT, metavar="S", help="default: 10 seconds")
+        parser.add_argument("--list-probes", action="store_true", help="print every probe's name and title, and end")
+
+    def handle(
+        self,
+        *,
+        probes: list[str],
+        format: str,  # noqa: A002 - the option's name
+        fail_level: str,
+        timeout: float,
+        list_probes: bool,
+        verbosity: int,
+        no_color: bool,
+        **_: Any,
+    ) -> None:
+        """Ask, print, and end with the exit code."""
+        if list_probes:
+            self.stdout.write(status_table.listed(PROBES))
+            return
+        with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
+            verdicts = snapshot.ask(probes or None, budget=timeout)
+            snapshot.close()
+        deciding = [verdicts[name] for name in probes or _essential()]
+        status = _overall(deciding)
+        if format == "json":
+            shown = {name: verdicts[name] for name in verdicts if probes or PROBES[name].section}
+            self.stdout.write(json.dumps(report.assembled(shown, status), indent=2))
+        else:
+            terminal = self.stdout.isatty() and not no_color
+            self.stdout.write(status_table.table(PROBES, verdicts, status, terminal=terminal))
+        sys.exit(_exit_code(verdicts.values(), deciding, fail_level))
+
+
+def _essential() -> list[str]:
+    return [name for name, probe in PROBES.items() if probe.essential]
+
+
+def _overall(deciding: Iterable[Verdict]) -> str:
+    return OK if all(verdict.status == OK for verdict in deciding) else DEGRADED
+
+
+def _exit_code(verdicts: Iterable[Verdict], deciding: Iterable[Verdict], fail_level: str) -> int:
+    if not all(verdict.known for verdict in verdicts):
+        return COULD_NOT_CHECK
+    worst = max(LEVELS.index(verdict.status) for verdict in deciding)
+    return FOUND if worst >= LEVELS.index(fail_level) else CLEAN
+
+
+@contextmanager
+def _silence(*, unless: bool) -> Iterator[None]:
+    """Keep what servers log off a terminal that shows the same as a table."""
+    log = logging.getLogger("health")
+    before = log.level
+    if not unless:
+        log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+@contextmanager
+def _failing_as(code: int) -> Iterator[None]:
+    """Turn whatever goes wrong here into one line and an exit code."""
+    try:
+        yield
+    except Exception as problem:
+        raise CommandError(f"Could not check: {type(problem).__name__}. See --traceback.", returncode=code) from problem

@@ -1,0 +1,46 @@
+"""The verdicts as a table for people: colours on a terminal, plain text anywhere else."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from health.registry import Probe
+from health.verdict import DEGRADED, ERROR, OK, Verdict
+
+STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
+# What a file or a pipe gets: wide enough that no line is folded.
+WIDTH: Final = 250
+
+
+def table(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], status: str, *, terminal: bool) -> str:
+    """One line per probe with its status, latency and reason, and the overall status."""
+    rows = Table(box=None, pad_edge=False)
+    for heading in ("PROBE", "STATUS", "MS", ""):
+        rows.add_column(heading, justify="right" if heading == "MS" else "left")
+    for name, verdict in verdicts.items():
+        rows.add_row(
+            name, _coloured(verdict.status), str(verdict.latency_ms), Text(verdict.reason or probes[name].title)
+        )
+    return _rendered(Group(rows, Text.assemble("\nOverall: ", _coloured(status))), terminal=terminal)
+
+
+def listed(probes: Mapping[str, Probe]) -> str:
+    """One line per probe: its name, whether the overall status depends on it, and its title."""
+    rows = Table(box=None, pad_edge=False, show_header=False)
+    for probe in probes.values():
+        rows.add_row(probe.name, "essential" if probe.essential else "", Text(probe.title))
+    return _rendered(rows, terminal=False)
+
+
+def _coloured(status: str) -> Text:
+    return Text(status, STYLES[status])
+
+
+def _rendered(what: RenderableType, *, terminal: bool) -> str:
+    console = Console(force_terminal=terminal, width=None if terminal else WIDTH)
+    with console.capture() as capture:
+        console.print(what)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -223,6 +223,6 @@ LOGGING = {
         "django.request": {"level": "CRITICAL" if LOG_LEVEL == "CRITICAL" else "ERROR"},
         # It writes a line per request, with the URL: TMDB's key is part of that.
         "httpx": {"level": "WARNING"},
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

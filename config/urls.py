@@ -2,10 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.cache import cache_control
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from config.index import index
+
+DAY = 86_400
+icon = TemplateView.as_view(template_name="favicon.svg", content_type="image/svg+xml")
 
 urlpatterns = [
     path("", index, name="index"),
@@ -15,7 +19,7 @@ urlpatterns = [
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("admin/", admin.site.urls),
-    path("favicon.ico", TemplateView.as_view(template_name="favicon.svg", content_type="image/svg+xml")),
+    path("favicon.ico", cache_control(max_age=DAY)(icon)),
 ]
 
 handler400 = "config.errors.bad_request"

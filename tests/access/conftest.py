@@ -1,0 +1,104 @@
+"""Who asks, from where, and a PostgreSQL that can be taken away."""
+
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+from config.demo.servers import Server
+
+PASSWORD = "correct horse battery staple"
+_hosts = itertools.count(1)
+Outage = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords_and_test_addresses(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.ROOT_URLCONF = "tests.access.urls"
+
+
+class Caller(Client):
+    """A browser or program at an address that no other test uses, over TLS; errors are answers, as in production."""
+
+    def __init__(self, **environ: Any) -> None:
+        number = next(_hosts)
+        environ = {"REMOTE_ADDR": f"10.9.{number // 250}.{number % 250 + 1}"} | environ
+        super().__init__(raise_request_exception=False, enforce_csrf_checks=True, **environ)
+
+    def generic(self, *args: Any, **kwargs: Any) -> Any:
+        return super().generic(*args, **kwargs | {"secure": True})
+
+
+@pytest.fixture
+def client() -> Client:
+    return Caller()
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return User.objects.create_user("ada", password=PASSWORD)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+def sign_in(client: Client, username: str = "ada", password: str = PASSWORD, path: str = "login") -> Any:
+    """POST the credentials as JSON."""
+    body = {"username": username, "password": password}
+    return client.post(f"/api/v1/auth/{path}", body, content_type="application/json")
+
+
+def csrf_form(client: Client) -> dict[str, str]:
+    """What Django's forms carry."""
+    return {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def moved_to(port: int) -> Iterator[None]:
+    """Let Django look for PostgreSQL at another port, as if the server had gone from the one it was at."""
+    connection.close()
+    home = connection.settings_dict["PORT"]
+    connection.settings_dict["PORT"] = port
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["PORT"] = home
+
+
+@pytest.fixture
+def refused(transactional_db: None) -> Outage:
+    """An outage: nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return lambda: moved_to(port)
+
+
+@pytest.fixture
+def hanging(transactional_db: None, private_postgres: Callable[[], Server]) -> Outage:
+    """An outage: a server that accepts connections and says nothing."""
+    server = private_postgres()
+    server.pause()
+    return lambda: moved_to(server.port)
+
+
+@pytest.fixture(params=["refused", "hanging"])
+def outage(request: pytest.FixtureRequest, transactional_db: None) -> Outage:
+    """Both of them."""
+    chosen: Outage = request.getfixturevalue(request.param)
+    return chosen

@@ -1,0 +1,176 @@
+"""One place for errors: which status, which words, for whom, and how often in the log."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection
+from django.test import Client
+from rest_framework.exceptions import ErrorDetail
+
+from config import outage as outage_module
+from config.errors import sentence
+from config.postgres.deadline import deadline
+from tests.access.conftest import Outage, csrf_form, sign_in
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+SECRET = "/srv/continuity"
+SORRY = "PostgreSQL does not answer. Try again in a few seconds."
+
+
+@pytest.fixture(autouse=True)
+def _nothing_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage_module, "_announced", False)
+
+
+def is_json_detail(answer: Any) -> bool:
+    body = answer.json()
+    return set(body) == {"detail"} and isinstance(body["detail"], str) and bool(body["detail"])
+
+
+# --- Every status ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/raises/invalid", 400),
+        ("/page/suspicious", 400),
+        ("/api/whoami", 401),
+        ("/page/forbidden", 403),
+        ("/api/v1/nothing", 404),
+        ("/health/detailed/", 404),
+        ("/health/nothing", 404),
+        ("/nothing", 404),
+        ("/api/v1/auth/login", 405),
+        ("/api/raises/bug", 500),
+        ("/page/bug", 500),
+    ],
+)
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_a_program_gets_a_detail(client: Client, path: str, status: int, accept: str) -> None:
+    answer = client.get(path, headers={"Accept": accept})
+    assert answer.status_code == status
+    assert is_json_detail(answer)
+    assert answer["Content-Type"] == "application/json"
+    assert SECRET not in answer.content.decode()
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/page/bug", 500), ("/page/suspicious", 400)])
+def test_a_person_gets_a_page(client: Client, path: str, status: int) -> None:
+    answer = client.get(path, headers=BROWSER)
+    assert answer.status_code == status
+    assert answer["Content-Type"].startswith("text/html")
+    assert f"<h1>{status}</h1>" in answer.content.decode()
+    assert SECRET not in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/raises/bug", "/health/nothing", "/api/whoami"])
+def test_an_api_address_answers_a_person_in_json_too(client: Client, path: str) -> None:
+    assert is_json_detail(client.get(path, headers=BROWSER))
+
+
+def test_what_cannot_be_accepted_is_406(client: Client) -> None:
+    answer = client.get("/api/raises/rows", headers={"Accept": "application/xml"})
+    assert answer.status_code == 406
+    assert is_json_detail(answer)
+
+
+def test_a_wrong_method_says_which_are_right(client: Client) -> None:
+    assert client.get("/api/v1/auth/token")["Allow"] == "POST, OPTIONS"
+
+
+def test_a_foreign_host_name_is_400_without_noise(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    answer = client.get("/api/whoami", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert is_json_detail(answer)
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+def test_a_bug_is_logged_with_its_traceback(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.get("/api/raises/bug")
+    [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.exc_info
+    assert "RuntimeError" in str(record.exc_info[0])
+
+
+def test_a_form_without_its_token_is_403_in_words(client: Client) -> None:
+    answer = client.post("/admin/login/", {}, headers={"Origin": "https://testserver"})
+    assert answer.status_code == 403
+    assert "Reload the page" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ({"detail": ErrorDetail("Not found."), "code": "x", "messages": [{"a": "b"}]}, "Not found."),
+        ({"limit": ["A valid integer is required."]}, "limit: A valid integer is required."),
+        ({"a": ["One.", "Two."], "b": ["Three."]}, "a: One. a: Two. b: Three."),
+        ({"inner": {"1": ["Wrong."]}}, "inner.1: Wrong."),
+        ({"rows": [{}, {"id": ["Wrong."]}]}, "rows[1].id: Wrong."),
+        ({"non_field_errors": ["Both are needed."]}, "Both are needed."),
+        (["One.", "Two."], "One. Two."),
+        ("Plain.", "Plain."),
+    ],
+)
+def test_it_flattens_what_rest_framework_says(problem: Any, expected: str) -> None:
+    assert sentence(problem) == expected
+
+
+# --- PostgreSQL away -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", ["/api/raises/rows", "/page/rows", "/page/render", "/page/session"])
+def test_in_an_outage_it_is_503_wherever_it_is_raised(client: Client, refused: Outage, path: str) -> None:
+    with refused():
+        answer = client.get(path)
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert answer.json() == {"detail": SORRY}
+
+
+def test_in_an_outage_the_admin_says_so_on_a_page(client: Client, outage: Outage, admin: User) -> None:
+    sign_in(client, "root")
+    with outage(), deadline(0.5):  # config/wsgi.py sets one for each request
+        answer = client.get("/admin/")
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert SORRY in answer.content.decode()
+    assert answer["Content-Type"].startswith("text/html")
+    assert client.get("/admin/").status_code == 200
+
+
+def test_in_an_outage_signing_in_to_the_admin_is_503(client: Client, refused: Outage, admin: User) -> None:
+    client.get("/admin/login/")
+    form = csrf_form(client) | {"username": "root", "password": "any"}
+    with refused():
+        assert client.get("/admin/login/").status_code == 200
+        assert client.post("/admin/login/", form, headers={"Origin": "https://testserver"}).status_code == 503
+
+
+def test_a_statement_that_postgres_refuses_is_503_and_logged_each_time(
+    client: Client, transactional_db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        assert client.get("/page/refused").status_code == 503
+        connection.close()
+    assert caplog.text.count("PostgreSQL refused a statement") == 2
+
+
+def test_an_outage_is_logged_once_and_once_when_it_is_over(
+    client: Client, refused: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        with refused():
+            for path in ("/api/raises/rows", "/page/rows", "/page/session", "/api/raises/rows"):
+                client.get(path)
+        client.get("/api/raises/rows")
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [words.partition(";")[0] for words in said] == ["PostgreSQL does not answer", "PostgreSQL answers again"] * 2
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [(None, True), ("08006", True), ("57P01", True), ("53300", True), ("57014", False)]
+)
+def test_it_tells_an_outage_from_a_refused_statement(state: str | None, expected: bool) -> None:
+    error = OperationalError("text")
+    error.__cause__ = type("Cause", (Exception,), {"sqlstate": state})()
+    assert outage_module.is_outage(error) is expected
+    assert not outage_module.is_outage(RuntimeError())

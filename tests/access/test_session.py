@@ -1,0 +1,158 @@
+"""Sessions: signing in and out with JSON, or from a page."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from tests.access.conftest import PASSWORD, Outage, csrf_form, sign_in
+
+ORIGIN = {"Origin": "https://testserver"}
+
+
+def csrf(client: Client) -> dict[str, str]:
+    return {"X-CSRFToken": client.cookies["csrftoken"].value} | ORIGIN
+
+
+def whoami(client: Client) -> Any:
+    return client.get("/api/whoami")
+
+
+def test_it_signs_in_with_safe_cookies(client: Client, ada: User) -> None:
+    answer = sign_in(client)
+    assert answer.status_code == 200
+    assert answer.json() == {"detail": "Signed in as ada."}
+    assert answer["Cache-Control"] == "no-store"
+    session = answer.cookies["sessionid"]
+    assert (session["secure"], session["httponly"], session["samesite"]) == (True, True, "Lax")
+    assert whoami(client).json() == {"who": "ada", "auth": "NoneType"}
+
+
+@pytest.mark.parametrize(("username", "password"), [("ada", "wrong"), ("eve", PASSWORD), ("ADA", PASSWORD)])
+def test_it_refuses_wrong_credentials(client: Client, ada: User, username: str, password: str) -> None:
+    for path in ("login", "token"):
+        answer = sign_in(client, username, password, path)
+        assert answer.status_code == 401
+        assert answer.json() == {"detail": "Wrong user name or password."}
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+        assert "sessionid" not in answer.cookies
+
+
+def test_it_refuses_a_user_who_is_not_active(client: Client, ada: User) -> None:
+    User.objects.update(is_active=False)
+    assert sign_in(client).status_code == 401
+
+
+def test_a_password_is_taken_as_typed(client: Client, ada: User) -> None:
+    ada.set_password("  spaces at both ends ")
+    ada.save()
+    assert sign_in(client, password="  spaces at both ends ").status_code == 200
+    assert sign_in(client, password="spaces at both ends").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "words"),
+    [
+        ("{", "application/json", 400, "JSON parse error"),
+        ("[]", "application/json", 400, "Expected a dictionary"),
+        ("null", "application/json", 400, ""),
+        ("{}", "application/json", 400, "username: This field is required. password: This field is required."),
+        ('{"username": "a\\u0000", "password": "b"}', "application/json", 400, "username: Null characters"),
+        ('{"username": "a\\ud800", "password": "b"}', "application/json", 400, "username: Surrogate"),
+        ('{"username": {"$ne": 1}, "password": "b"}', "application/json", 400, "username: Not a valid string."),
+        ("username=ada&password=b", "application/x-www-form-urlencoded", 415, "Unsupported media type"),
+        ("ada", "text/plain", 415, "Unsupported media type"),
+    ],
+)
+def test_it_takes_json_alone_and_says_what_is_wrong(
+    client: Client, db: None, body: str, kind: str, status: int, words: str
+) -> None:
+    for path in ("login", "token"):
+        answer = client.post(f"/api/v1/auth/{path}", body, content_type=kind)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"detail"}
+        assert words in answer.json()["detail"]
+
+
+def test_signing_in_gives_the_session_a_new_key(client: Client, ada: User) -> None:
+    client.get("/page/session")
+    planted = client.cookies["sessionid"].value
+    sign_in(client)
+    assert client.cookies["sessionid"].value != planted
+    assert not Session.objects.filter(session_key=planted).exists()
+
+
+def test_it_signs_out_with_the_csrf_token(client: Client, ada: User) -> None:
+    sign_in(client)
+    answer = client.post("/api/v1/auth/logout", headers=csrf(client))
+    assert answer.status_code == 200
+    assert answer.json() == {"detail": "Signed out."}
+    assert whoami(client).status_code == 401
+    assert not Session.objects.exists()
+
+
+def test_without_the_csrf_token_it_stays_signed_in(client: Client, ada: User) -> None:
+    sign_in(client)
+    answer = client.post("/api/v1/auth/logout", headers=ORIGIN)
+    assert answer.status_code == 403
+    assert answer.json() == {"detail": "CSRF Failed: CSRF token missing."}
+    foreign = csrf(client) | {"Origin": "https://evil.example"}
+    assert client.post("/api/v1/auth/logout", headers=foreign).status_code == 403
+    assert whoami(client).status_code == 200
+
+
+def test_signing_out_twice_does_no_harm(client: Client) -> None:
+    assert client.post("/api/v1/auth/logout").json() == {"detail": "Signed out."}
+
+
+def test_a_page_signs_out_with_its_form_and_comes_back_to_the_index(client: Client, ada: User) -> None:
+    sign_in(client)
+    headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"} | ORIGIN
+    answer = client.post("/api/v1/auth/logout", csrf_form(client), headers=headers)
+    assert (answer.status_code, answer["Location"]) == (303, "/")
+    assert whoami(client).status_code == 401
+
+
+def test_a_changed_password_ends_it(client: Client, ada: User) -> None:
+    sign_in(client)
+    ada.set_password("another one entirely")
+    ada.save()
+    assert whoami(client).status_code == 401
+
+
+def test_an_unknown_session_is_401(client: Client, db: None) -> None:
+    client.cookies["sessionid"] = "a" * 32
+    assert whoami(client).status_code == 401
+
+
+def test_it_costs_two_queries(client: Client, ada: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    sign_in(client)
+    with django_assert_num_queries(2):
+        whoami(client)
+
+
+def test_in_an_outage_a_session_is_503_and_survives_it(client: Client, outage: Outage, ada: User) -> None:
+    sign_in(client)
+    with outage():
+        answer = whoami(client)
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert answer.json() == {"detail": "PostgreSQL does not answer. Try again in a few seconds."}
+    assert "sessionid" not in answer.cookies
+    assert whoami(client).json()["who"] == "ada"
+
+
+def test_in_an_outage_signing_in_and_out_are_503(client: Client, refused: Outage, ada: User) -> None:
+    sign_in(client)
+    with refused():
+        assert sign_in(client).status_code == 503
+        assert client.post("/api/v1/auth/logout", headers=csrf(client)).status_code == 503
+    assert whoami(client).status_code == 200
+
+
+def test_in_a_demo_the_cookies_go_over_plain_http(client: Client, ada: User, settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    assert not sign_in(client).cookies["sessionid"]["secure"]

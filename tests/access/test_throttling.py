@@ -1,0 +1,165 @@
+"""How often one may fail to sign in, and who is not punished for it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import caches
+from django.http import HttpRequest
+from django.test import Client
+from pytest_django import Settings
+from rest_framework.settings import api_settings
+
+from config.access import throttling
+from config.access.throttling import Attempt, TooManyAttempts, client
+from config.demo.servers import Server
+from health.snapshot import snapshot
+from tests.access.conftest import PASSWORD, Caller, sign_in
+
+
+@pytest.fixture(autouse=True)
+def _a_minute_that_does_not_end_and_low_limits(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setattr(throttling, "time", SimpleNamespace(time=lambda: 1_800_000_018.5))
+    settings.LOGIN_FAILURES_PER_MINUTE = {"address_and_user": 3, "address": 6}
+
+
+@pytest.fixture
+def visitor() -> Client:
+    return Caller()
+
+
+def admin_login(browser: Client, username: str, password: str) -> Any:
+    token = browser.get("/admin/login/").cookies["csrftoken"].value
+    form = {"username": username, "password": password, "csrfmiddlewaretoken": token}
+    return browser.post("/admin/login/", form, headers={"Origin": "https://testserver"})
+
+
+def fail(browser: Client, times: int, username: str = "ada", path: str = "login") -> list[int]:
+    return [sign_in(browser, username, "wrong", path).status_code for _ in range(times)]
+
+
+@pytest.mark.parametrize("path", ["login", "token"])
+def test_it_stops_after_a_few_failures_and_says_until_when(visitor: Client, ada: User, path: str) -> None:
+    assert fail(visitor, 3, path=path) == [401, 401, 401]
+    answer = sign_in(visitor, path=path)
+    assert answer.status_code == 429
+    assert answer["Retry-After"] == "42"
+    assert answer.json() == {"detail": "Too many failed attempts to sign in. Try again in 42 seconds."}
+
+
+def test_all_ways_to_sign_in_count_together(visitor: Client, admin: User) -> None:
+    fail(visitor, 1, "root", "login")
+    fail(visitor, 1, "root", "token")
+    assert admin_login(visitor, "root", "wrong").status_code == 200
+    answer = admin_login(visitor, "root", PASSWORD)
+    assert answer.status_code == 429
+    assert answer["Retry-After"] == "42"
+    assert answer["Content-Type"].startswith("text/html")
+    assert "Try again in 42 seconds." in answer.content.decode()
+
+
+def test_the_next_minute_is_another(visitor: Client, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(visitor, 4)
+    monkeypatch.setattr(throttling, "time", SimpleNamespace(time=lambda: 1_800_000_060.0))
+    assert sign_in(visitor).status_code == 200
+
+
+def test_success_is_not_counted(visitor: Client, ada: User) -> None:
+    assert [sign_in(visitor, path="token").status_code for _ in range(10)] == [200] * 10
+    assert fail(visitor, 3) == [401, 401, 401]
+
+
+def test_nobody_is_locked_out_from_another_address(visitor: Client, ada: User) -> None:
+    fail(visitor, 4)
+    assert sign_in(Caller()).status_code == 200
+
+
+def test_nobody_is_locked_out_by_a_neighbour_who_tries_another_name(visitor: Client, ada: User) -> None:
+    fail(visitor, 4, "eve")
+    assert sign_in(visitor).status_code == 200
+
+
+def test_one_password_on_many_names_is_stopped_too(visitor: Client, db: None) -> None:
+    assert [fail(visitor, 1, f"user{n}") for n in range(8)] == [[401]] * 6 + [[429]] * 2
+
+
+def test_other_spellings_of_a_name_are_the_same_name(visitor: Client, db: None) -> None:
+    spellings = ["ada", "ADA", "\uff41da", "Ada"]
+    assert [fail(visitor, 1, name)[0] for name in spellings] == [401, 401, 401, 429]
+
+
+def test_a_salvo_gains_nothing(db: None, rf: Any) -> None:
+    request = rf.post("/", REMOTE_ADDR="10.8.0.1")
+
+    def begins(_: int) -> bool:
+        try:
+            Attempt.begin(request, "ada")
+        except TooManyAttempts:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as salvo:
+        assert sum(salvo.map(begins, range(24))) == 3
+
+
+def test_an_outage_of_postgres_is_nobodys_failure(visitor: Client, refused: Any, ada: User) -> None:
+    with refused():
+        assert fail(visitor, 5) == [503] * 5
+    assert sign_in(visitor).status_code == 200
+
+
+# --- Addresses -------------------------------------------------------------------------------------------
+def asked_from(rf: Any, peer: str, forwarded: str = "") -> HttpRequest:
+    request: HttpRequest = rf.get("/", REMOTE_ADDR=peer, **({"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}))
+    return request
+
+
+def test_a_forwarded_address_is_believed_from_our_proxies_alone(rf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = asked_from(rf, "10.0.0.1", "6.6.6.6, 203.0.113.9")
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 0)
+    assert client(request) == "10.0.0.1"
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
+    assert client(request) == "203.0.113.9"
+
+
+def test_an_ipv6_visitorcounts_by_its_network(rf: Any) -> None:
+    assert client(asked_from(rf, "2001:db8:1:2::1")) == client(asked_from(rf, "2001:db8:1:2:ffff::9"))
+    assert client(asked_from(rf, "2001:db8:1:2::1")) != client(asked_from(rf, "2001:db8:1:3::1"))
+
+
+def test_an_address_that_is_none_is_taken_as_it_is(rf: Any) -> None:
+    assert client(asked_from(rf, "")) == ""
+
+
+# --- Redis away ------------------------------------------------------------------------------------------
+@pytest.fixture(params=["refused", "hanging"])
+def redis_away(request: pytest.FixtureRequest, private_valkey: Any, settings: Settings) -> Iterator[Server]:
+    server: Server = private_valkey()
+    caches_of_today = {**settings.CACHES, "default": {**settings.CACHES["default"], "LOCATION": server.url}}
+    settings.CACHES = caches_of_today
+    caches["memory"].clear()
+    server.pause() if request.param == "hanging" else server.stop()
+    yield server
+    caches["memory"].clear()
+
+
+def test_while_redis_is_away_it_counts_in_memory(visitor: Client, ada: User, redis_away: Server) -> None:
+    assert fail(visitor, 4) == [401, 401, 401, 429]
+    assert sign_in(Caller()).status_code == 200
+
+
+def test_while_the_snapshot_says_so_redis_is_not_even_asked(
+    visitor: Client, ada: User, redis_away: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(snapshot, "known_down", lambda name: name == "redis")
+    assert fail(visitor, 4) == [401, 401, 401, 429]
+    assert "Redis does not answer" not in caplog.text
+
+
+def test_our_own_code_is_not_throttled(ada: User) -> None:
+    browser = Client()
+    assert not any(browser.login(username="ada", password="wrong") for _ in range(5))
+    assert browser.login(username="ada", password=PASSWORD)

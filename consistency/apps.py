@@ -1,5 +1,7 @@
 """Discover the checks of every installed app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -8,5 +10,6 @@ class ConsistencyConfig(AppConfig):
     name = "consistency"
 
     def ready(self) -> None:
-        """Import `consistency_checks` of every app: importing is what registers a check."""
+        """Import `consistency_checks` of every app, and our system checks: importing is what registers them."""
         autodiscover_modules("consistency_checks")
+        import_module("consistency.system_checks")

@@ -79,7 +79,7 @@ def harmless(value: str) -> str:
 def _headline(report: Report, database: str) -> Text:
     style = "bold green" if report.status == "ok" else "bold yellow"
     affected = "?" if report.affected_files is None else report.affected_files
-    rest = f" at {instant(report.checked_at)}: {affected} files affected, database {database}"
+    rest = f" at {instant(report.checked_at)}, database {database}, affected files: {affected}"
     return Text.assemble((report.status, style), rest, "" if report.complete else ", incomplete")
 
 

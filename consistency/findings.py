@@ -40,7 +40,9 @@ def row(check: Check, object_type: str, object_id: str, file: Row, detail: str) 
 
 def outside_row(finding: Finding) -> Row:
     """One row for what was found outside PostgreSQL."""
-    return {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
+    found = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
+    # A name on disk may be no text at all; PostgreSQL has only text.
+    return {key: value.encode("utf-8", "backslashreplace").decode() for key, value in found.items()}
 
 
 def affected(queries: Sequence[Query]) -> Query | None:

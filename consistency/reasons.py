@@ -52,7 +52,8 @@ def no_connection(error: Exception, budget: Budget) -> str:
     cause = error.__cause__
     if isinstance(cause, psycopg.Error) and cause.sqlstate:
         return reason(error, budget)
-    logger.warning("PostgreSQL is not reachable: %s", str(error).partition("\n")[0])
+    # An outage is told in the report, and logged once by whoever watches PostgreSQL.
+    logger.debug("PostgreSQL is not reachable: %s", str(error).partition("\n")[0])
     return "PostgreSQL is not reachable"
 
 

@@ -12,7 +12,7 @@ class UnknownWordError(ValueError):
     """A name that does not exist; the text says which do, and which one is nearest."""
 
     def __init__(self, kind: str, word: str, known: Collection[str]) -> None:
-        near = [name for name in known if word and word in name] or get_close_matches(word, known, cutoff=0.5)
+        near = [name for name in known if len(word) > 2 and word in name] or get_close_matches(word, known, cutoff=0.5)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"unknown {kind} {word!r}.{guess} Allowed: {', '.join(known)}.")
 

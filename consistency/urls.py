@@ -1,5 +1,9 @@
 """Addresses of this app."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from consistency.views import ConsistencyViewSet
+
+urlpatterns = [
+    path("health/consistency", ConsistencyViewSet.as_view({"get": "report"}), name="consistency"),
+]

@@ -1,0 +1,51 @@
+"""Identities are rows in PostgreSQL and folders on disk; each must have the other."""
+
+from collections.abc import Iterator
+
+from consistency.expressions import text
+from consistency.registry import CheckError, Finding, Severity, check
+from identities.models import Identity
+from identities.store import FILE, Store, root
+
+
+def _store() -> Store:
+    """What is on disk; where that cannot be known, nothing is missing from it."""
+    if (folder := root()) is None:
+        raise CheckError("IDENTITIES_DIR is not set")
+    try:
+        return Store.read(folder)
+    except OSError as error:
+        raise CheckError("the folder of the identities cannot be read") from error
+
+
+def _rows(using: str) -> Iterator[str]:
+    uuids = Identity.objects.using(using).order_by("pk").values_list(text("uuid"), flat=True)
+    return uuids.iterator(chunk_size=10_000)
+
+
+@check(
+    "identity_file_missing",
+    severity=Severity.WARN,
+    hint="The platform cannot know this person offline: write the file from the row, or remove the row.",
+    tags=("identities",),
+)
+def identity_file_missing(using: str) -> Iterator[Finding]:
+    """An identity has a row but no identity.json on disk"""
+    store = _store()
+    for uuid in _rows(using):
+        if store.empty:
+            raise CheckError("the folder of the identities is empty: a disk that is not mounted looks like that")
+        if uuid not in store.files:
+            yield Finding(object_type="identity", object_id=uuid, detail=f"no {FILE} in the folder {uuid}")
+
+
+@check(
+    "identity_row_missing",
+    severity=Severity.WARN,
+    hint="The database does not know this person: import the file again, or remove its folder.",
+    tags=("identities",),
+)
+def identity_row_missing(using: str) -> Iterator[Finding]:
+    """An identity has an identity.json on disk but no row"""
+    for uuid in sorted(_store().files.difference(_rows(using))):
+        yield Finding(object_type="identity", object_id=uuid, detail="no row in identities")

@@ -23,8 +23,9 @@ ENDING: Final = 5.0
 class Snapshot:
     """The runners of a registry's probes, and the thread that refreshes what must stay young."""
 
-    def __init__(self, registry: Mapping[str, Probe] = PROBES) -> None:
+    def __init__(self, registry: Mapping[str, Probe] = PROBES, *, keeps_young: bool = True) -> None:
         self._registry = registry
+        self._keeps_young = keeps_young
         self.draining = False
         """True once the server was told to stop."""
         self.forget()
@@ -134,7 +135,7 @@ class Snapshot:
         for name, probe in list(self._registry.items()):
             runner = self._runner(name)
             runner.attempts.free()
-            if probe.kept_young and now >= self._due.get(name, 0.0):
+            if self._keeps_young and probe.kept_young and now >= self._due.get(name, 0.0):
                 # Well before the old answer expires; not in step with the other processes.
                 self._due[name] = now + probe.ttl * random.uniform(0.5, 0.75)  # noqa: S311 - no secret
                 runner.request(again=True)

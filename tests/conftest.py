@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,3 +13,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if absent := [tool for tool in wanted if not shutil.which(tool)]:
         end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         end(f"not run: {', '.join(absent)} not installed")
+
+
+@pytest.fixture(autouse=True)
+def no_probes_left_running() -> Iterator[None]:
+    """Probes' threads keep their connections, and a database with connections cannot be dropped after the run."""
+    yield
+    from health.snapshot import snapshot
+
+    snapshot.close()

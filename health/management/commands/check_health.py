@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Final
@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from health import report, status_table
 from health.registry import PROBES
-from health.snapshot import snapshot
+from health.snapshot import Snapshot
 from health.verdict import DEGRADED, ERROR, OK, Verdict
 
 CLEAN: Final = 0
@@ -97,17 +97,35 @@ class Command(BaseCommand):
             self.stdout.write(status_table.listed(PROBES))
             return
         with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
-            verdicts = snapshot.ask(probes or None, budget=timeout)
-            snapshot.close()
+            verdicts = _asked(probes, timeout)
         deciding = [verdicts[name] for name in probes or _essential()]
-        status = _overall(deciding)
+        self._show(verdicts, _overall(deciding), partly=bool(probes), format=format, no_color=no_color)
+        if code := _exit_code(verdicts.values(), deciding, fail_level):
+            sys.exit(code)
+
+    def _show(
+        self,
+        verdicts: Mapping[str, Verdict],
+        status: str,
+        *,
+        partly: bool,
+        format: str,  # noqa: A002 - the option's name
+        no_color: bool,
+    ) -> None:
         if format == "json":
-            shown = {name: verdicts[name] for name in verdicts if probes or PROBES[name].section}
+            shown = {name: verdict for name, verdict in verdicts.items() if partly or PROBES[name].section}
             self.stdout.write(json.dumps(report.assembled(shown, status), indent=2))
         else:
             terminal = self.stdout.isatty() and not no_color
             self.stdout.write(status_table.table(PROBES, verdicts, status, terminal=terminal))
-        sys.exit(_exit_code(verdicts.values(), deciding, fail_level))
+
+
+def _asked(names: list[str], timeout: float) -> dict[str, Verdict]:
+    own = Snapshot(keeps_young=False)  # asks only what it is asked for, and ends
+    try:
+        return own.ask(names or None, budget=timeout)
+    finally:
+        own.close()
 
 
 def _essential() -> list[str]:

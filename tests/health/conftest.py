@@ -1,0 +1,70 @@
+"""Registries and snapshots of a test's own, and servers that misbehave."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from config.demo.process import until
+from health.registry import Probe
+from health.snapshot import Snapshot
+
+Registry = dict[str, Probe]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """An empty registry; `@probe(..., registry=registry)` fills it."""
+    return {}
+
+
+@pytest.fixture
+def snapshot_of() -> Iterator[Callable[..., Snapshot]]:
+    """Makes a Snapshot that is closed after the test."""
+    made: list[Snapshot] = []
+
+    def make(registry: Registry, **options: Any) -> Snapshot:
+        made.append(Snapshot(registry, **options))
+        return made[-1]
+
+    yield make
+    for snapshot in made:
+        snapshot.close()
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether it comes to hold within so many seconds."""
+    return any(holds() for _ in until(seconds))
+
+
+@pytest.fixture
+def dripping_server() -> Iterator[str]:
+    """The address of a server that answers every connection with one byte per 0.2 s: no read of it ever times out."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        accepting = threading.Thread(target=_accept, args=(listener, stop))
+        accepting.start()
+        yield "{}:{}".format(*listener.getsockname())
+        stop.set()
+        accepting.join()
+
+
+def _accept(listener: socket.socket, stop: threading.Event) -> None:
+    dripping = []
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            connection, _ = listener.accept()
+            dripping.append(threading.Thread(target=_drip, args=(connection, stop)))
+            dripping[-1].start()
+    for thread in dripping:
+        thread.join()
+
+
+def _drip(connection: socket.socket, stop: threading.Event) -> None:
+    with connection, suppress(OSError):
+        while not stop.wait(0.2):
+            connection.sendall(b"H")

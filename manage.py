@@ -11,7 +11,7 @@ def main(argv: list[str]) -> None:
     """Run one management command; a wrong or missing setting is one line on stderr and exit code 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        if argv[1:2] == ["demo"] and not {"-h", "--help"} & set(argv):
+        if argv[1:2] == ["demo"]:
             # The demo's servers must have addresses before the settings that read them are imported.
             from config.demo.launch import prepare
 

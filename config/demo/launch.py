@@ -19,6 +19,7 @@ from config.demo.process import HOST, ROOT, secret
 from config.demo.servers import Server, ServerError, start_postgres, start_qdrant, start_valkey
 from config.demo.steps import Steps
 
+DESCRIPTION = "Start a sample platform on PostgreSQL, Valkey and Qdrant of its own, scan it, serve it on loopback."
 COLLECTION = "sample_faces"
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USAGE, NOT_POSSIBLE = 2, 3  # exit codes
@@ -87,7 +88,7 @@ def prepare(argv: list[str]) -> None:
 
     Whatever ends this process ends them. What cannot be done is one line on stderr, and SystemExit with 2 or 3.
     """
-    parser = argparse.ArgumentParser(prog=f"{Path(argv[0]).name} demo")
+    parser = argparse.ArgumentParser(prog=f"{Path(argv[0]).name} demo", description=DESCRIPTION)
     add_arguments(parser)
     options, _ = parser.parse_known_args(argv[2:])  # Django's own options are Django's to judge
     demo = Demo(options.data.resolve(), options.port, options.files, not options.no_serve)

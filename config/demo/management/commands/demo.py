@@ -22,11 +22,11 @@ SCAN_SECONDS = 60.0
 class Command(BaseCommand):
     """Fill, scan, tell, serve. The servers were started before Django was loaded (config/demo/launch.py)."""
 
-    help = "Start a sample platform on PostgreSQL, Valkey and Qdrant of its own, scan it, and serve it on loopback."
+    help = launch.DESCRIPTION
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """As launch.py has read them already; here they are for --help and for what is misspelt."""
+        """As launch.py has read them already; here they are for what is misspelt."""
         launch.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,325 @@
+"""`manage.py demo` as a user runs it: a process, on servers of its own, that leaves nothing behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from config.demo import plan, running
+from config.demo.process import ROOT, free_port, until
+from tests.processes import all_gone
+from tests.servers import FOREIGN, Shared
+
+FILES = 60
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A shell in which nothing is set, and in which a demo of the user's own is not seen."""
+    clean = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+    return clean | {"DEMO_FILE": str(folder / "demo.json")}
+
+
+def manage(*arguments: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(folder) | variables, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@dataclass
+class Served:
+    """A demo that serves."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "out").read_text()
+
+    @property
+    def err(self) -> str:
+        return (self.folder / "err").read_text()
+
+    @cached_property
+    def address(self) -> str:
+        return self._exported[0]
+
+    @cached_property
+    def key(self) -> str:
+        return self._exported[1]
+
+    @property
+    def _exported(self) -> tuple[str, str]:
+        (found,) = re.findall(r"^  export API=(\S+) KEY=(\S+)$", self.out, re.MULTILINE)
+        return found  # type: ignore[no-any-return]  # re cannot know how many groups there are
+
+    def tree(self) -> list[psutil.Process]:
+        me = psutil.Process(self.process.pid)
+        return [me, *me.children(recursive=True)]
+
+    def server(self, words: str) -> psutil.Process:
+        """The child of the demo with these words in its command line."""
+        children = psutil.Process(self.process.pid).children()
+        (found,) = [child for child in children if words in " ".join(child.cmdline())]
+        return found
+
+    def get(self, path: str, key: str = "") -> tuple[int, Any]:
+        request = urllib.request.Request(self.address + path, headers={"X-API-Key": key} if key else {})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)
+
+
+def serve(folder: Path) -> Served:
+    """Start a demo on the folder's data; returns when it has printed its address."""
+    command = [sys.executable, "manage.py", "demo", "--data", str(folder / "data"), "--port", str(free_port())]
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=out, stderr=err)
+    served = Served(folder, process)
+    for _ in until(90, step=0.1):
+        if "export API=" in served.out or process.poll() is not None:
+            break
+    assert process.poll() is None, served.err
+    return served
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Data of a demo that has loaded its sample platform and ended, below a folder closed to others; and its words."""
+    folder = tmp_path_factory.mktemp("closed")
+    folder.chmod(0o700)
+    done = manage("demo", "--data", folder / "data", "--files", FILES, "--no-serve", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    yield folder, done.stdout
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(one.info["cmdline"] or [])]
+
+
+@pytest.fixture(scope="module")
+def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Served]]:
+    """Serve a copy of that data; whatever still runs afterwards is killed."""
+    started: list[Served] = []
+
+    def copy_and_serve() -> Served:
+        folder = tmp_path_factory.mktemp("served")
+        subprocess.run(["cp", "-a", loaded[0] / "data", folder / "data"], check=True)
+        script = folder / "data/platform/scripts/asr_processor.py"
+        script.write_text("# edited by hand\n")
+        started.append(serve(folder))
+        return started[-1]
+
+    yield copy_and_serve
+    for served in started:
+        served.process.kill()
+        served.process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(start: Callable[[], Served]) -> Served:
+    """One demo for all tests that leave it running."""
+    return start()
+
+
+def key_in(words: str) -> str:
+    (key,) = re.findall(r"^API key +(\S+)$", words, re.MULTILINE)
+    return str(key)
+
+
+# --- What it loads ---------------------------------------------------------------------------------------
+def test_it_has_every_kind_of_file_whatever_the_size() -> None:
+    for files in (*range(plan.MINIMUM, 300), plan.DEFAULT, 123_456):
+        counts = [count for _, count in plan.composition(files)]
+        assert sum(counts) == files
+        assert min(counts) >= 1
+
+
+def test_it_finds_exactly_what_it_says_it_has_put_there(loaded: tuple[Path, str]) -> None:
+    announced, _, found = loaded[1].partition("The scan found")
+    assert f"{FILES} files" in announced
+    on_purpose = {check: int(count) for count, check in re.findall(r"^ +(\d+)  (\w+)$", announced, re.MULTILINE)}
+    scanned = {check: int(count) for count, check in re.findall(r"^ +(\d+)  \w+ +(\w+)  ", found, re.MULTILINE)}
+    assert on_purpose == scanned == dict(plan.expected(FILES))
+    assert "Nothing is served" in found
+
+
+def test_it_keeps_data_and_says_how_to_start_afresh(loaded: tuple[Path, str]) -> None:
+    folder, _ = loaded
+    done = manage("demo", "--data", folder / "data", "--files", FILES + 1, "--no-serve", folder=folder)
+    assert done.returncode == 0
+    assert f"Kept the sample platform of {FILES} files" in done.stdout
+    assert f"--files {FILES + 1} changes nothing: to start afresh, remove {folder}/data" in done.stdout
+
+
+# --- While it runs ---------------------------------------------------------------------------------------
+def test_it_answers_with_the_printed_key_and_revokes_the_last_one(served: Served, loaded: tuple[Path, str]) -> None:
+    assert served.get("/health/ready")[0] == 200
+    status, report = served.get("/health/consistency", served.key)
+    assert status == 200
+    expected = plan.expected(FILES)
+    assert {entry["check"]: entry["count"] for entry in report["checks"]} == {
+        entry["check"]: expected[entry["check"]] for entry in report["checks"]
+    }
+    assert served.get("/health/consistency", key_in(loaded[1]))[0] == 401
+    assert "the last run are no longer valid" in served.out
+
+
+def test_it_reports_the_sample_platform_as_it_was_left(served: Served) -> None:
+    status, report = served.get("/health/detailed?fresh=1", served.key)
+    assert status == 200
+    assert {name: service["status"] for name, service in report["services"].items()} == {
+        "postgres": "ok",
+        "redis": "ok",
+        "qdrant": "ok",
+    }
+    assert all(report["pipeline"]["processors"].values())
+    integrity = report["pipeline"]["scripts_integrity"]
+    assert integrity["total"] - integrity["matched"] == plan.CHANGED_SCRIPTS + 1  # and the one edited by hand
+    assert report["schema"]["ok"]
+    assert report["config"] == {"cache": True, "auto_pipeline": False, "watcher": True}
+
+
+def test_it_lets_the_printed_administrator_sign_in(served: Served) -> None:
+    (password,) = re.findall(r"^Password +(\S+)$", served.out, re.MULTILINE)
+    body = json.dumps({"username": "admin", "password": password}).encode()
+    request = urllib.request.Request(
+        f"{served.address}/api/v1/auth/token", body, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert "access" in json.load(answer)
+
+
+def test_it_is_found_by_other_commands(served: Served) -> None:
+    done = manage("check_consistency", "--format", "json", folder=served.folder)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["checks"][0]["count"] == plan.expected(FILES)["stale_processing"]
+
+
+def test_it_tells_its_secrets_to_its_own_user_only(served: Served) -> None:
+    published = served.folder / "demo.json"
+    assert published.stat().st_mode & 0o777 == 0o600
+    variables = json.loads(published.read_text())["environment"]
+    secrets = [variables["SECRET_KEY"], variables["QDRANT_API_KEY"]]
+    secrets += [re.split("[:@]", variables[name])[2] for name in ("DATABASE_URL", "REDIS_URL")]
+    command_lines = " ".join(word for process in served.tree() for word in process.cmdline())
+    assert "granian" in command_lines
+    assert not [secret for secret in secrets if secret in command_lines]
+
+
+def test_it_refuses_a_second_demo_on_the_same_data(served: Served) -> None:
+    done = manage("demo", "--data", served.folder / "data", "--no-serve", folder=served.folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("A demo is running on ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_it_refuses_a_taken_port_before_it_does_anything(served: Served, tmp_path: Path) -> None:
+    port = served.address.rpartition(":")[2]
+    done = manage("demo", "--data", tmp_path / "new", "--port", port, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"Port {port} on \S+ cannot be had \(.+\)\. Choose another with --port\.\n", done.stderr)
+    assert not (tmp_path / "new").exists()
+
+
+# --- What it refuses -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--files", "0", "50 files or more"), ("--files", "x", "50 files or more"), ("--port", "65536", "1 to 65535")],
+)
+def test_it_says_what_an_option_takes(option: str, value: str, words: str, tmp_path: Path) -> None:
+    done = manage("demo", "--data", tmp_path / "new", option, value, folder=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "new").exists()
+
+
+def test_it_loads_nothing_into_a_database_with_data_of_its_own(postgres_server: Shared, tmp_path: Path) -> None:
+    url = postgres_server.url.rpartition("/")[0] + "/demo_foreign"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS demo_foreign")
+        connection.execute("CREATE DATABASE demo_foreign")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE files AS SELECT 'a' AS file_uuid")
+    done = manage("demo", "--data", tmp_path / "data", "--no-serve", folder=tmp_path, DATABASE_URL=url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "DATABASE_URL names a database with data of its own" in done.stderr
+    with psycopg.connect(url) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert tables == (1,)
+
+
+# --- How it ends -----------------------------------------------------------------------------------------
+def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[[], Served]) -> None:
+    served = start()
+    tree = served.tree()
+    assert len(tree) > 8
+    served.process.kill()
+    assert all_gone(tree)
+    assert running.place() != served.folder / "demo.json"
+    done = manage("check_consistency", folder=served.folder)
+    assert done.returncode == 2  # nobody takes the dead demo's addresses for real
+    assert "SECRET_KEY is not set" in done.stderr
+
+
+def test_it_tells_of_a_killed_postgres_goes_on_and_ends_when_told(start: Callable[[], Served]) -> None:
+    served = start()
+    tree = served.tree()
+    served.server("postgres").kill()
+    told = any("PostgreSQL" in served.err for _ in until(20, step=0.1))
+    assert told
+    assert len(served.err.splitlines()) == 1
+    degraded = any(served.get("/health")[1]["status"] == "degraded" for _ in until(20, step=0.2))
+    assert degraded
+    served.process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    served.process.send_signal(signal.SIGINT)  # who is impatient
+    assert served.process.wait(60) == 0
+    assert all_gone(tree)
+    assert len(served.err.splitlines()) == 1
+    assert not (served.folder / "demo.json").exists()
+
+
+def test_it_ends_when_the_web_server_dies(start: Callable[[], Served]) -> None:
+    served = start()
+    tree = served.tree()
+    served.server("granian").kill()
+    assert served.process.wait(60) == 3
+    assert "The web server has ended" in served.err
+    assert len(served.err.splitlines()) == 1
+    assert all_gone(tree)
+
+
+# --- How others find it ----------------------------------------------------------------------------------
+def test_it_publishes_and_withdraws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_FILE", str(tmp_path / "below" / "demo.json"))
+    assert running.environment() == {}
+    running.publish({"SECRET_KEY": "x"})
+    assert running.environment() == {"SECRET_KEY": "x"}
+    running.withdraw()
+    assert running.environment() == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"pid": "x"}', '{"pid": 1, "created": 1.0, "environment": {"A": "b"}}'],
+)
+def test_it_takes_no_rubbish_for_a_demo(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_FILE", str(tmp_path / "demo.json"))
+    (tmp_path / "demo.json").write_text(content)
+    assert running.environment() == {}

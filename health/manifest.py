@@ -10,7 +10,7 @@ from health.digests import Digests, read_regular
 
 NAME: Final = b"checksums.sha256"
 # As coreutils reads them: a leading backslash says that the name is escaped; digests may be of either case.
-PLAIN: Final = re.compile(rb"[ \t]*(\\?)([0-9a-fA-F]{64})[ \t](.{2,})", re.DOTALL)
+PLAIN: Final = re.compile(rb"[ \t]*(\\?)([0-9a-fA-F]{64})[ \t](.+)", re.DOTALL)
 TAGGED: Final = re.compile(rb"[ \t]*(\\?)SHA256 ?\((.*)\)[ \t]*=[ \t]*([0-9a-fA-F]{64})", re.DOTALL)
 ESCAPE: Final = re.compile(rb"\\(.?)", re.DOTALL)
 ESCAPED: Final = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
@@ -61,7 +61,7 @@ def parse(content: bytes) -> Iterator[Entry]:
             escaped, digest, rest = found.groups()
             # BSD's reversed form has no type flag before the name. The first line that shows which form this is
             # decides: else a file whose name begins with a space could pass for another.
-            if rest[:1] not in (b" ", b"*"):
+            if len(rest) == 1 or rest[:1] not in (b" ", b"*"):
                 if reversed_form is False:
                     continue
                 reversed_form = True

@@ -1,0 +1,105 @@
+"""Digests are read once, and again when a file changes, after a day, or when its look cannot be trusted yet."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from health import digests
+from health.digests import Digests
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry per file that was read."""
+    made: list[int] = []
+    whole = hashlib.file_digest
+
+    def counted(*arguments: object) -> object:
+        made.append(1)
+        return whole(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("health.digests.hashlib.file_digest", counted)
+    return made
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that was left alone for long enough."""
+    monkeypatch.setattr(digests, "SETTLED", -1.0)
+    (tmp_path / "script.py").write_bytes(b"one")
+    return tmp_path / "script.py"
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_an_unchanged_file_is_read_once(path: Path, reads: list[int]) -> None:
+    known = Digests()
+    assert {known.of(os.fsencode(path)) for _ in range(3)} == {digest(b"one")}
+    assert len(reads) == 1
+
+
+def test_a_changed_file_is_read_again(path: Path, reads: list[int]) -> None:
+    known = Digests()
+    known.of(os.fsencode(path))
+    path.write_bytes(b"three")
+    assert known.of(os.fsencode(path)) == digest(b"three")
+
+
+def test_content_changed_behind_a_restored_time_is_seen(path: Path, reads: list[int]) -> None:
+    known = Digests()
+    known.of(os.fsencode(path))
+    before = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert known.of(os.fsencode(path)) == digest(b"two")
+
+
+def test_a_file_put_in_anothers_place_is_seen(path: Path, reads: list[int]) -> None:
+    known = Digests()
+    known.of(os.fsencode(path))
+    other = path.with_name("other")
+    other.write_bytes(b"two")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+    assert known.of(os.fsencode(path)) == digest(b"two")
+
+
+def test_a_file_is_read_again_after_a_day(path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Digests()
+    known.of(os.fsencode(path))
+    now = time.monotonic()
+    monkeypatch.setattr("health.digests.time.monotonic", lambda: now + digests.A_DAY + 1)
+    known.of(os.fsencode(path))
+    assert len(reads) == 2
+
+
+def test_a_file_that_was_only_just_written_is_not_remembered(
+    path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "SETTLED", 3600.0)
+    known = Digests()
+    known.of(os.fsencode(path))
+    known.of(os.fsencode(path))
+    assert len(reads) == 2
+
+
+def test_a_file_that_is_gone_has_none_and_is_forgotten(path: Path, reads: list[int]) -> None:
+    known = Digests()
+    known.of(os.fsencode(path))
+    path.unlink()
+    assert known.of(os.fsencode(path)) is None
+    assert not known._known
+
+
+def test_no_descriptor_is_left_open(path: Path, reads: list[int]) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    known = Digests()
+    for name in (path, path.parent, path / "nowhere"):
+        known.of(os.fsencode(name))
+        digests.read_regular(os.fsencode(name))
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,232 @@
+"""The manifest agrees line by line with the real `sha256sum -c`, and goes no further than its folder."""
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from health import manifest
+from health.digests import Digests
+from health.manifest import Entry, Integrity, verify
+
+DIGEST = "a" * 64
+
+
+def said_by_sha256sum(folder: Path) -> Integrity:
+    """What the real tool counts: each properly formatted line is `name: OK` or `name: FAILED ...`."""
+    done = subprocess.run(
+        ["sha256sum", "-c", "checksums.sha256"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    # Escaped names are printed escaped, so that each entry is one line.
+    lines = done.stdout.splitlines()
+    return Integrity(sum(line.endswith(b": OK") for line in lines), len(lines))
+
+
+def written_by_sha256sum(folder: Path, *names: bytes, options: tuple[str, ...] = ()) -> bytes:
+    """A manifest of these files, as the real tool writes it."""
+    done = subprocess.run(["sha256sum", *options, "--", *names], cwd=folder, capture_output=True, check=True)
+    (folder / "checksums.sha256").write_bytes(done.stdout)
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of scripts with every kind of name."""
+    for name in NAMES:
+        path = os.path.join(os.fsencode(tmp_path), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"content of " + name)
+    return tmp_path
+
+
+NAMES = [
+    b"plain.py",
+    b"with space.py",
+    b" leading.py",
+    b"trailing ",
+    b"back\\slash.py",
+    b"new\nline.py",
+    b"carriage\rreturn.py",
+    b"ends with return\r",
+    b"*star.py",
+    b"caf\xc3\xa9.py",
+    b"\xff\xfe not text.py",
+    b"sub/folder/deep.py",
+    b"a",
+    b"x = y (z).py",
+    b"#hash.py",
+]
+FORMS = [(), ("--binary",), ("--tag",)]
+needs_sha256sum = pytest.mark.needs("sha256sum")
+
+
+@needs_sha256sum
+@pytest.mark.parametrize("options", FORMS)
+def test_it_agrees_where_all_is_well(folder: Path, options: tuple[str, ...]) -> None:
+    written_by_sha256sum(folder, *NAMES, options=options)
+    assert said_by_sha256sum(folder) == Integrity(len(NAMES), len(NAMES))
+    assert verify(folder, Digests()) == Integrity(len(NAMES), len(NAMES))
+
+
+@needs_sha256sum
+@pytest.mark.parametrize("options", FORMS)
+@pytest.mark.parametrize("name", NAMES)
+def test_it_agrees_where_one_file_differs(folder: Path, options: tuple[str, ...], name: bytes) -> None:
+    written_by_sha256sum(folder, *NAMES, options=options)
+    with open(os.path.join(os.fsencode(folder), name), "ab") as file:
+        file.write(b"!")
+    assert said_by_sha256sum(folder) == Integrity(len(NAMES) - 1, len(NAMES))
+    assert verify(folder, Digests()) == Integrity(len(NAMES) - 1, len(NAMES))
+
+
+@needs_sha256sum
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), path.symlink_to(path.name)),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+        lambda path: (path.unlink(), path.symlink_to("/dev/null")),
+    ],
+    ids=["missing", "a folder", "a symlink loop", "a dangling link", "a device"],
+)
+def test_it_agrees_where_a_file_is_no_file(folder: Path, damage: object) -> None:
+    written_by_sha256sum(folder, *NAMES)
+    damage(folder / "plain.py")  # type: ignore[operator]
+    assert said_by_sha256sum(folder) == Integrity(len(NAMES) - 1, len(NAMES))
+    assert verify(folder, Digests()) == Integrity(len(NAMES) - 1, len(NAMES))
+
+
+@needs_sha256sum
+def test_it_agrees_that_a_link_to_the_same_content_matches(folder: Path) -> None:
+    written_by_sha256sum(folder, *NAMES)
+    (folder / "plain.py").rename(folder / "moved")
+    (folder / "plain.py").symlink_to("moved")
+    assert verify(folder, Digests()) == said_by_sha256sum(folder) == Integrity(len(NAMES), len(NAMES))
+
+
+@needs_sha256sum
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root reads everything")
+def test_it_counts_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_by_sha256sum(folder, *NAMES)
+    whole = os.open
+
+    def refusing(path: bytes, *arguments: int) -> int:
+        if os.fsencode(path).endswith(b"plain.py"):
+            raise PermissionError(13, "Permission denied")
+        return whole(path, *arguments)
+
+    monkeypatch.setattr("health.digests.os.open", refusing)
+    assert verify(folder, Digests()) == Integrity(len(NAMES) - 1, len(NAMES))
+
+
+@needs_sha256sum
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text.upper().replace(b".PY", b".py").replace(b"PLAIN", b"plain"),
+        lambda text: b"# a comment\n\n" + text + b"not a line at all\n",
+        lambda text: text.rstrip(b"\n"),
+        lambda text: b" \t" + text,
+        lambda text: text.replace(b"  ", b"\t ", 1),
+        lambda text: text.replace(b"  ", b" ", 1),
+        lambda text: text + text.replace(b"  ", b" ", 1),
+        lambda text: text.replace(b"  ", b" ", 1) + text,
+        lambda text: text + text,
+        lambda text: text[1:],
+        lambda text: b"\\" + text,
+        lambda text: text.replace(b"plain", b"pla\\qin") + b"\\" + text.replace(b"plain", b"pla\\qin"),
+        lambda text: b"\\" + text.replace(b".py", b"\\"),
+        lambda text: b"",
+        lambda text: b"\n\n",
+        lambda text: text[:64] + b"  -\n",
+        lambda text: b"SHA256 (plain.py)= " + text[:64] + b"\nSHA256(plain.py) =" + text[:64] + b"\n",
+        lambda text: b"SHA256 (plain.py) = " + text[:64] + b" \nSHA512 (plain.py) = " + text[:64] + b"\n",
+        lambda text: b"SHA256 plain.py = " + text[:64] + b"\nSHA256 () = " + text[:64] + b"\n",
+    ],
+)
+def test_it_agrees_on_odd_manifests(folder: Path, change: object) -> None:
+    text = written_by_sha256sum(folder, b"plain.py")
+    (folder / "checksums.sha256").write_bytes(change(text))  # type: ignore[operator]
+    assert verify(folder, Digests()) == said_by_sha256sum(folder)
+
+
+@needs_sha256sum
+def test_it_agrees_on_manifests_that_were_damaged_at_random(folder: Path) -> None:
+    seeded = random.Random(20260518)  # noqa: S311 - the same every time
+    pieces = [b" ", b"*", b"\\", b"\t", b"\r", b"\n", b"SHA256 (", b") = ", b"#", b"\\n", b"f" * 64, b"-", b"z"]
+    plain, tagged = (
+        written_by_sha256sum(folder, b"plain.py", b"with space.py", b"back\\slash.py", options=options)
+        for options in ((), ("--tag",))
+    )
+    for _ in range(150):
+        text = bytearray(seeded.choice([plain, tagged, plain + tagged]))
+        for _ in range(seeded.randint(1, 3)):
+            at = seeded.choice([0, 64, 65, 66, seeded.randrange(len(text))])
+            text[at : at + seeded.randint(0, 2)] = seeded.choice(pieces)
+        (folder / "checksums.sha256").write_bytes(text)
+        assert verify(folder, Digests()) == said_by_sha256sum(folder), bytes(text)
+
+
+@pytest.mark.parametrize("name", [b"../outside.py", b"sub/../../outside.py", b"..", b"%s/outside.py"])
+def test_what_lies_outside_the_folder_is_counted_and_refused(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / "outside.py").write_bytes(b"")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    if b"%s" in name:
+        name = name.replace(b"%s", os.fsencode(tmp_path))
+    line = hashlib.sha256(b"").hexdigest().encode() + b"  " + name + b"\n"
+    (inside / "checksums.sha256").write_bytes(line)
+    assert verify(inside, Digests()) == Integrity(0, 1)
+
+
+@pytest.mark.parametrize("name", [b"./a.py", b"sub/../a.py", b"..a.py"])
+def test_what_only_looks_like_outside_is_accepted(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    line = hashlib.sha256(b"").hexdigest().encode() + b"  " + name + b"\n"
+    (tmp_path / "checksums.sha256").write_bytes(line)
+    assert verify(tmp_path, Digests()) == Integrity(1, 1)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "checksums.sha256").write_text(f"{DIGEST}  pipe.py\n")
+    found: list[Integrity] = []
+    looking = threading.Thread(target=lambda: found.append(verify(tmp_path, Digests())), daemon=True)
+    looking.start()
+    looking.join(10)
+    assert found == [Integrity(0, 1)]
+
+
+def test_a_manifest_that_is_a_fifo_is_no_manifest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "checksums.sha256")
+    found: list[Integrity] = []
+    looking = threading.Thread(target=lambda: found.append(verify(tmp_path, Digests())), daemon=True)
+    looking.start()
+    looking.join(10)
+    assert found == [Integrity(0, 0)]
+
+
+def test_without_a_manifest_nothing_is_in_order(tmp_path: Path) -> None:
+    assert verify(tmp_path, Digests()) == Integrity(0, 0)
+    assert not Integrity(0, 0).ok
+    assert not Integrity(1, 2).ok
+    assert Integrity(2, 2).ok
+
+
+def test_a_name_with_a_nul_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "checksums.sha256").write_bytes(DIGEST.encode() + b"  a\0b\n")
+    assert verify(tmp_path, Digests()) == Integrity(0, 1)
+
+
+def test_a_line_becomes_a_name_and_a_digest() -> None:
+    assert list(manifest.parse(f"{DIGEST.upper()} *name\n".encode())) == [Entry(b"name", DIGEST)]

@@ -16,5 +16,5 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """How many rows, or 10,000 if there are more."""
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment] - the admin pages through nothing else
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[:MOST].count()

@@ -43,6 +43,7 @@ class StreamRenderer(BaseRenderer):
 
 class NDJSONRenderer(StreamRenderer):
     media_type = "application/x-ndjson"
+    format = "ndjson"
     content_type = media_type
 
     def pieces(self, stream: Stream) -> Iterator[str]:
@@ -51,6 +52,7 @@ class NDJSONRenderer(StreamRenderer):
 
 class CSVRenderer(StreamRenderer):
     media_type = "text/csv"
+    format = "csv"
     content_type = "text/csv; charset=utf-8"
 
     def pieces(self, stream: Stream) -> Iterator[str]:

@@ -25,6 +25,10 @@ def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     }
 
 
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 # --- Parameters ------------------------------------------------------------------------------------------
 def _switch(name: str, description: str) -> OpenApiParameter:
     return OpenApiParameter(name, OpenApiTypes.STR, description=description, enum=["0", "1"], default="0")
@@ -53,12 +57,12 @@ ALIVE: Final = _object({"status": {"type": "string", "enum": [OK]}})
 SFTPGO: Final = _object(
     {
         "status": {"type": "string", "enum": [OK, DEGRADED, ERROR, "disabled"]},
-        "latency_ms": {"type": "integer", "nullable": True},
+        "latency_ms": _or_null({"type": "integer"}),
         "checked_at": {"type": "string", "format": "date-time"},
         "services": _object(
-            {name: {"type": "string", "enum": [OK, "disabled"], "nullable": True} for name in ("sftp", "ftp", "webdav")}
+            {name: _or_null({"type": "string", "enum": [OK, "disabled"]}) for name in ("sftp", "ftp", "webdav")}
         ),
-        "data_provider": {"type": "string", "enum": [OK, ERROR], "nullable": True},
+        "data_provider": _or_null({"type": "string", "enum": [OK, ERROR]}),
         "error": REASON,
     },
     optional=("error",),
@@ -90,7 +94,7 @@ def _section(probe: Probe) -> Schema:
     if probe.keys is None:
         service = {"status": SERVICE_STATUS, "latency_ms": {"type": "integer"}, "error": REASON}
         return _object(service, optional=("error",)) | {"description": probe.title}
-    values = {name: {**_type(hint), "nullable": True} for name, hint in probe.keys.items()}
+    values = {name: _or_null(_type(hint)) for name, hint in probe.keys.items()}
     return _object(values | {"error": REASON}, optional=("error",)) | {"description": probe.title}
 
 

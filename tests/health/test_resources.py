@@ -1,0 +1,148 @@
+"""CPU and memory: plausible on this host, and the container's own limits where those are tighter."""
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from health import resources
+from health.cgroups import Limits
+from health.resources import MEBIBYTE, Sampler, measure
+
+NO_GROUPS = Limits(root=Path("/nowhere"), membership=Path("/nowhere"))
+
+
+def groups(root: Path, membership: str, files: dict[str, str]) -> Limits:
+    """Control groups as the kernel shows them."""
+    for name, text in files.items():
+        path = root / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (root / "self").write_text(membership)
+    return Limits(root=root / "cgroup", membership=root / "self")
+
+
+def test_the_first_look_already_has_values() -> None:
+    found = measure(Sampler(NO_GROUPS))
+    assert 0 <= found["cpu_used_percent"] <= 100
+    assert 0 < found["memory_used_percent"] < 100
+    assert 0 < found["memory_available_mb"] <= psutil.virtual_memory().total // MEBIBYTE
+    assert isinstance(found["memory_available_mb"], int)
+
+
+def test_a_busy_processor_is_seen() -> None:
+    sampler = Sampler(NO_GROUPS)
+    sampler.cpu_used_percent()
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        pass
+    assert sampler.cpu_used_percent() > 50 / (psutil.cpu_count() or 1)
+
+
+def test_it_is_the_same_from_any_thread() -> None:
+    """psutil's own percentage starts at zero in each new thread."""
+    sampler = Sampler(NO_GROUPS)
+    sampler.cpu_used_percent()
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        pass
+    found: list[float] = []
+    other = threading.Thread(target=lambda: found.append(sampler.cpu_used_percent()))
+    other.start()
+    other.join()
+    assert found[0] > 0
+
+
+def test_a_look_after_a_long_pause_is_not_an_average_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = Sampler(NO_GROUPS)
+    used = iter([100.0, 100.0, 700.0, 700.0])
+    monkeypatch.setattr(Sampler, "_used_seconds", lambda self: next(used))
+    sampler.cpu_used_percent()
+    monkeypatch.setattr(resources, "LONGEST", 0.0)
+    assert sampler.cpu_used_percent() == 0.0
+
+
+V2 = "0::/pod/container\n"
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        (V2, {"pod/container/cpu.max": "50000 100000"}, 0.5),
+        (V2, {"pod/container/cpu.max": "max 100000", "pod/cpu.max": "150000 100000"}, 1.5),
+        (V2, {"cpu.max": "25000 100000"}, 0.25),
+        (V2, {"pod/container/cpu.max": "max 100000"}, None),
+        (V2, {}, None),
+        ("3:cpu:/pod\n", {"cpu/pod/cpu.cfs_quota_us": "20000", "cpu/pod/cpu.cfs_period_us": "100000"}, 0.2),
+        ("3:cpu:/pod\n", {"cpu/pod/cpu.cfs_quota_us": "-1", "cpu/pod/cpu.cfs_period_us": "100000"}, None),
+        ("3:cpu:/pod\n", {"cpu/cpu.cfs_quota_us": "30000", "cpu/cpu.cfs_period_us": "100000"}, 0.3),
+    ],
+)
+def test_the_tightest_quota_counts(tmp_path: Path, membership: str, files: dict[str, str], cores: float | None) -> None:
+    assert groups(tmp_path, membership, files).cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "memory"),
+    [
+        (
+            V2,
+            {
+                "pod/container/memory.max": "1000",
+                "pod/container/memory.current": "600",
+                "pod/container/memory.stat": "anon 1\ninactive_file 100\n",
+                "pod/memory.max": "5000",
+                "pod/memory.current": "700",
+            },
+            (1000, 500),
+        ),
+        (V2, {"pod/container/memory.max": "max", "pod/container/memory.current": "600"}, None),
+        (
+            "4:memory:/pod\n",
+            {
+                "memory/pod/memory.limit_in_bytes": "2000",
+                "memory/pod/memory.usage_in_bytes": "900",
+                "memory/pod/memory.stat": "total_inactive_file 1000\n",
+            },
+            (2000, 0),
+        ),
+    ],
+)
+def test_the_tightest_memory_limit_counts(
+    tmp_path: Path, membership: str, files: dict[str, str], memory: tuple[int, int] | None
+) -> None:
+    assert groups(tmp_path, membership, files).memory() == memory
+
+
+def test_processor_time_is_the_groups_own(tmp_path: Path) -> None:
+    v2 = groups(tmp_path / "two", V2, {"pod/container/cpu.stat": "usage_usec 2500000\nuser_usec 1\n"})
+    v1 = groups(tmp_path / "one", "2:cpuacct:/pod\n", {"cpuacct/pod/cpuacct.usage": "1500000000"})
+    assert (v2.cpu_seconds(), v1.cpu_seconds()) == (2.5, 1.5)
+
+
+def test_inside_a_container_its_limits_are_the_whole(tmp_path: Path) -> None:
+    limits = groups(
+        tmp_path,
+        V2,
+        {
+            "pod/container/cpu.max": "10000 100000",
+            "pod/container/cpu.stat": "usage_usec 1000000\n",
+            "pod/container/memory.max": str(100 * MEBIBYTE),
+            "pod/container/memory.current": str(75 * MEBIBYTE),
+        },
+    )
+    sampler = Sampler(limits)
+    sampler.cpu_used_percent()
+    time.sleep(0.2)
+    # A tenth of a processor: 1 s of work since the last look is far more than all of it.
+    (tmp_path / "cgroup/pod/container/cpu.stat").write_text("usage_usec 2000000\n")
+    assert sampler.cpu_used_percent() == 100.0
+    assert sampler.memory() == (25, 75.0)
+
+
+def test_a_limit_above_the_hosts_memory_is_none(tmp_path: Path) -> None:
+    limits = groups(tmp_path, "4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"})
+    available, _ = Sampler(limits).memory()
+    assert available > 0

@@ -189,6 +189,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # The Accept header chooses; `?format=` is an unknown parameter like any other.
+    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "config.errors.exception_handler",
     "NUM_PROXIES": TRUSTED_PROXY,
 }

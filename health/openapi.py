@@ -116,6 +116,7 @@ SUMMARY_EXAMPLE: Final = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+ALIVE_EXAMPLE: Final = OpenApiExample("Yes", value={"status": "ok"}, response_only=True, status_codes=["200"])
 DETAILED_EXAMPLE: Final = OpenApiExample(
     "All is well",
     value={

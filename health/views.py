@@ -86,6 +86,7 @@ class PublicHealth(HealthViewSet):
         operation_id="health_live",
         tags=TAGS,
         auth=[],
+        examples=[openapi.ALIVE_EXAMPLE],
         responses={200: OpenApiResponse(openapi.ALIVE, "The process answers")},
     )
     def live(self, request: Request) -> Response:
@@ -96,6 +97,7 @@ class PublicHealth(HealthViewSet):
         operation_id="health_ready",
         tags=TAGS,
         auth=[],
+        examples=[openapi.ALIVE_EXAMPLE],
         responses={200: OpenApiResponse(openapi.ALIVE, "Send requests"), 503: openapi.NOT_READY},
     )
     def ready(self, request: Request) -> Response:

@@ -1,0 +1,167 @@
+"""The OpenAPI document: valid, complete, with examples, and true of live answers."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
+
+from config.access import keys
+from config.openapi import Generator
+from tests.access.conftest import PASSWORD, sign_in
+
+Schema = dict[str, Any]
+# Pages for people, and the document itself.
+UNDOCUMENTED = {"/", "/api/schema", "/api/docs", "/favicon.ico"}
+
+
+@cache
+def document() -> Schema:
+    return Generator().get_schema(public=True)
+
+
+def addresses() -> set[str]:
+    """All that is routed, but for the admin."""
+
+    def walk(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
+        for pattern in patterns:
+            address = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLResolver) and pattern.app_name != "admin":
+                yield from walk(pattern.url_patterns, address)
+            elif isinstance(pattern, URLPattern):
+                yield address
+
+    return set(walk(get_resolver("config.urls").url_patterns)) - UNDOCUMENTED
+
+
+def operations() -> list[tuple[str, str, Schema]]:
+    return [(path, method, found) for path, item in document()["paths"].items() for method, found in item.items()]
+
+
+def test_it_is_valid() -> None:
+    validate_schema(document())
+
+
+def test_it_describes_every_address_and_no_other() -> None:
+    assert set(document()["paths"]) == addresses()
+    assert {"/health", "/health/detailed", "/health/consistency", "/api/v1/stats/sftpgo"} <= addresses()
+
+
+def test_no_address_ends_with_a_slash() -> None:
+    assert not [address for address in addresses() if address.endswith("/")]
+
+
+def test_every_operation_has_words_a_tag_and_examples_of_what_it_answers() -> None:
+    for path, method, operation in operations():
+        assert operation["description"], path
+        assert operation["tags"], path
+        good = [answer for code, answer in operation["responses"].items() if code == "200"]
+        assert good, (path, method)
+        for answer in good:
+            assert any(media.get("examples") for media in answer["content"].values()), (path, method)
+
+
+def test_every_failure_is_described_as_a_detail_with_an_example() -> None:
+    for path, _, operation in operations():
+        for code, answer in operation["responses"].items():
+            if code in {"400", "401", "403", "415", "429"}:
+                schema = resolved(answer["content"]["application/json"]["schema"])
+                assert list(schema["properties"]) == ["detail"], (path, code)
+
+
+def test_what_needs_credentials_names_all_three_and_what_happens_without() -> None:
+    secured = {path: operation for path, _, operation in operations() if operation.get("security", [{}]) != [{}]}
+    for path in ("/health/detailed", "/health/consistency"):
+        assert secured[path]["security"] == [{"jwt": []}, {"apiKey": []}, {"session": []}]
+        assert {"200", "401", "503"} <= set(secured[path]["responses"])
+    schemes = document()["components"]["securitySchemes"]
+    assert schemes["jwt"] | {"description": ""} == {
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": ""
+    }  # fmt: skip
+    assert (schemes["apiKey"]["in"], schemes["apiKey"]["name"]) == ("header", "X-API-Key")
+    assert (schemes["session"]["in"], schemes["session"]["name"]) == ("cookie", "sessionid")
+
+
+def test_what_is_public_asks_for_nothing() -> None:
+    for path, _, operation in operations():
+        if path in {"/health", "/health/live", "/health/ready", "/api/v1/stats/sftpgo", "/api/v1/auth/token"}:
+            assert operation.get("security", [{}]) == [{}], path
+
+
+# --- Live ------------------------------------------------------------------------------------------------
+def resolved(schema: Schema) -> Schema:
+    reference = schema.get("$ref", "")
+    return resolved(document()["components"]["schemas"][reference.rpartition("/")[2]]) if reference else schema
+
+
+def hold(answer: Any, method: str = "get") -> None:
+    """Hold a live answer against the document."""
+    path = answer.wsgi_request.path
+    described = document()["paths"][path][method]["responses"][str(answer.status_code)]
+    schema = {"components": document()["components"], **described["content"]["application/json"]["schema"]}
+    errors = list(Draft202012Validator(schema).iter_errors(answer.json()))
+    assert not errors, (path, errors)
+
+
+@pytest.fixture
+def secret(db: None) -> str:
+    return keys.issue("tests", 1)[1]
+
+
+@pytest.mark.parametrize("path", sorted({path for path, method, _ in operations() if method == "get"}))
+def test_live_answers_are_as_described(client: Client, secret: str, path: str) -> None:
+    for headers in ({}, {"X-API-Key": secret}, {"X-API-Key": "wrong"}):
+        hold(client.get(path, headers=headers))
+
+
+def test_live_sign_ins_are_as_described(client: Client, ada: User) -> None:
+    for path in ("login", "token"):
+        for password in (PASSWORD, "wrong", ""):
+            hold(sign_in(client, password=password, path=path), "post")
+    refresh = sign_in(client, path="token").json()["refresh"]
+    for body in ({"refresh": refresh}, {"refresh": "x"}, {}):
+        hold(client.post("/api/v1/auth/token/refresh", body, content_type="application/json"), "post")
+    hold(client.post("/api/v1/auth/logout", headers={"Origin": "https://testserver"}), "post")
+
+
+def test_the_examples_are_as_described() -> None:
+    for path, method, operation in operations():
+        for code, answer in operation["responses"].items():
+            for kind, media in answer.get("content", {}).items():
+                if kind == "application/json":
+                    schema = {"components": document()["components"], **media["schema"]}
+                    for name, example in media.get("examples", {}).items():
+                        errors = list(Draft202012Validator(schema).iter_errors(example["value"]))
+                        assert not errors, (path, method, code, name, errors)
+
+
+# --- Served ----------------------------------------------------------------------------------------------
+def test_it_is_served_to_anyone_without_asking_the_database(client: Client) -> None:
+    answer = client.get("/api/schema")
+    assert answer.status_code == 200
+    assert json.loads(answer.content) == json.loads(json.dumps(document()))
+    assert client.get("/api/schema", headers={"Accept": "*/*", "X-API-Key": "wrong"}).status_code == 200
+
+
+def test_its_page_needs_no_other_host_and_no_inline_script(client: Client) -> None:
+    html = client.get("/api/docs").content.decode()
+    assert set(re.findall(r'(?:src|href)="([^"]+)"', html)) == {
+        "/favicon.ico",
+        "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css",
+        "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js",
+        "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-standalone-preset.js",
+        "/api/docs?script=",
+    }
+    assert not re.search(r"<script>", html)
+    for address in re.findall(r'src="([^"]+)"', html):
+        answer = client.get(address)
+        answer.close()
+        assert answer.status_code == 200
+        assert "javascript" in answer["Content-Type"]

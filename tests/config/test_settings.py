@@ -1,0 +1,116 @@
+"""Settings: each wrong or missing variable stops the start with one line that names it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCTION = {
+    "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "ALLOWED_HOSTS": "continuity.example",
+    "DATABASE_URL": "postgres://continuity:hidden@127.0.0.1:9/continuity",
+    "REDIS_URL": "redis://127.0.0.1:9/0",
+    "QDRANT_URL": "http://127.0.0.1:9",
+}
+# No demo is found there, however many run on this machine.
+SURROUNDINGS = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+WRONG = [
+    ("DATABASE_URL", "mysql://u:hidden@host/db"),
+    ("DATABASE_URL", "postgres://u:hidden@host:port/db"),
+    ("DATABASE_URL", "nonsense"),
+    ("DATABASE_URL_ARCHIVE", "sqlite:///hidden"),
+    ("REDIS_URL", "http://:hidden@host"),
+    ("REDIS_URL", "redis://:hidden@host:99999999/0"),
+    ("QDRANT_URL", "host:6333"),
+    ("QDRANT_URL", "http://"),
+    ("SFTPGO_URL", "ftp://host"),
+    ("TMDB_URL", "api.themoviedb.org"),
+    ("TMDB_ENABLED", "maybe"),
+    ("DEMO", "si"),
+    ("TRUSTED_PROXY", "-1"),
+    ("TRUSTED_PROXY", "\u0663"),
+    ("SCRIPTS_DIR", "scripts"),
+    ("MODELS_DIR", "./models"),
+    ("MIGRATIONS_DIR", "../migrations"),
+    ("IDENTITIES_DIR", "~/identities"),
+    ("PIPELINE_PROCESSORS", "asr"),
+    ("PIPELINE_PROCESSORS", "asr="),
+    ("LOG_LEVEL", "LOUD"),
+]
+
+
+def run(arguments: list[str], changes: Mapping[str, str | None]) -> "subprocess.CompletedProcess[str]":
+    """Run a program of the project in production's environment, with some variables changed or (None) missing."""
+    environment = SURROUNDINGS | PRODUCTION | {"DEMO_FILE": os.devnull, **changes}
+    given = {name: value for name, value in environment.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def complaint(case: tuple[str, str | None]) -> str:
+    """Start with one wrong variable; return what is wrong with how it stopped, nothing if it stopped as it should."""
+    name, value = case
+    ended = run(["manage.py", "version"], {name: value})
+    one_line = re.fullmatch(rf"{name}\b[^\n]*Expected: [^\n]+\n", ended.stderr)
+    secret_kept = "hidden" not in ended.stderr
+    return "" if (ended.returncode, ended.stdout) == (2, "") and one_line and secret_kept else f"{case}: {ended}"
+
+
+def test_each_wrong_or_missing_variable_stops_the_start_with_one_line_that_names_it() -> None:
+    cases = [*WRONG, *((name, None) for name in PRODUCTION), ("SECRET_KEY", ""), ("REDIS_URL", "  ")]
+    with ThreadPoolExecutor(2) as starts:
+        assert [bad for bad in starts.map(complaint, cases) if bad] == []
+
+
+def test_the_five_required_variables_are_enough() -> None:
+    ended = run(["-W", "error", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], {})
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"SECRET_KEY": "short"}, ["security.W009", "access.W001"]),
+        ({"JWT_SIGNING_KEY": "short"}, ["access.W001", "A key in JWT_SIGNING_KEY has 5 bytes."]),
+        ({"JWT_VERIFYING_KEYS": f"short,{'x' * 32}"}, ["access.W001", "A key in JWT_VERIFYING_KEYS has 5 bytes."]),
+        ({"JWT_SIGNING_KEY": "a, " * 20}, ["access.W002"]),
+        ({"DEMO": "1"}, ["security.W004", "security.W008", "security.W012", "security.W016"]),
+    ],
+)
+def test_a_weak_setting_is_a_warning_of_the_deploy_check(changes: dict[str, str], expected: list[str]) -> None:
+    ended = run(["manage.py", "check", "--deploy", "--fail-level", "WARNING"], changes)
+    assert ended.returncode == 1
+    assert [words for words in expected if words not in ended.stderr] == []
+    assert set(re.findall(r"\(((?:security|access)\.W\d+)\)", ended.stderr)) <= set(expected)
+
+
+def test_a_server_does_not_start_either() -> None:
+    granian = ["-m", "granian", "--interface", "wsgi", "--port", "0", "config.wsgi:application"]
+    ended = run(granian, {"QDRANT_URL": None})
+    assert ended.returncode != 0
+    assert ended.stderr.count("QDRANT_URL is not set. Expected: a URL such as http://host:6333.") == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_example_has_every_variable_that_the_settings_read_and_no_other() -> None:
+    read = set(re.findall(r'(?:env\.\w+|database)\(\s*"([A-Z_]+)"', (ROOT / "config" / "settings.py").read_text()))
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    shown = {found[1]: at for at, line in enumerate(lines) if (found := re.match(r"#?([A-Z_]+)=", line))}
+    assert set(shown) == read | {"DATABASE_URL_ARCHIVE"}
+    for name, at in shown.items():
+        assert lines[at - 1].startswith("# "), name
+
+
+def test_the_example_stops_for_its_secret_and_is_a_good_start_with_one() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    example = dict(line.partition("=")[::2] for line in lines if line and not line.startswith("#"))
+    assert set(example) == set(PRODUCTION)
+    assert run(["manage.py", "version"], example).stderr.startswith("SECRET_KEY is not set.")
+    assert run(["manage.py", "check"], example | {"SECRET_KEY": PRODUCTION["SECRET_KEY"]}).returncode == 0

@@ -1,0 +1,105 @@
+"""Every address from outside: what is open, what is closed, and that no setting opens it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+
+from config.access import keys
+from config.access.tokens import RefreshToken
+from tests.access.conftest import Caller, bearer, sign_in
+from tests.access.test_openapi import UNDOCUMENTED, addresses
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOSED = {"/health/detailed", "/health/consistency"}
+# Asks each address over plain HTTP, as in a demo, and prints {address: {method: status}}.
+ASK = """
+import json
+from django.test import Client
+client = Client(raise_request_exception=False, SERVER_NAME="127.0.0.1")
+methods = ("get", "head", "post", "put", "patch", "delete", "options")
+print(json.dumps({path: {method: getattr(client, method)(path).status_code for method in methods} for path in PATHS}))
+"""
+
+
+def statuses(**environment: str) -> Any:
+    paths = sorted(addresses() | UNDOCUMENTED)
+    code = f"PATHS = {paths!r}\n{ASK}"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+    environ = os.environ | environment
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(ended.stdout)
+
+
+def test_in_a_demo_what_needs_credentials_still_does() -> None:
+    found = statuses(DEMO="1")
+    assert set(found) >= CLOSED
+    for path in CLOSED:
+        assert set(found[path].values()) == {401}, path
+    for path in set(found) - CLOSED:
+        assert found[path]["get"] in {200, 405}, path
+
+
+@pytest.mark.parametrize("path", sorted(addresses()))
+def test_nobody_gets_in_without_credentials(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code == 401) is (path in CLOSED)
+    if path in CLOSED:
+        assert set(answer.json()) == {"detail"}
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+@pytest.mark.parametrize("path", sorted(CLOSED))
+def test_each_of_the_three_opens(client: Client, ada: User, path: str) -> None:
+    _, secret = keys.issue("tests", 1)
+    token = str(RefreshToken.for_user(ada).access_token)
+    assert client.get(path, headers={"X-API-Key": secret}).status_code == 200
+    assert client.get(path, headers=bearer(token)).status_code == 200
+    sign_in(client)
+    assert client.get(path).status_code == 200
+    assert Caller().get(path).status_code == 401
+
+
+def test_every_page_carries_the_security_headers(client: Client, admin: User) -> None:
+    sign_in(client, "root")
+    for path in (
+        "/",
+        "/api/docs",
+        "/api/schema",
+        "/admin/",
+        "/health/detailed",
+        "/nothing",
+        "/static/admin/css/base.css",
+    ):
+        answer = client.get(path)
+        assert answer["Strict-Transport-Security"] == "max-age=31536000", path
+        assert answer["X-Content-Type-Options"] == "nosniff", path
+        assert answer["Referrer-Policy"] == "same-origin", path
+        if not path.startswith("/static/"):
+            assert answer["X-Frame-Options"] == "DENY", path
+        answer.close()
+
+
+def test_plain_http_is_sent_to_tls(client: Client) -> None:
+    answer = Client().get("/api/docs")
+    assert (answer.status_code, answer["Location"]) == (301, "https://testserver/api/docs")
+
+
+def test_the_admin_has_its_styles_from_the_application_itself(settings: Settings, db: None) -> None:
+    """With DEBUG off and without a collectstatic step, through the WSGI application."""
+    assert settings.DEBUG is False
+    started: list[Any] = []
+    environ = RequestFactory().get("/static/admin/css/base.css", secure=True).environ
+    body = WSGIHandler()(environ, lambda *answer: started.append(answer))
+    assert started[0][0] == "200 OK"
+    assert dict(started[0][1])["Content-Type"].startswith("text/css")
+    assert b"DJANGO Admin styles" in b"".join(body)
+    body.close()

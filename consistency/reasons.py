@@ -32,13 +32,15 @@ REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
 _NAMED = re.compile(r'(?:relation|table|enum \w+:|schema|view|column) "?([\w.]+)"?|operator does not exist: (.+)')
 
 
-def reason(error: Exception, budget: Budget) -> str:
-    """The words for what a check raised within its budget."""
+def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
+    """The words for what a check raised within its budget; `lost` if its snapshot is gone, whatever it raised."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(error, CheckError):
         return str(error)
     if isinstance(error, TimeoutError) or (isinstance(cause, errors.QueryCanceled) and budget.left() < budget.spent()):
         return f"timed out after {budget.seconds:.1f} s"
+    if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):
+        return _lost(budget)
     for kind, words in REASONS:
         if isinstance(cause, kind):
             logger.warning("A check could not run: %s", str(cause).partition("\n")[0])
@@ -57,8 +59,8 @@ def no_connection(error: Exception, budget: Budget) -> str:
     return "PostgreSQL is not reachable"
 
 
-def lost_connection(budget: Budget) -> str:
-    """The words for a connection that ended under a check."""
+def _lost(budget: Budget) -> str:
+    """The words for a connection that ended under a check, or could not be had."""
     if budget.left():
         return "the connection to PostgreSQL was lost"
     return f"PostgreSQL did not answer within {budget.seconds:.1f} s"

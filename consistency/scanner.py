@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from consistency.budget import Budget
 from consistency.findings import Row, affected, cells, outside_row, rows
 from consistency.outside import confirmed
-from consistency.reasons import NO_TIME, lost_connection, no_connection, reason
+from consistency.reasons import NO_TIME, no_connection, reason
 from consistency.registry import Check
 from consistency.report import Outcome, Report, could_not_run
 from consistency.transaction import begin, bounded, limit_statement, lost, only_reading
@@ -108,7 +108,7 @@ class _Scan:
                 check=check, count=count, rows=found, truncated=count > len(found), duration_ms=share.spent_ms()
             )
         except Exception as error:
-            words = lost_connection(share) if lost(self.connection) else reason(error, share)
+            words = reason(error, share, lost=not check.outside and lost(self.connection))
             outcome = could_not_run(check, words, share.spent_ms())
         self.outcomes[check] = outcome
 
@@ -120,9 +120,10 @@ class _Scan:
             for query in check.queries():
                 here = query.using(self.database)
                 limit_statement(self.connection, share)
-                count += here.count()
-                limit_statement(self.connection, share)
-                if count and len(found) < self.limit:
+                here_found = here.count()
+                count += here_found
+                if here_found and len(found) < self.limit:
+                    limit_statement(self.connection, share)
                     found += rows(here, check, cells(here, check)[: self.limit - len(found)])
         return count, found
 

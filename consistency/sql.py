@@ -25,7 +25,8 @@ def compiled(query: Query, connection: BaseDatabaseWrapper) -> Statement | None:
 
 def counting(query: Query, connection: BaseDatabaseWrapper) -> Statement | None:
     """The same for the number of its rows."""
-    bare = query if query.query.combinator else query.order_by().values_list(NOTHING)
+    whole = query.query.combinator or query.query.distinct
+    bare = query if whole else query.order_by().values_list(NOTHING)
     if not (statement := compiled(bare, connection)):
         return None
     return f"SELECT count(*) FROM ({statement[0]}) AS counted", statement[1]  # noqa: S608 - compiled SQL

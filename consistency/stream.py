@@ -12,7 +12,7 @@ from django.db import connections
 from consistency.budget import Budget
 from consistency.findings import Row, affected, cells, outside_row, rows
 from consistency.outside import confirmed
-from consistency.reasons import NO_TIME, lost_connection, reason
+from consistency.reasons import NO_TIME, reason
 from consistency.registry import Check, CheckError, Query
 from consistency.report import Outcome, Report, could_not_run
 from consistency.slot import PATIENCE, Slot
@@ -101,7 +101,7 @@ class Stream:
                     yield from self._hand_over(check, found)
             outcome = Outcome(check=check, count=count, truncated=count > given, duration_ms=share.spent_ms())
         except Exception as error:
-            words = lost_connection(share) if lost(self.connection) and not check.outside else reason(error, share)
+            words = reason(error, share, lost=not check.outside and lost(self.connection))
             outcome = could_not_run(check, words, share.spent_ms())
         self.outcomes[check] = outcome
 
@@ -124,7 +124,7 @@ class Stream:
                     left = None if left is None else left - len(found)
                     yield counted, found
         except DatabaseError:
-            with suppress(DatabaseError), self._within(share):
+            with suppress(DatabaseError), bounded(self.connection, CLOSING):
                 self.connection.savepoint_rollback(savepoint)
             raise
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
 
 from consistency.budget import Budget
 from consistency.registry import CheckError
@@ -55,6 +56,9 @@ def only_reading(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def _refuse_all_but_reading(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+    context: dict[str, Any] = rest[-1]
+    if context["connection"].in_atomic_block and _ended(context["connection"]):
+        raise CheckError("it left the scan's transaction")
     statement = str(sql).lstrip("( \n\t")
     # One statement at a time: what follows a semicolon would go unseen.
     if not statement.upper().startswith(READING) or ";" in statement:
@@ -63,5 +67,10 @@ def _refuse_all_but_reading(execute: Callable[..., Any], sql: Any, *rest: Any) -
 
 
 def lost(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the connection is gone, and its snapshot with it."""
-    return connection.connection is None or bool(connection.connection.closed)
+    """Whether the transaction that was begun is gone, and its snapshot with it."""
+    return connection.connection is None or connection.needs_rollback or _ended(connection)
+
+
+def _ended(connection: BaseDatabaseWrapper) -> bool:
+    # What libpq knows by itself; no question to the server.
+    return connection.connection.info.transaction_status not in (TransactionStatus.INTRANS, TransactionStatus.INERROR)

@@ -1,0 +1,40 @@
+"""Checks that exist for one test, and the address of the database that the tests are in."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django.db.models import Value
+from django.db.models.expressions import Expression
+
+from consistency.registry import CHECKS, Check, Severity, check
+from tests.servers import Shared
+
+
+class Define(Protocol):
+    def __call__(self, name: str, function: Any, *, detail: Expression | None = ...) -> Check: ...
+
+
+BROKEN = Value("broken")
+
+
+@pytest.fixture
+def define() -> Iterator[Define]:
+    """Register a check, forgotten after the test."""
+    before = dict(CHECKS)
+
+    def register(name: str, function: Any, *, detail: Expression | None = BROKEN) -> Check:
+        function.__doc__ = function.__doc__ or "Something is broken"
+        return check(name, severity=Severity.WARN, detail=detail, hint="Mend it.", tags=("scratch",))(function)
+
+    yield register
+    CHECKS.clear()
+    CHECKS.update(before)
+
+
+@pytest.fixture
+def database_url(transactional_db: None, postgres_server: Shared) -> str:
+    """The database of Django's tests, for another process: what a test stores is committed."""
+    return urlsplit(postgres_server.url)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()

@@ -1,0 +1,28 @@
+"""Files and jobs for tests, and what a check says about them."""
+
+from typing import Any
+
+from consistency.findings import Row, cells, rows
+from consistency.models import File, MonitorJob
+from consistency.registry import CHECKS
+
+
+def a_job(number: int, status: str, *, of: str = "", **more: Any) -> MonitorJob:
+    """A stored job."""
+    return MonitorJob.objects.create(id=number, status=status, file_uuid=of, **more)
+
+
+def a_file(uuid: str, status: str, *, job: int | None = None) -> File:
+    """A stored file; `job` need not exist."""
+    return File.objects.create(file_uuid=uuid, file_name=f"{uuid}.mp4", status=status, job_id=job)
+
+
+def told(name: str) -> list[Row]:
+    """All rows that the check finds, as a report shows them."""
+    check = CHECKS[name]
+    return [row for query in check.queries() for row in rows(query, check, cells(query, check))]
+
+
+def details(name: str) -> dict[str | None, str | None]:
+    """What the check says, by file_uuid or by the number of the job."""
+    return {row.get("object_id", row.get("file_uuid")): row["detail"] for row in told(name)}

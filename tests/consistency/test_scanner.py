@@ -1,0 +1,392 @@
+"""A scan: one snapshot, three outcomes, and no check that can stop another."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.models import Func, IntegerField, Value
+
+from consistency.models import File, MonitorJob
+from consistency.registry import CHECKS, Check, CheckError, Finding
+from consistency.report import Outcome, Report
+from consistency.scanner import scan
+from consistency.selection import chosen, default
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file, a_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def outcomes(report: Report) -> dict[str, Outcome]:
+    return {outcome.check.name: outcome for outcome in report.outcomes}
+
+
+def counts_and_errors(report: Report) -> dict[str, int | str | None]:
+    return {name: outcome.error or outcome.count for name, outcome in outcomes(report).items()}
+
+
+def among_others(broken: Check) -> list[Check]:
+    """A check with healthy ones before and after it."""
+    return [CHECKS["stale_processing"], broken, CHECKS["unregistered_with_uuid"]]
+
+
+@pytest.fixture
+def one_of_each() -> None:
+    a_file("stale", "processing")
+    a_file("rest", "unregistered")
+
+
+HEALTHY = {"stale_processing": 1, "unregistered_with_uuid": 1}
+
+
+# --- What it says ----------------------------------------------------------------------------------------
+def test_an_empty_database_is_ok_and_every_default_check_is_listed_with_zero() -> None:
+    report = scan(default())
+    assert report.status == "ok"
+    assert report.complete
+    assert report.affected_files == 0
+    assert counts_and_errors(report) == dict.fromkeys([check.name for check in CHECKS.values() if check.default], 0)
+
+
+def test_info_alone_is_ok_and_a_warning_degrades() -> None:
+    a_file("rest", "unregistered")
+    assert scan(default()).status == "ok"
+    a_file("stale", "processing")
+    assert scan(default()).status == "degraded"
+
+
+def test_counts_are_exact_rows_are_limited_and_ordered_by_primary_key() -> None:
+    for number in range(7):
+        a_file(f"file {6 - number}", "processing")
+    [stale] = scan([CHECKS["stale_processing"]], limit=3).outcomes
+    assert (stale.count, stale.truncated) == (7, True)
+    assert [row["file_uuid"] for row in stale.rows] == ["file 0", "file 1", "file 2"]
+    [stale] = scan([CHECKS["stale_processing"]], limit=7).outcomes
+    assert (stale.count, stale.truncated, len(stale.rows)) == (7, False, 7)
+    [stale] = scan([CHECKS["stale_processing"]], limit=0).outcomes
+    assert (stale.count, stale.truncated, stale.rows) == (7, True, [])
+
+
+def test_a_limit_holds_over_all_models_of_a_check() -> None:
+    for number in range(3):
+        a_file(f"file {number}", "ready")
+        a_job(number, "ready", of=f"file {number}")
+    [outcome] = scan([CHECKS["unknown_status"]], limit=4).outcomes
+    assert (outcome.count, outcome.truncated) == (6, True)
+    assert [row["object_type"] for row in outcome.rows] == ["file", "file", "file", "job"]
+
+
+def test_a_file_that_breaks_several_checks_is_affected_once() -> None:
+    a_job(1, "completed", of="done")
+    a_file("stale", "processing")
+    a_file("done", "processing", job=1)
+    a_file("rest", "unregistered")
+    report = scan(default())
+    assert counts_and_errors(report) == {
+        "stale_processing": 1,
+        "orphaned_processing": 2,
+        "processing_job_done": 1,
+        "unregistered_with_uuid": 1,
+    }
+    assert report.affected_files == 3
+
+
+def test_jobs_affect_the_file_they_belong_to_if_there_is_one() -> None:
+    a_file("a", "registered")
+    for number in range(2):
+        a_job(number, "running", of="a")
+        a_job(number + 2, "running", of="gone")
+    assert scan(chosen(with_tags=["jobs"])).affected_files == 1
+
+
+def test_the_time_is_that_of_the_snapshot() -> None:
+    before = datetime.now(UTC)
+    checked_at = scan(default()).checked_at
+    assert before - timedelta(seconds=2) < checked_at < datetime.now(UTC) + timedelta(seconds=2)
+    assert checked_at.utcoffset() == timedelta(0)
+
+
+def test_progress_hears_of_each_check_before_it_runs() -> None:
+    heard: list[str] = []
+    scan(default(), progress=lambda check: heard.append(check.name))
+    assert heard == [check.name for check in default()]
+
+
+def test_all_checks_see_the_same_instant(define: Define) -> None:
+    def meanwhile() -> Any:
+        with closing(connections.create_connection("default")) as other:
+            other.inc_thread_sharing()
+            with other.cursor() as cursor:
+                cursor.execute("INSERT INTO files (file_uuid, file_name, status) VALUES ('new', 'new', 'unregistered')")
+        return File.objects.none()
+
+    report = scan(among_others(define("meanwhile", meanwhile)))
+    assert counts_and_errors(report) == {"stale_processing": 0, "meanwhile": 0, "unregistered_with_uuid": 0}
+    assert File.objects.count() == 1
+
+
+# --- A check that breaks ---------------------------------------------------------------------------------
+def missing_table() -> Any:
+    class Elsewhere(File):
+        class Meta:
+            app_label = "consistency"
+            proxy = True
+
+    return Elsewhere.objects.extra(tables=["no_such_table"])
+
+
+def raises() -> Any:
+    raise RuntimeError("secret of /srv/continuity")
+
+
+def says_why() -> Any:
+    raise CheckError("the moon is full")
+
+
+def divides() -> Any:
+    return File.objects.alias(n=Func(Value(1), Value(0), function="div", output_field=IntegerField())).filter(n=1)
+
+
+def closes_the_connection() -> Any:
+    connection.close()
+    return File.objects.all()
+
+
+def closes_the_socket() -> Any:
+    connection.connection.close()
+    return File.objects.all()
+
+
+def is_killed_by_the_server() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    return File.objects.all()
+
+
+def writes_with_the_orm() -> Any:
+    File.objects.create(file_uuid="written", file_name="written", status="registered")
+    return File.objects.all()
+
+
+def updates() -> Any:
+    File.objects.update(status="completed")
+    return File.objects.all()
+
+
+def writes_in_sql() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
+    return File.objects.all()
+
+
+def commits_then_writes() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("COMMIT")
+        cursor.execute("INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
+    return File.objects.all()
+
+
+def commits_and_writes_at_once() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1; COMMIT; INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
+    return File.objects.all()
+
+
+def commits_by_the_driver() -> Any:
+    connection.connection.commit()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.execute("WITH new AS (DELETE FROM files RETURNING 1) SELECT count(*) FROM new")
+    return File.objects.all()
+
+
+def writes_in_a_query() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("WITH new AS (DELETE FROM files RETURNING 1) SELECT count(*) FROM new")
+    return File.objects.all()
+
+
+def takes_a_lock() -> Any:
+    return File.objects.select_for_update()
+
+
+def leaves_the_transaction() -> Any:
+    transaction.set_rollback(True)
+    return File.objects.all()
+
+
+BROKEN: dict[Callable[[], Any], str] = {
+    missing_table: "table no_such_table does not exist",
+    raises: "unexpected error",
+    says_why: "the moon is full",
+    divides: "PostgreSQL refused its query",
+    closes_the_connection: "the connection to PostgreSQL was lost",
+    closes_the_socket: "the connection to PostgreSQL was lost",
+    is_killed_by_the_server: "the connection to PostgreSQL was lost",
+    writes_with_the_orm: "it tried to do something else than read",
+    updates: "it tried to do something else than read",
+    writes_in_sql: "it tried to do something else than read",
+    commits_then_writes: "it tried to do something else than read",
+    commits_and_writes_at_once: "it tried to do something else than read",
+    commits_by_the_driver: "it left the scan's transaction",
+    writes_in_a_query: "it tried to write",
+}
+
+
+@pytest.mark.parametrize("function", BROKEN, ids=lambda function: function.__name__)
+def test_a_broken_check_is_told_writes_nothing_and_the_others_still_report(
+    one_of_each: None, define: Define, function: Callable[[], Any]
+) -> None:
+    report = scan(among_others(define("broken", function)))
+    assert counts_and_errors(report) == HEALTHY | {"broken": BROKEN[function]}
+    assert (report.status, report.complete, report.affected_files) == ("degraded", False, None)
+    assert set(File.objects.values_list("file_uuid", "status")) == {("stale", "processing"), ("rest", "unregistered")}
+    # And the connection is as good as before: not read-only, not in a transaction.
+    a_file("afterwards", "registered")
+
+
+@pytest.mark.parametrize("function", [takes_a_lock, leaves_the_transaction])
+def test_other_mischief_is_no_harm_to_the_others(
+    one_of_each: None, define: Define, function: Callable[[], Any]
+) -> None:
+    report = counts_and_errors(scan(among_others(define("broken", function))))
+    assert {name: report[name] for name in HEALTHY} == HEALTHY
+
+
+def test_a_missing_column_is_named(one_of_each: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN finished_at TO ended_at")
+        cursor.execute("INSERT INTO monitor_jobs (id, file_uuid, status) VALUES (1, 'a', 'completed')")
+        cursor.execute("UPDATE files SET job_id = 1 WHERE file_uuid = 'stale'")
+    try:
+        report = counts_and_errors(scan(default()))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN ended_at TO finished_at")
+    assert report["processing_job_done"] == "column u0.finished_at does not exist"
+    assert report["orphaned_processing"] == 1
+
+
+# --- Time ------------------------------------------------------------------------------------------------
+def test_a_slow_check_times_out_and_the_others_report(one_of_each: None, define: Define) -> None:
+    def slow() -> Any:
+        return File.objects.alias(slept=Func(Value(30), function="pg_sleep")).filter(slept__isnull=False)
+
+    started = monotonic()
+    report = scan(among_others(define("slow", slow)), timeout=2.0)
+    assert monotonic() - started < 10
+    found = outcomes(report)
+    assert found["slow"].error
+    assert found["slow"].error.startswith("timed out after ")
+    assert {name: found[name].count for name in HEALTHY} == HEALTHY
+    assert report.unreachable is None
+
+
+def test_one_slow_check_leaves_half_of_the_time_to_the_others(define: Define) -> None:
+    def slow() -> Any:
+        return File.objects.alias(slept=Func(Value(30), function="pg_sleep")).filter(slept__isnull=False)
+
+    a_file("any", "registered")
+    slow_ones = [define(f"slow_{number}", slow) for number in range(3)]
+    spent = [outcome.duration_ms for outcome in scan(slow_ones, timeout=2.0).outcomes]
+    assert sum(spent) < 2500
+    assert spent[0] > spent[1] > spent[2] > 100
+
+
+def test_a_locked_table_is_told_and_waited_for_no_longer_than_a_second(one_of_each: None, define: Define) -> None:
+    with closing(connections.create_connection("default")) as other:
+        other.inc_thread_sharing()
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE monitor_jobs IN ACCESS EXCLUSIVE MODE")
+        report = counts_and_errors(scan(default(), timeout=20.0))
+    locked = "a table that it reads is locked"
+    assert report == HEALTHY | {"orphaned_processing": locked, "processing_job_done": locked}
+
+
+def test_a_check_that_python_keeps_busy_does_not_make_the_scan_raise(one_of_each: None, define: Define) -> None:
+    def busy() -> Any:
+        sleep(1.5)
+        return File.objects.all()
+
+    report = scan(among_others(define("busy", busy)), timeout=1.0)
+    assert outcomes(report)["stale_processing"].count == 1
+    assert [outcome.count for outcome in report.outcomes[1:]] == [None, None]
+
+
+# --- PostgreSQL in trouble -------------------------------------------------------------------------------
+def test_without_postgresql_every_check_says_so_and_nothing_raises(settings: Any) -> None:
+    connection.close()
+    home = connection.settings_dict["PORT"]
+    connection.settings_dict["PORT"] = 1
+    try:
+        report = scan(chosen(with_tags=["files", "jobs"]))
+    finally:
+        connection.close()
+        connection.settings_dict["PORT"] = home
+    assert {outcome.count for outcome in report.outcomes} == {None}
+    assert {outcome.error for outcome in report.outcomes} == {"PostgreSQL is not reachable"}
+    assert (report.status, report.complete, report.affected_files) == ("degraded", False, None)
+    assert datetime.now(UTC) - report.checked_at < timedelta(minutes=1)
+
+
+# --- Outside PostgreSQL ----------------------------------------------------------------------------------
+def test_what_lies_outside_is_looked_at_twice_and_only_what_stays_is_a_finding(define: Define) -> None:
+    looks = iter([("brief", "lasting"), ("lasting", "new")])
+
+    def flickers(using: str) -> Iterator[Finding]:
+        """Some things flicker"""
+        for name in next(looks):
+            yield Finding(object_type="thing", object_id=name, detail="it is broken")
+
+    [outcome] = scan([define("flickers", flickers, detail=None)]).outcomes
+    assert (outcome.count, outcome.error) == (1, None)
+    assert outcome.rows == [{"object_type": "thing", "object_id": "lasting", "detail": "it is broken"}]
+
+
+def test_what_lies_outside_is_asked_after_the_snapshot_is_closed_and_cannot_write_either(define: Define) -> None:
+    in_transaction: list[bool] = []
+
+    def looks(using: str) -> Iterator[Finding]:
+        """Looks around"""
+        in_transaction.append(connections[using].in_atomic_block)
+        yield from ()
+
+    def writes(using: str) -> Iterator[Finding]:
+        """Tries to write"""
+        MonitorJob.objects.create(file_uuid="written", status="running")
+        yield from ()
+
+    checks = [define("looks", looks, detail=None), define("writes", writes, detail=None), CHECKS["stale_processing"]]
+    assert counts_and_errors(scan(checks)) == {
+        "looks": 0,
+        "writes": "it tried to do something else than read",
+        "stale_processing": 0,
+    }
+    assert in_transaction == [False]
+    assert not MonitorJob.objects.exists()
+
+
+def test_an_endless_search_outside_ends_with_the_time(define: Define) -> None:
+    def endless(using: str) -> Iterator[Finding]:
+        """Never ends"""
+        while True:
+            sleep(0.01)
+            yield Finding(object_type="thing", object_id="x", detail="again")
+
+    [outcome] = scan([define("endless", endless, detail=None)], timeout=0.5).outcomes
+    assert outcome.error
+    assert outcome.error.startswith("timed out after")
+
+
+def test_names_that_are_no_text_are_written_as_escapes(define: Define) -> None:
+    def odd(using: str) -> Iterator[Finding]:
+        """Odd names"""
+        yield Finding(object_type="thing", object_id="a\udcff", detail="odd")
+
+    [outcome] = scan([define("odd", odd, detail=None)]).outcomes
+    assert [row["object_id"] for row in outcome.rows] == ["a\\udcff"]

@@ -1,0 +1,208 @@
+"""A stream: every finding at constant memory, one at a time per process, honest about its end."""
+
+import csv
+import io
+import json
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from consistency import slot, stream
+from consistency.formats import csv_pieces, ndjson
+from consistency.models import File
+from consistency.registry import CHECKS, Finding
+from consistency.selection import chosen, default
+from consistency.slot import BusyError
+from consistency.stream import Stream
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file, a_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def many_stale(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO files (file_uuid, file_name, status)"
+            " SELECT lpad(n::text, 8, '0'), 'a name', 'processing' FROM generate_series(1, %s) n",
+            [number],
+        )
+
+
+def as_lines(checks: Any = None, **more: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in "".join(ndjson(Stream(checks or default(), **more))).splitlines()]
+
+
+def test_every_row_comes_in_order_and_the_last_line_is_the_report_without_rows() -> None:
+    many_stale(2 * stream.PIECE + 1)
+    *rows, last = as_lines([CHECKS["stale_processing"]])
+    assert [row["file_uuid"] for row in rows] == sorted(row["file_uuid"] for row in rows)
+    assert len(rows) == 2 * stream.PIECE + 1
+    assert rows[0] == {
+        "check": "stale_processing",
+        "severity": "warn",
+        "file_name": "a name",
+        "file_uuid": "00000001",
+        "status": "processing",
+        "detail": "job_id is null",
+    }
+    assert list(last) == ["status", "checked_at", "complete", "affected_files", "checks"]
+    assert (last["status"], last["complete"], last["affected_files"]) == ("degraded", True, 2 * stream.PIECE + 1)
+    assert [(check["check"], check["count"], check["truncated"]) for check in last["checks"]] == [
+        ("stale_processing", 2 * stream.PIECE + 1, False)
+    ]
+    assert "files" not in last["checks"][0]
+
+
+def test_a_limit_holds_per_check_and_the_count_stays_exact() -> None:
+    many_stale(5)
+    a_file("rest", "unregistered")
+    *rows, last = as_lines(limit=2)
+    assert [row["check"] for row in rows] == ["stale_processing"] * 2 + ["orphaned_processing"] * 2 + [
+        "unregistered_with_uuid"
+    ]
+    assert [(check["count"], check["truncated"]) for check in last["checks"]] == [
+        (5, True),
+        (5, True),
+        (0, False),
+        (1, False),
+    ]
+    assert as_lines(limit=0)[-1]["checks"][0]["count"] == 5
+
+
+def test_an_empty_database_streams_the_report_alone() -> None:
+    [last] = as_lines()
+    assert (last["status"], last["complete"], last["affected_files"]) == ("ok", True, 0)
+
+
+def test_csv_has_a_header_a_record_per_finding_and_says_at_the_end_whether_it_is_complete() -> None:
+    a_job(1, "running", of="gone")
+    a_file('quote " comma , newline \n', "processing")
+    text = "".join(csv_pieces(Stream(chosen(["stale_processing", "job_without_file"]))))
+    *records, last = list(csv.reader(io.StringIO(text)))
+    assert records == [
+        ["check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail"],
+        [
+            "stale_processing",
+            "warn",
+            "",
+            "",
+            'quote " comma , newline \n',
+            'quote " comma , newline \n.mp4',
+            "processing",
+            "job_id is null",
+        ],
+        ["job_without_file", "warn", "job", "1", "", "", "", "no file has the file_uuid 'gone'"],
+    ]
+    assert ",".join(last).startswith("# complete: true, status: degraded, checked_at: ")
+    assert ",".join(last).endswith("stale_processing: 1, job_without_file: 1")
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
+def test_a_csv_cell_that_a_spreadsheet_would_run_is_disarmed(start: str) -> None:
+    File.objects.create(file_uuid="a", file_name=f"{start}HYPERLINK(1)", status="processing")
+    text = "".join(csv_pieces(Stream([CHECKS["stale_processing"]])))
+    assert list(csv.reader(io.StringIO(text, newline="")))[1][5] == f"'{start}HYPERLINK(1)"
+
+
+def test_a_check_that_breaks_on_the_way_is_told_at_the_end_and_stops_no_other(define: Define) -> None:
+    def breaks_late() -> Any:
+        return File.objects.extra(where=["1 / (file_uuid::int - 3000) IS NOT NULL"])
+
+    many_stale(5000)
+    a_file("99999999", "unregistered")
+    *rows, last = as_lines([define("breaks_late", breaks_late), CHECKS["unregistered_with_uuid"]])
+    assert [row["check"] for row in rows].count("unregistered_with_uuid") == 1
+    assert (last["complete"], last["status"], last["affected_files"]) == (False, "degraded", None)
+    assert last["checks"][0]["count"] is None
+    assert last["checks"][0]["error"] == "PostgreSQL refused its query"
+    assert last["checks"][1]["count"] == 1
+
+
+def test_findings_from_outside_come_after_those_of_the_database(define: Define) -> None:
+    def outside(using: str) -> Iterator[Finding]:
+        """Something outside"""
+        for number in range(3):
+            yield Finding(object_type="thing", object_id=str(number), detail="broken")
+
+    a_file("stale", "processing")
+    *rows, last = as_lines([define("outside", outside, detail=None), CHECKS["stale_processing"]], limit=2)
+    assert [row["check"] for row in rows] == ["stale_processing", "outside", "outside"]
+    assert [(check["check"], check["count"]) for check in last["checks"]] == [("outside", 3), ("stale_processing", 1)]
+
+
+def test_memory_does_not_grow_with_the_number_of_findings() -> None:
+    def peak(number: int) -> int:
+        File.objects.all().delete()
+        many_stale(number)
+        tracemalloc.start()
+        for _ in ndjson(Stream([CHECKS["stale_processing"]])):
+            pass
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(100)
+    assert peak(30_000) < 2 * peak(6_000)
+
+
+# --- One at a time ---------------------------------------------------------------------------------------
+def test_a_second_stream_is_refused_until_the_first_is_closed() -> None:
+    first = Stream(default())
+    with pytest.raises(BusyError):
+        Stream(default())
+    first.close()
+    Stream(default()).close()
+
+
+def test_a_stream_that_is_read_to_its_end_frees_its_place_and_its_connection() -> None:
+    first = Stream(default())
+    list(first)
+    assert first.connection.connection is None
+    Stream(default()).close()
+
+
+def test_a_stream_that_is_dropped_half_way_frees_its_place_and_its_connection() -> None:
+    many_stale(2 * stream.PIECE)
+    first = Stream([CHECKS["stale_processing"]])
+    pieces = ndjson(first)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert first.connection.connection is None
+    Stream(default()).close()
+
+
+def test_a_client_that_does_not_read_loses_its_place_and_is_told_so_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slot, "PATIENCE", 0.0)
+    many_stale(2 * stream.PIECE)
+    first = Stream([CHECKS["stale_processing"]])
+    pieces = iter(first)
+    next(pieces)
+    second = Stream([CHECKS["stale_processing"]])
+    assert list(pieces) == []
+    assert first.report.outcomes[0].error == "its client stopped reading"
+    assert len(list(second)) == 2
+
+
+def test_a_stream_that_works_keeps_its_place_however_long_that_takes(
+    monkeypatch: pytest.MonkeyPatch, define: Define
+) -> None:
+    refused: list[bool] = []
+
+    def works(using: str) -> Iterator[Finding]:
+        """Works for long"""
+        try:
+            Stream(default()).close()
+        except BusyError:
+            refused.append(True)
+        yield from ()
+
+    monkeypatch.setattr(slot, "PATIENCE", 0.0)
+    many_stale(1)
+    list(Stream([CHECKS["stale_processing"], define("works", works, detail=None)]))
+    assert refused == [True]

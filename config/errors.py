@@ -19,7 +19,7 @@ ADMIN: Final = "/admin/"
 WORDS: Final = {
     status.HTTP_400_BAD_REQUEST: "Bad request: it is malformed, or its host name is not one of this service.",
     status.HTTP_403_FORBIDDEN: "You are signed in, but may not do this.",
-    status.HTTP_404_NOT_FOUND: "Not found. Every address is listed in /api/docs; none ends with a slash.",
+    status.HTTP_404_NOT_FOUND: "Not found. /api/docs lists every address of the API; none ends with a slash.",
     status.HTTP_500_INTERNAL_SERVER_ERROR: "Unexpected error. It is in the log.",
 }
 

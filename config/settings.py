@@ -35,6 +35,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 LOGIN_URL = "admin:login"
+LOGOUT_REDIRECT_URL = "index"
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 AUTHENTICATION_BACKENDS = ["config.access.backend.ThrottledBackend"]
 # The second bounds who tries one password on many names; a whole office may share an address.
@@ -73,6 +74,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.headers.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -198,6 +200,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Continuity",
     "DESCRIPTION": "Health and consistency for media pipelines.",
     "VERSION": VERSION,
+    "TAGS": [{"name": "health"}, {"name": "stats"}, {"name": "access"}],
     # 3.1 is JSON Schema itself: answers can be held against it.
     "OAS_VERSION": "3.1.0",
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",

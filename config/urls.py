@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from config.index import index
 
+admin.site.site_header = admin.site.site_title = "Continuity"
 DAY = 86_400
 icon = TemplateView.as_view(template_name="favicon.svg", content_type="image/svg+xml")
 

@@ -83,6 +83,7 @@ def test_every_page_carries_the_security_headers(client: Client, admin: User) ->
         assert answer["Strict-Transport-Security"] == "max-age=31536000", path
         assert answer["X-Content-Type-Options"] == "nosniff", path
         assert answer["Referrer-Policy"] == "same-origin", path
+        assert "default-src 'self';" in answer["Content-Security-Policy"], path
         if not path.startswith("/static/"):
             assert answer["X-Frame-Options"] == "DENY", path
         answer.close()
@@ -96,10 +97,13 @@ def test_plain_http_is_sent_to_tls(client: Client) -> None:
 def test_the_admin_has_its_styles_from_the_application_itself(settings: Settings, db: None) -> None:
     """With DEBUG off and without a collectstatic step, through the WSGI application."""
     assert settings.DEBUG is False
-    started: list[Any] = []
-    environ = RequestFactory().get("/static/admin/css/base.css", secure=True).environ
-    body = WSGIHandler()(environ, lambda *answer: started.append(answer))
-    assert started[0][0] == "200 OK"
-    assert dict(started[0][1])["Content-Type"].startswith("text/css")
+    started: dict[str, Any] = {}
+
+    def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+        started.update(status=status, **dict(headers))
+
+    body = WSGIHandler()(RequestFactory().get("/static/admin/css/base.css", secure=True).environ, start)
     assert b"DJANGO Admin styles" in b"".join(body)
+    assert started["status"] == "200 OK"
+    assert started["Content-Type"].startswith("text/css")
     body.close()

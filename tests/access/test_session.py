@@ -156,3 +156,10 @@ def test_in_an_outage_signing_in_and_out_are_503(client: Client, refused: Outage
 def test_in_a_demo_the_cookies_go_over_plain_http(client: Client, ada: User, settings: Settings) -> None:
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     assert not sign_in(client).cookies["sessionid"]["secure"]
+
+
+def test_signing_out_of_the_admin_comes_back_to_the_index(client: Client, admin: User) -> None:
+    sign_in(client, "root")
+    answer = client.post("/admin/logout/", csrf_form(client), headers=ORIGIN)
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert whoami(client).status_code == 401

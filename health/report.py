@@ -1,12 +1,14 @@
 """What the snapshot says, in the contract's words: the two reports about health and the one about SFTPGo."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from django.conf import settings
 
 from health.build import build, uptime_ms, utc
 from health.registry import PROBES, Probe
+from health.sftpgo import UNKNOWN
 from health.snapshot import snapshot
 from health.verdict import ERROR, Verdict
 
@@ -67,6 +69,8 @@ def section(probe: Probe, verdict: Verdict) -> Report:
 def sftpgo(*, budget: float) -> Report:
     """The report of /api/v1/stats/sftpgo."""
     verdict = snapshot.ask(["sftpgo"], budget=budget)["sftpgo"]
+    if verdict.value is None:
+        verdict = replace(verdict, value=UNKNOWN)
     is_used = bool(settings.SFTPGO_URL)
     return {
         "status": verdict.status if is_used else DISABLED,

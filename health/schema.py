@@ -53,7 +53,7 @@ def inspect(own: OwnMigrations) -> Schema:
         "ok": applied is not None and not missing,
     }
     if not found["ok"]:
-        raise Degraded(f"{len(missing)} migrations are not applied" if missing else "the table is missing", found)
+        raise Degraded(f"migrations not applied: {len(missing)}" if missing else "the table is missing", found)
     return found
 
 

@@ -1,0 +1,188 @@
+"""SFTPGo: its status page is read with a key or a token, and its body counts, not its 200."""
+
+import http.server
+import json
+import threading
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from health.registry import Degraded
+from health.sftpgo import UNKNOWN, SftpgoClient, client, inspect
+from health.snapshot import snapshot
+
+KEY = "81olNPHMuvyYp9kNNGe7bE.admin"
+
+
+def status(*, provider: bool = True, ftp: bool = False) -> dict[str, Any]:
+    """ServicesStatus, as SFTPGo's API documents it."""
+    return {
+        "ssh": {"is_active": True, "bindings": [{"address": "", "port": 2022, "apply_proxy_config": True}]},
+        "ftp": {"is_active": ftp, "bindings": []},
+        "webdav": {"is_active": False},
+        "data_provider": {"is_active": provider, "driver": "sqlite", "error": "" if provider else "/srv/db is locked"},
+        "defender": {"is_active": False},
+        "mfa": {"is_active": False},
+    }
+
+
+class Uploads(http.server.BaseHTTPRequestHandler):
+    """SFTPGo's documented answers for /api/v2/token and /api/v2/status."""
+
+    asked: list[str]
+    says: Any
+    tokens: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/api/v2/token":
+            return self._token()
+        authorized = self.headers["X-SFTPGO-API-KEY"] == KEY or (
+            self.tokens and self.headers["Authorization"] == f"Bearer {self.tokens[-1]}"
+        )
+        return self._send(200, self.says) if authorized else self._send(401, {"error": "", "message": "no token found"})
+
+    def _token(self) -> None:
+        kind, _, credentials = (self.headers["Authorization"] or "").partition(" ")
+        if kind != "Basic" or b64decode(credentials) != b"admin:hunter2":
+            return self._send(401, {"message": "invalid credentials"})
+        self.tokens.append(f"token{len(self.tokens)}")
+        return self._send(200, {"access_token": self.tokens[-1], "expires_at": "2026-05-18T17:30:00Z"})
+
+    def _send(self, code: int, body: Any) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def uploads(settings: Settings) -> Iterator[type[Uploads]]:
+    """An SFTPGo that the settings name, with an API key."""
+    handler = type("Uploads", (Uploads,), {"asked": [], "says": status(), "tokens": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        settings.SFTPGO_URL, settings.SFTPGO_API_KEY = f"http://127.0.0.1:{server.server_port}", KEY
+        yield handler
+        server.shutdown()
+
+
+@pytest.fixture
+def kept(uploads: type[Uploads]) -> Iterator[SftpgoClient]:
+    made = client()
+    assert made
+    yield made
+    made.close()
+
+
+def test_what_is_active_is_ok_and_the_rest_disabled(kept: SftpgoClient) -> None:
+    assert inspect(kept) == {
+        "services": {"sftp": "ok", "ftp": "disabled", "webdav": "disabled"},
+        "data_provider": "ok",
+    }
+
+
+def test_a_dead_data_provider_is_seen_in_spite_of_the_200(uploads: type[Uploads], kept: SftpgoClient) -> None:
+    uploads.says = status(provider=False)
+    with pytest.raises(Degraded, match="its data provider is down") as caught:
+        inspect(kept)
+    assert caught.value.value
+    assert caught.value.value["data_provider"] == "error"
+
+
+def test_a_token_is_asked_for_once_and_again_when_it_no_longer_counts(
+    uploads: type[Uploads], settings: Settings
+) -> None:
+    settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
+    made = SftpgoClient()
+    for _ in range(3):
+        inspect(made)
+    assert uploads.asked.count("/api/v2/token") == 1
+    uploads.tokens.append("another")
+    inspect(made)
+    assert uploads.asked.count("/api/v2/token") == 2
+    made.close()
+
+
+def test_without_sftpgo_nothing_is_asked(settings: Settings) -> None:
+    settings.SFTPGO_URL = ""
+    assert client() is None
+    assert inspect(None) == UNKNOWN
+
+
+# --- The endpoint ----------------------------------------------------------------------------------------
+@pytest.fixture
+def stats(client: Client) -> Any:
+    return lambda: client.get("/api/v1/stats/sftpgo", secure=True)
+
+
+@pytest.fixture(name="client")
+def http_client() -> Client:
+    return Client()
+
+
+def test_it_is_public_and_tells_the_status(uploads: type[Uploads], stats: Any) -> None:
+    answer = stats()
+    body = answer.json()
+    assert answer.status_code == 200
+    assert list(body) == ["status", "latency_ms", "checked_at", "services", "data_provider"]
+    assert (body["status"], body["data_provider"]) == ("ok", "ok")
+    assert isinstance(body["latency_ms"], int)
+    assert body["checked_at"].endswith("Z")
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_it_cannot_be_used_to_hammer_sftpgo(uploads: type[Uploads], stats: Any) -> None:
+    for _ in range(10):
+        stats()
+    assert uploads.asked == ["/api/v2/status"]
+
+
+def test_it_says_degraded_with_a_dead_data_provider(uploads: type[Uploads], stats: Any) -> None:
+    uploads.says = status(provider=False)
+    assert (stats().json()["status"], stats().json()["data_provider"]) == ("degraded", "error")
+    assert "/srv/db" not in stats().content.decode()
+
+
+@pytest.mark.parametrize(
+    ("says", "key", "said"),
+    [
+        (status(), "wrong", "password or key refused"),
+        (b"<html>", KEY, "answered with something else than JSON"),
+        (["list"], KEY, "answered with unexpected JSON"),
+    ],
+)
+def test_it_says_error_where_there_is_no_answer(
+    uploads: type[Uploads], settings: Settings, stats: Any, says: Any, key: str, said: str
+) -> None:
+    uploads.says, settings.SFTPGO_API_KEY = says, key
+    assert stats().json() | {"latency_ms": 0, "checked_at": ""} == {
+        "status": "error",
+        "latency_ms": 0,
+        "checked_at": "",
+        "services": {"sftp": None, "ftp": None, "webdav": None},
+        "data_provider": None,
+        "error": said,
+    }
+
+
+def test_it_says_disabled_without_sftpgo(settings: Settings, stats: Any) -> None:
+    settings.SFTPGO_URL = ""
+    body = stats().json()
+    assert (body["status"], body["latency_ms"], "error" in body) == ("disabled", None, False)
+
+
+def test_the_token_is_kept_between_requests(uploads: type[Uploads], settings: Settings) -> None:
+    settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
+    for _ in range(3):
+        runner = snapshot._runner("sftpgo")
+        runner.wait(runner.request(again=True), 1e9)
+    assert uploads.asked.count("/api/v2/token") == 1

@@ -1,0 +1,91 @@
+"""TMDB: asked only when it is configured and enabled; a wrong key is an answer, silence is none."""
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pytest_django import Settings
+
+from health.registry import Failed
+from health.tmdb import Tmdb, TmdbClient, inspect
+
+V3 = "0123456789abcdef0123456789abcdef"
+V4 = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
+
+
+class Films(http.server.BaseHTTPRequestHandler):
+    """TMDB's documented answers for GET /3/configuration."""
+
+    asked: list[str]
+    broken: bool
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        self.asked.append(parts.path)
+        right = parse_qs(parts.query).get("api_key") == [V3] or self.headers["Authorization"] == f"Bearer {V4}"
+        self.send_response(503 if self.broken else 200 if right else 401)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def films(settings: Settings) -> Iterator[type[Films]]:
+    """A TMDB that the settings name."""
+    handler = type("Films", (Films,), {"asked": [], "broken": False})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        settings.TMDB_URL = f"http://127.0.0.1:{server.server_port}/3"
+        settings.TMDB_API_KEY, settings.TMDB_ENABLED = V3, True
+        yield handler
+        server.shutdown()
+
+
+@pytest.fixture
+def ask() -> Iterator[Callable[[], Tmdb]]:
+    client = TmdbClient()
+    yield lambda: inspect(client)
+    client.close()
+
+
+@pytest.mark.parametrize("key", [V3, V4])
+def test_it_is_reachable_with_a_key_of_either_kind(
+    films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str
+) -> None:
+    settings.TMDB_API_KEY = key
+    assert ask() == {"api_key_configured": True, "enabled": True, "api_reachable": True}
+    assert films.asked == ["/3/configuration"]
+
+
+def test_a_wrong_key_is_reachable_all_the_same(films: type[Films], ask: Callable[[], Tmdb], settings: Settings) -> None:
+    settings.TMDB_API_KEY = "wrong"
+    assert ask()["api_reachable"] is True
+
+
+@pytest.mark.parametrize(("key", "enabled"), [("", False), ("", True), (V3, False)])
+def test_it_is_left_alone_unless_configured_and_enabled(
+    films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str, enabled: bool
+) -> None:
+    settings.TMDB_API_KEY, settings.TMDB_ENABLED = key, enabled
+    assert ask() == {"api_key_configured": bool(key), "enabled": enabled, "api_reachable": None}
+    assert films.asked == []
+
+
+def test_a_closed_door_is_unreachable(films: type[Films], ask: Callable[[], Tmdb], settings: Settings) -> None:
+    settings.TMDB_URL = "http://127.0.0.1:1/3"
+    with pytest.raises(Failed, match="connection refused") as caught:
+        ask()
+    assert caught.value.value == {"api_key_configured": True, "enabled": True, "api_reachable": False}
+
+
+def test_a_broken_tmdb_is_unreachable(films: type[Films], ask: Callable[[], Tmdb]) -> None:
+    films.broken = True
+    with pytest.raises(Failed, match="answered with HTTP 503") as caught:
+        ask()
+    assert caught.value.value
+    assert caught.value.value["api_reachable"] is False

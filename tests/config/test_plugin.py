@@ -45,8 +45,11 @@ def test_it_ends_its_servers_when_the_run_is_ended(number: signal.Signals, tmp_p
         assert any("waiting" in line for line in run.stdout)
         servers = psutil.Process(run.pid).children(recursive=True)
         assert len(servers) > 5
+        folders = list(tmp_path.glob("continuity-tests-*"))
+        assert len(folders) == 1
         run.send_signal(number)
     assert all_gone(servers)
+    assert folders[0].exists() == (number == signal.SIGKILL)
 
 
 def test_it_says_in_one_line_why_the_tests_have_no_servers(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ class Command(BaseCommand):
         except BrokenPipeError:  # whoever read our output has left; nor shall the interpreter try to write the rest
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except Exception as problem:
-            raise CommandError(f"The demo failed: {problem}", returncode=NOT_POSSIBLE) from problem
+            reason = " ".join(str(problem).split())
+            raise CommandError(f"The demo failed: {reason}", returncode=NOT_POSSIBLE) from problem
 
     def _run(self, demo: Demo) -> None:
         with Steps() as steps:

@@ -1,0 +1,26 @@
+"""The command as a process of its own, as cron runs it."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from config.demo.process import ROOT
+
+
+def manage(*arguments: str, database_url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """`manage.py` with these arguments on this database; what it wrote and how it ended."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": database_url, "PYTHONWARNINGS": "ignore"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def check_consistency(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """`manage.py check_consistency`."""
+    return manage("check_consistency", *arguments, **more)

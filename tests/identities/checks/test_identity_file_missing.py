@@ -1,0 +1,82 @@
+"""An identity has a row but no identity.json on disk."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from consistency.registry import CHECKS, CheckError
+from identities.models import Identity
+
+pytestmark = pytest.mark.django_db
+
+OnDisk = Callable[..., None]
+
+
+def rows(*uuids: str) -> None:
+    Identity.objects.bulk_create(Identity(uuid=uuid, name="same name") for uuid in uuids)
+
+
+def told() -> dict[str, str]:
+    return {finding.object_id: finding.detail for finding in CHECKS["identity_file_missing"].findings("default")}
+
+
+def test_it_flags_rows_without_a_folder_and_with_a_folder_that_lacks_the_file(folder: Path, on_disk: OnDisk) -> None:
+    rows("whole", "no folder", "empty folder", "folder in its place", "no FOLDER")
+    on_disk("whole")
+    (folder / "empty folder").mkdir()
+    (folder / "folder in its place" / "identity.json").mkdir(parents=True)
+    (folder / "no folder.json").write_text("{}")
+    assert told() == {
+        uuid: f"no identity.json in the folder {uuid}"
+        for uuid in ("no folder", "empty folder", "folder in its place", "no FOLDER")
+    }
+
+
+def test_it_leaves_alone_rows_with_a_file_inactive_ones_too(on_disk: OnDisk) -> None:
+    rows("a", "b")
+    Identity.objects.filter(uuid="b").update(is_active=False)
+    on_disk("a", "b", "only on disk")
+    assert told() == {}
+
+
+def test_it_leaves_alone_a_platform_without_any_identity(folder: Path) -> None:
+    (folder / "_index.json").unlink()
+    assert told() == {}
+
+
+def test_it_could_not_run_without_a_folder_to_look_at(settings: Settings) -> None:
+    rows("a")
+    settings.IDENTITIES_DIR = None
+    with pytest.raises(CheckError, match="IDENTITIES_DIR is not set"):
+        told()
+
+
+def test_it_could_not_run_while_the_folder_is_gone_and_does_not_call_all_files_missing(folder: Path) -> None:
+    rows("a")
+    shutil.rmtree(folder)
+    with pytest.raises(CheckError, match="cannot be read") as problem:
+        told()
+    assert str(folder) not in str(problem.value)
+
+
+def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_looks_like(folder: Path) -> None:
+    rows("a")
+    (folder / "_index.json").unlink()
+    with pytest.raises(CheckError, match="not mounted"):
+        told()
+
+
+def test_it_could_not_run_where_one_folder_cannot_be_read(
+    folder: Path, on_disk: OnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows("a")
+    on_disk("a")
+    # Root may read everything, so the refusal has to be made: a link in a circle is refused to everybody.
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "b").mkdir()
+    (folder / "b" / "identity.json").symlink_to(folder / "loop")
+    with pytest.raises(CheckError, match="cannot be read"):
+        told()

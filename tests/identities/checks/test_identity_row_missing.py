@@ -1,0 +1,39 @@
+"""An identity has an identity.json on disk but no row."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consistency.registry import CHECKS, CheckError
+from identities.models import Identity
+
+pytestmark = pytest.mark.django_db
+
+OnDisk = Callable[..., None]
+
+
+def told() -> dict[str, str]:
+    return {finding.object_id: finding.detail for finding in CHECKS["identity_row_missing"].findings("default")}
+
+
+def test_it_flags_files_whose_uuid_has_no_row(on_disk: OnDisk) -> None:
+    Identity.objects.create(uuid="known", name="b")
+    on_disk("known", "a", "KNOWN")
+    assert told() == dict.fromkeys(("a", "KNOWN"), "no row in identities")
+
+
+def test_it_leaves_alone_known_ones_empty_folders_and_what_is_no_identity(folder: Path, on_disk: OnDisk) -> None:
+    Identity.objects.create(uuid="known", name="")
+    Identity.objects.create(uuid="only a row", name="")
+    on_disk("known", "_trash", ".hidden")
+    (folder / "empty folder").mkdir()
+    (folder / "identity.json").write_text("{}")
+    assert told() == {}
+
+
+def test_it_could_not_run_while_the_folder_is_gone(folder: Path) -> None:
+    shutil.rmtree(folder)
+    with pytest.raises(CheckError, match="cannot be read"):
+        told()

@@ -1,0 +1,89 @@
+"""The probe of identities, on real folders and rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from health.registry import PROBES, Degraded
+from identities.health_probes import Identities
+from identities.models import Identity
+
+pytestmark = pytest.mark.django_db
+
+UUIDS = ("11", "22", "33")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    """Three identities, each with its file and its row, and an index that names them."""
+    for uuid in UUIDS:
+        Identity.objects.create(uuid=uuid, name="Ada")
+        (tmp_path / uuid).mkdir()
+        (tmp_path / uuid / "identity.json").write_text("{}")
+    write_index(tmp_path, dict.fromkeys(UUIDS, {}))
+    settings.IDENTITIES_DIR = tmp_path
+    return tmp_path
+
+
+def write_index(folder: Path, content: Any) -> None:
+    (folder / "_index.json").write_text(json.dumps(content))
+
+
+def found() -> tuple[Identities, str]:
+    """What is reported, and why it is not all well."""
+    try:
+        return PROBES["identities"].look(), ""  # type: ignore[return-value]
+    except Degraded as outcome:
+        return outcome.value, outcome.reason  # type: ignore[return-value]
+
+
+def test_all_agree(folder: Path) -> None:
+    assert found() == (
+        {"directory_exists": True, "files_count": 3, "index_ok": True, "db_count": 3, "synced": True},
+        "",
+    )
+
+
+def test_an_empty_platform_agrees(tmp_path: Path, settings: Settings) -> None:
+    settings.IDENTITIES_DIR = tmp_path
+    write_index(tmp_path, {})
+    assert found()[0] == {"directory_exists": True, "files_count": 0, "index_ok": True, "db_count": 0, "synced": True}
+
+
+@pytest.mark.parametrize("place", [None, "nowhere", "_index.json"])
+def test_without_a_folder_nothing_is_synced(folder: Path, settings: Settings, place: str | None) -> None:
+    settings.IDENTITIES_DIR = folder / place if place else None
+    assert found() == (
+        {"directory_exists": False, "files_count": 0, "index_ok": False, "db_count": 3, "synced": False},
+        "identities folder not accessible",
+    )
+
+
+def test_a_missing_file_is_not_synced(folder: Path) -> None:
+    (folder / "22/identity.json").unlink()
+    value, reason = found()
+    assert (value["files_count"], value["db_count"], value["synced"], value["index_ok"]) == (2, 3, False, True)
+    assert reason == "2 files for 3 rows"
+
+
+def test_a_missing_row_is_not_synced(folder: Path) -> None:
+    Identity.objects.get(uuid="22").delete()
+    assert (found()[0]["db_count"], found()[0]["synced"]) == (2, False)
+
+
+def test_inactive_identities_count_too(folder: Path) -> None:
+    Identity.objects.update(is_active=False)
+    assert found()[0]["synced"]
+
+
+def test_an_index_that_lags_behind_is_not_ok(folder: Path) -> None:
+    write_index(folder, ["11", "22"])
+    assert not found()[0]["index_ok"]
+    write_index(folder, [{"uuid": "11"}, {"uuid": "22"}])
+    assert found() == (
+        {"directory_exists": True, "files_count": 3, "index_ok": False, "db_count": 3, "synced": True},
+        "the index does not name what is on disk",
+    )

@@ -1,0 +1,65 @@
+"""The identities on disk, and the index from which the platform works offline."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from identities.store import Store, root
+
+OnDisk = Callable[..., None]
+
+
+def test_it_knows_folders_and_files_apart(folder: Path, on_disk: OnDisk) -> None:
+    on_disk("a", "b")
+    (folder / "empty").mkdir()
+    (folder / "loose.json").write_text("{}")
+    assert root() == folder
+    store = Store.read(folder)
+    assert store.folders == {"a", "b", "empty"}
+    assert store.files == {"a", "b"}
+    assert not store.empty
+
+
+def test_a_link_to_a_folder_is_a_folder(folder: Path, on_disk: OnDisk, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "identity.json").write_text("{}")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "broken link").symlink_to(tmp_path / "nowhere")
+    assert Store.read(folder).files == {"linked"}
+
+
+@pytest.mark.parametrize(
+    "index", [{"a": {}, "b": {"name": "B"}}, {"b": 1, "a": None}, [{"uuid": "a"}, {"uuid": "b", "name": ""}]]
+)
+def test_an_index_is_well_that_names_exactly_the_folders(folder: Path, on_disk: OnDisk, index: Any) -> None:
+    on_disk("a", "b")
+    (folder / "_index.json").write_text(json.dumps(index))
+    assert Store.read(folder).index_ok
+
+
+BROKEN = [
+    *("", "{", "null", "3", '"ab"', "[" * 100_000, "\x00"),
+    *("[]", '["a", "b"]', '[{"uuid": "a"}, {"name": "b"}]', '[{"uuid": 1}]', '[{"uuid": ["a"]}]'),
+    *("{}", '{"a": {}}', '{"a": {}, "b": {}, "c": {}}', '{"A": {}, "b": {}}'),
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_an_index_is_broken_that_names_others_or_cannot_be_understood(folder: Path, on_disk: OnDisk, text: str) -> None:
+    on_disk("a", "b")
+    (folder / "_index.json").write_text(text)
+    assert not Store.read(folder).index_ok
+
+
+def test_an_index_that_is_missing_is_broken(folder: Path) -> None:
+    (folder / "_index.json").unlink()
+    assert not Store.read(folder).index_ok
+    assert Store.read(folder).empty
+
+
+def test_an_empty_platform_has_a_well_index_of_nobody(folder: Path) -> None:
+    assert Store.read(folder).index_ok
+    assert not Store.read(folder).empty

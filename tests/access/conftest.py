@@ -3,12 +3,13 @@
 import itertools
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from pytest_django import Settings
 
@@ -78,6 +79,17 @@ def moved_to(port: int) -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict["PORT"] = home
+
+
+@contextmanager
+def locked(model: type[Model]) -> Iterator[None]:
+    """Let PostgreSQL, which is well, refuse every statement on this table."""
+    other = connection.copy()
+    with closing(other), other.cursor() as locking, connection.cursor() as asking:
+        asking.execute("SET lock_timeout = 100")
+        locking.execute(f"BEGIN; LOCK TABLE {model._meta.db_table}")
+        yield
+    connection.close()
 
 
 @pytest.fixture

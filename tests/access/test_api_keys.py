@@ -1,12 +1,10 @@
 """API keys as credentials: what opens, what does not, and what an outage of PostgreSQL changes."""
 
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -16,7 +14,7 @@ from config.access import keys
 from config.access.keys import Key
 from config.access.principal import KeyHolder
 from health.registry import PROBES
-from tests.access.conftest import Outage, sign_in
+from tests.access.conftest import Outage, locked, sign_in
 
 
 @pytest.fixture(autouse=True)
@@ -187,9 +185,5 @@ def test_after_an_outage_a_revoked_key_is_looked_up_again(client: Client, refuse
 def test_a_statement_that_postgres_refuses_is_no_outage(client: Client, transactional_db: None) -> None:
     _, secret = keys.issue("grafana", None)
     keys.remember()
-    other = connection.copy()
-    with closing(other), other.cursor() as locking, connection.cursor() as asking:
-        asking.execute("SET lock_timeout = 100")
-        locking.execute(f"BEGIN; LOCK TABLE {APIKey._meta.db_table}")
+    with locked(APIKey):
         assert whoami(client, secret).status_code == 503
-    connection.close()

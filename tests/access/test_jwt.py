@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from config.access.tokens import AccessToken, RefreshToken
-from tests.access.conftest import PASSWORD, Outage, bearer, sign_in
+from tests.access.conftest import PASSWORD, Outage, bearer, locked, sign_in
 
 OTHER = "another-key-0123456789-0123456789-0123456789"
 
@@ -153,6 +153,12 @@ def test_in_an_outage_it_counts_by_its_signature(client: Client, outage: Outage,
         assert whoami(client, token).json()["auth"] == "AccessToken"
         assert whoami(client, bad).status_code == 401
     assert whoami(client, token).json()["who"] == "ada"
+
+
+def test_a_statement_that_postgres_refuses_is_no_outage(client: Client, transactional_db: None, ada: User) -> None:
+    token = token_of(ada)
+    with locked(User):
+        assert whoami(client, token).status_code == 503
 
 
 def test_in_an_outage_nothing_is_renewed_or_given(client: Client, refused: Outage, ada: User) -> None:

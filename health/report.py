@@ -10,7 +10,7 @@ from health.build import build, uptime_ms, utc
 from health.registry import PROBES, Probe
 from health.sftpgo import UNKNOWN
 from health.snapshot import snapshot
-from health.verdict import ERROR, Verdict
+from health.verdict import ERROR, Verdict, overall
 
 # The contract's order; what another app adds comes after.
 ORDER: Final = ("services", "resources", "pipeline", "schema", "identities", "config", "integrations")
@@ -36,7 +36,7 @@ def detailed(*, budget: float, fresh: bool = False) -> Report:
     """The report of /health/detailed, after asking anew for at most `budget` seconds whatever is no longer young."""
     names = [name for name, probe in PROBES.items() if probe.section]
     verdicts = snapshot.ask(names, budget=budget, fresh=fresh)
-    return assembled(verdicts, snapshot.status())
+    return assembled(verdicts, overall(verdicts[name] for name in names if PROBES[name].essential))
 
 
 def assembled(verdicts: Mapping[str, Verdict], status: str) -> Report:

@@ -80,6 +80,12 @@ class Runner:
             until = min(until, since + self.probe.deadline + GRACE)
         return until - monotonic()
 
+    def answer(self, ticket: int) -> Verdict:
+        """The verdict of the ticket's run, however long its holder was busy waiting for others; or what there is."""
+        with self._turn:
+            last = self._last if self._done >= ticket else None
+        return last or self.verdict()
+
     def verdict(self) -> Verdict:
         """Say what may be believed now. Age decides, so what a hung or dead thread left is not believed for ever."""
         since, last, now = self.attempts.since, self._last, monotonic()

@@ -10,7 +10,7 @@ from typing import Final
 
 from health.registry import PROBES, Probe
 from health.runner import Runner
-from health.verdict import DEGRADED, ERROR, OK, Verdict
+from health.verdict import ERROR, Verdict, overall
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ class Snapshot:
 
     def status(self) -> str:
         """The overall status: ok only if every essential probe is; never waits."""
-        essential = [name for name, probe in self._registry.items() if probe.essential]
-        return OK if all(self.verdict(name).status == OK for name in essential) else DEGRADED
+        return overall(self.verdict(name) for name in self._essential())
 
     def is_ready(self) -> bool:
         """Whether the first round of the essential probes is done and the server has not been told to stop."""
@@ -74,7 +73,7 @@ class Snapshot:
         self._start_refresher()
         for runner, ticket in zip(chosen, tickets, strict=True):
             runner.wait(ticket, now + budget)
-        return {runner.probe.name: runner.verdict() for runner in chosen}
+        return {runner.probe.name: runner.answer(ticket) for runner, ticket in zip(chosen, tickets, strict=True)}
 
     def ensure(self) -> None:
         """See that the refresher lives, as each request does; the first ones of a process wait for the first round."""
@@ -82,22 +81,26 @@ class Snapshot:
         if self._patient_until is None:
             self._patient_until = monotonic() + FIRST_ANSWER
         if not self._first_round_is_done() and (left := self._patient_until - monotonic()) > 0:
-            self.ask([name for name, probe in self._registry.items() if probe.essential], budget=left)
+            self.ask(self._essential(), budget=left)
 
     def close(self) -> None:
         """End every thread that is not stuck, and its connections; the next who asks starts anew."""
         until = monotonic() + ENDING
         self._stop.set()
-        for runner in self._runners.values():
+        if self._refresher is not None:  # first: it makes runners
+            self._refresher.join(ENDING)
+        runners = list(self._runners.values())
+        for runner in runners:
             runner.end()
-        for runner in self._runners.values():
+        for runner in runners:
             runner.join(until)
-        if self._refresher is not None:
-            self._refresher.join(max(0.0, until - monotonic()))
         self.forget()
 
     def _first_round_is_done(self) -> bool:
-        return all(self._runner(name).has_run() for name, probe in self._registry.items() if probe.essential)
+        return all(self._runner(name).has_run() for name in self._essential())
+
+    def _essential(self) -> list[str]:
+        return [name for name, probe in self._registry.items() if probe.essential]
 
     def _runner(self, name: str) -> Runner:
         if (runner := self._runners.get(name)) is None:

@@ -1,6 +1,6 @@
 """What one probe found, with its age: the value that travels from the probe's thread to whoever reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
@@ -30,3 +30,8 @@ class Verdict:
 def milliseconds(seconds: float) -> int:
     """Whole milliseconds, rounded up: what took any time at all took at least one."""
     return ceil(seconds * 1000)
+
+
+def overall(verdicts: Iterable[Verdict]) -> str:
+    """The status of them all together, in the contract's two words."""
+    return OK if all(verdict.status == OK for verdict in verdicts) else DEGRADED

@@ -143,7 +143,10 @@ class DetailedHealth(HealthViewSet):
 
 
 def _response(answer: public.Answer) -> Response:
-    return Response(answer.body, answer.status, headers=answer.headers)
+    response = Response(answer.body, answer.status, headers=answer.headers)
+    # Django's own word for it: who asks for a 503 every few seconds should not fill the log with errors.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _query(request: Request) -> str:

@@ -157,6 +157,19 @@ def test_making_a_client_is_not_counted_as_the_servers_time(registry: Registry, 
     assert verdict.latency_ms < 300
 
 
+def test_an_answer_does_not_grow_old_while_its_asker_waits_for_others(registry: Registry, snapshot_of: Make) -> None:
+    @probe("quick", ttl=0.05, deadline=0.05, registry=registry)
+    def quick() -> None:
+        """Quick."""
+
+    @probe("late", ttl=1.0, registry=registry)
+    def late() -> None:
+        """Late."""
+        time.sleep(0.4)
+
+    assert snapshot_of(registry).ask(["late", "quick"], budget=PATIENT)["quick"].status == "ok"
+
+
 # --- Single flight, freshness ----------------------------------------------------------------------------
 def test_who_comes_during_a_run_takes_its_result(registry: Registry, snapshot_of: Make, gate: Gate) -> None:
     @probe("busy", ttl=0.01, deadline=PATIENT, registry=registry)

@@ -23,7 +23,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
         Identity.objects.create(uuid=uuid, name="Ada")
         (tmp_path / uuid).mkdir()
         (tmp_path / uuid / "identity.json").write_text("{}")
-    write_index(tmp_path, dict.fromkeys(UUIDS, {}))
+    write_index(tmp_path, {uuid: {} for uuid in UUIDS})
     settings.IDENTITIES_DIR = tmp_path
     return tmp_path
 

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from health import report, status_table
 from health.registry import PROBES
 from health.snapshot import Snapshot
-from health.verdict import DEGRADED, ERROR, OK, Verdict
+from health.verdict import DEGRADED, ERROR, OK, Verdict, overall
 
 CLEAN: Final = 0
 FOUND: Final = 1
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
             verdicts = _asked(probes, timeout)
         deciding = [verdicts[name] for name in probes or _essential()]
-        self._show(verdicts, _overall(deciding), partly=bool(probes), format=format, no_color=no_color)
+        self._show(verdicts, overall(deciding), partly=bool(probes), format=format, no_color=no_color)
         if code := _exit_code(verdicts.values(), deciding, fail_level):
             sys.exit(code)
 
@@ -130,10 +130,6 @@ def _asked(names: list[str], timeout: float) -> dict[str, Verdict]:
 
 def _essential() -> list[str]:
     return [name for name, probe in PROBES.items() if probe.essential]
-
-
-def _overall(deciding: Iterable[Verdict]) -> str:
-    return OK if all(verdict.status == OK for verdict in deciding) else DEGRADED
 
 
 def _exit_code(verdicts: Iterable[Verdict], deciding: Iterable[Verdict], fail_level: str) -> int:

@@ -1,0 +1,249 @@
+"""The WSGI entry: what is answered before Django, how long the rest may wait, and how the process ends."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.demo.process import HOST, ROOT, Program, Server, start
+from health.snapshot import snapshot
+from tests.health.conftest import eventually
+from tests.processes import all_gone
+
+if TYPE_CHECKING:
+    from config.wsgi import Front
+
+Got = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture(scope="module")
+def front() -> "Front":
+    """The entry as a server imports it."""
+    from config.wsgi import Front, application
+
+    assert isinstance(application, Front)
+    return application
+
+
+@pytest.fixture
+def get(front: "Front") -> Callable[..., Got]:
+    """Sends a request to it, by default over plain HTTP to a name that is not ours."""
+
+    def send(path: str, method: str = "GET", host: str = "10.0.0.7", scheme: str = "http") -> Got:
+        path, _, query = path.partition("?")
+        return _got(front, path, query, method, host, scheme)
+
+    return send
+
+
+def _got(application: Any, path: str, query: str, method: str, host: str, scheme: str) -> Got:
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": host,
+        "SERVER_PORT": "80",
+        "HTTP_HOST": host,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": sys.stderr,
+    }
+    parts: Iterable[bytes] = application(environ, lambda status, headers: started.append((status, headers)))
+    body = b"".join(parts)
+    if close := getattr(parts, "close", None):
+        close()
+    status, headers = started[0]
+    return int(status.split()[0]), dict(headers), body
+
+
+# --- Before Django ---------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_load_balancers_are_answered_by_ip_and_over_plain_http(get: Callable[..., Got]) -> None:
+    status, headers, body = get("/health")
+    assert status == 200
+    assert list(json.loads(body)) == ["status", "version", "build_git_hash", "build_timestamp", "uptime_ms"]
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert int(headers["Content-Length"]) == len(body)
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+def test_head_has_the_length_of_get_and_no_body(get: Callable[..., Got], path: str) -> None:
+    status, headers, body = get(path, "HEAD")
+    assert status in (200, 503)
+    assert body == b""
+    assert int(headers["Content-Length"]) > 0
+
+
+def test_a_bad_value_is_400(get: Callable[..., Got]) -> None:
+    for query in ("strict=maybe", "strict=", "strict=%ff"):
+        status, _, body = get(f"/health?{query}")
+        assert status == 400
+        assert list(json.loads(body)) == ["detail"]
+
+
+def test_strict_is_503_while_degraded(get: Callable[..., Got], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "status", lambda: "degraded")
+    assert get("/health")[0] == 200
+    status, headers, body = get("/health?strict=1")
+    assert (status, json.loads(body)["status"]) == (503, "degraded")
+    assert headers["Retry-After"].isdigit()
+
+
+def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
+    assert get("/health", "POST", host="localhost", scheme="https")[0] == 405
+    assert get("/health/", host="localhost", scheme="https")[0] == 404
+    assert get("/health/detailed", host="localhost")[0] == 301, "to TLS"
+    assert get("/health/detailed", scheme="https")[0] == 400, "a name that is not ours"
+
+
+# --- Deadlines -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [
+        ("/health/detailed", 2.0),
+        ("/api/v1/stats/sftpgo", 2.0),
+        ("/health/consistency", 10.0),
+        ("/admin/", 3.0),
+        ("/api/v1/auth/token", 3.0),
+    ],
+)
+def test_a_request_may_wait_for_postgres_so_long(path: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    from config.postgres.deadline import remaining
+    from config.wsgi import Front
+
+    left: list[float] = []
+
+    def django(environ: Any, start_response: Any) -> list[bytes]:
+        left.append(remaining() or 0.0)
+        start_response("200 OK", [])
+        return []
+
+    front = Front(django)
+    for down, most in ((False, seconds), (True, 0.1)):
+        monkeypatch.setattr(snapshot, "known_down", lambda name, down=down: down)
+        _got(front, path, "", "GET", "localhost", "https")
+        assert most / 2 < left[-1] <= most
+    assert remaining() is None, "the next request of this thread has its own"
+
+
+# --- The process -----------------------------------------------------------------------------------------
+DRAIN = """
+import os, signal, threading, time
+from config.wsgi import application
+from health.snapshot import snapshot
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))   # as granian does, after loading
+def ready():
+    statuses = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health/ready"}
+    application(environ, lambda status, headers: statuses.append(status[:3]))
+    return statuses[0]
+before = ready()
+os.kill(os.getpid(), signal.SIGTERM)
+end = time.monotonic() + 20
+while not snapshot.draining and time.monotonic() < end:
+    time.sleep(0.01)
+print(before, ready(), heard == [signal.SIGTERM])
+snapshot.close()
+"""
+
+
+def test_a_server_told_to_stop_is_not_ready_and_hears_it_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DRAIN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["200", "503", "True"], done.stderr
+
+
+def test_a_missing_setting_stops_the_start_with_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        cwd=ROOT,
+        env=os.environ | {"REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("REDIS_URL is not set.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """The production line with two workers, as part of a demo or not."""
+    options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--workers-kill-timeout", "4"]
+
+    def program(port: int) -> Program:
+        return Program(
+            name="The web server",
+            command=[
+                sys.executable,
+                "-m",
+                "granian",
+                *options,
+                "--host",
+                HOST,
+                "--port",
+                str(port),
+                "config.wsgi:application",
+            ],
+            url=f"http://{HOST}:{port}",
+            log=tmp_path / "web.log",
+            cwd=ROOT,
+            answers=lambda: _is_ready(port),
+            environment=os.environ | {"DEMO": request.param},
+        )
+
+    server = start(program, None)
+    # Not only the worker that answered has loaded: its probes' threads run.
+    assert eventually(lambda: all(worker.num_threads() > 10 for worker in server.tree()[1:]), 30)
+    yield server
+    server.stop()
+
+
+def _is_ready(port: int) -> bool:
+    with urllib.request.urlopen(f"http://{HOST}:{port}/health/ready", timeout=5) as answer:
+        ready: bool = answer.status == 200
+    return ready
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a death signal")
+@pytest.mark.parametrize("granian", ["1"], indirect=True)
+def test_a_demos_workers_die_with_their_server(granian: Server) -> None:
+    workers = granian.tree()[1:]
+    assert len(workers) == 2
+    granian.process.kill()
+    assert all_gone(workers)
+
+
+@pytest.mark.parametrize("granian", ["0"], indirect=True)
+def test_a_server_stops_with_all_its_threads(granian: Server) -> None:
+    workers = granian.tree()[1:]
+    granian.process.terminate()
+    assert granian.process.wait(30) == 0
+    assert all_gone(workers)
+
+
+@pytest.mark.parametrize("granian", ["0"], indirect=True)
+def test_both_workers_tell_the_same_uptime(granian: Server) -> None:
+    told = []
+    for _ in range(20):
+        with urllib.request.urlopen(f"{granian.url}/health", timeout=10) as answer:
+            told.append((time.monotonic(), json.load(answer)["uptime_ms"]))
+    starts = [seconds - uptime / 1000 for seconds, uptime in told]
+    assert max(starts) - min(starts) < 1.0
+    assert 0 < told[0][1] < 60_000

@@ -1,0 +1,65 @@
+"""The admin of migrations and switches."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from health.models import RuntimeSwitch, SchemaMigration
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ada"))
+    return client
+
+
+def test_a_switch_is_switched_in_the_list_dated_and_logged(admin: Client) -> None:
+    long_ago = timezone.now().replace(year=2001)
+    RuntimeSwitch.objects.create(name="cache", enabled=False, updated_at=long_ago)
+    form = {
+        "form-TOTAL_FORMS": "1",
+        "form-INITIAL_FORMS": "1",
+        "form-0-name": "cache",
+        "form-0-enabled": "on",
+        "_save": "Save",
+    }
+    assert admin.post("/admin/health/runtimeswitch/", form, secure=True).status_code == 302
+    switch = RuntimeSwitch.objects.get(name="cache")
+    assert switch.enabled
+    assert switch.updated_at > timezone.now() - timedelta(minutes=5)
+    assert LogEntry.objects.get().get_change_message() == "Changed Enabled."
+
+
+def test_a_missing_switch_can_be_added_from_the_vocabulary_only(admin: Client) -> None:
+    for name, added in (("turbo", False), ("watcher", True)):
+        admin.post("/admin/health/runtimeswitch/add/", {"name": name, "enabled": "on"}, secure=True)
+        assert RuntimeSwitch.objects.filter(name=name).exists() == added
+
+
+def test_a_switch_keeps_its_name_and_is_not_deleted(admin: Client) -> None:
+    RuntimeSwitch.objects.create(name="cache")
+    admin.post("/admin/health/runtimeswitch/cache/change/", {"name": "watcher", "enabled": "on"}, secure=True)
+    assert list(RuntimeSwitch.objects.values_list("name", "enabled")) == [("cache", True)]
+    assert admin.post("/admin/health/runtimeswitch/cache/delete/", {"post": "yes"}, secure=True).status_code == 403
+
+
+def test_migrations_can_be_looked_at_and_found(admin: Client) -> None:
+    SchemaMigration.objects.create(filename="migrate_add_users_table.sql")
+    page = admin.get("/admin/health/schemamigration/?q=users", secure=True)
+    assert b"migrate_add_users_table.sql" in page.content
+    assert (
+        b"migrate_add_users_table.sql" not in admin.get("/admin/health/schemamigration/?q=nothing", secure=True).content
+    )
+
+
+@pytest.mark.parametrize("action", ["add/", "one.sql/change/", "one.sql/delete/"])
+def test_migrations_cannot_be_changed(admin: Client, action: str) -> None:
+    SchemaMigration.objects.create(filename="one.sql")
+    assert admin.post(f"/admin/health/schemamigration/{action}", {"post": "yes"}, secure=True).status_code == 403
+    assert SchemaMigration.objects.count() == 1

@@ -1,0 +1,224 @@
+"""The command through its real exit codes, and what it prints where."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command, execute_from_command_line
+from pytest_django import Settings
+
+from config.demo.process import ROOT
+from health.registry import PROBES, Degraded, Failed, probe
+
+AWAY = "127.0.0.1:1"
+
+
+def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a process, as cron would run it."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "check_health", *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# --- Exit codes ------------------------------------------------------------------------------------------
+def test_all_is_well() -> None:
+    done = run("postgres", "redis", "qdrant")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.rstrip().endswith("Overall: ok")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "url"),
+    [
+        ("postgres", "DATABASE_URL", f"postgres://user:hunter2@{AWAY}/platform"),
+        ("redis", "REDIS_URL", f"redis://:hunter2@{AWAY}/0"),
+    ],
+)
+def test_a_service_that_is_away_is_found(name: str, variable: str, url: str) -> None:
+    done = run(name, "--fail-level", "error", **{variable: url})
+    assert done.returncode == 1
+    assert done.stderr == ""
+    [line] = [line for line in done.stdout.splitlines() if line.startswith(name)]
+    assert line.split()[1] == "error"
+    assert "connection refused" in line
+    assert not [word for word in (AWAY, "hunter2", "Traceback") if word in done.stdout]
+
+
+def test_with_everything_away_it_still_reports_and_ends() -> None:
+    done = run(
+        DATABASE_URL=f"postgres://user:hunter2@{AWAY}/platform",
+        REDIS_URL=f"redis://{AWAY}/0",
+        QDRANT_URL=f"http://{AWAY}",
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count("skipped: postgres is down") >= 3
+    assert done.stdout.rstrip().endswith("Overall: degraded")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_only_informs_does_not_decide_unless_it_is_named(settings: Settings) -> None:
+    settings.SCRIPTS_DIR = Path("/nowhere")
+    assert called()[0] == 0
+    assert called("pipeline")[0] == 1
+    assert called("pipeline", "--fail-level", "error")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["postgre"], "unknown probe 'postgre'. Did you mean 'postgres'? --list-probes shows them all."),
+        (["--timeout", "soon"], "'soon' is no number of seconds. Expected: more than 0, such as 10."),
+        (["--timeout", "-1"], "'-1' is no number of seconds."),
+        (["--timeout", "nan"], "'nan' is no number of seconds."),
+        (["--timeout", "inf"], "'inf' is no number of seconds."),
+        (["--fail-level", "warn"], "invalid choice: 'warn'"),
+        (["--format", "xml"], "invalid choice: 'xml'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_clear_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        execute_from_command_line(["manage.py", "check_health", *words])
+    printed = capsys.readouterr()
+    assert (end.value.code, printed.out) == (2, "")
+    assert said in printed.err.splitlines()[-1]
+
+
+def test_a_missing_setting_is_exit_code_2_and_one_line() -> None:
+    done = run(REDIS_URL="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("REDIS_URL is not set.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_answer_before_the_timeout_is_could_not_check() -> None:
+    code, output = called("resources", "--timeout", "0.001")
+    assert code == 3
+    assert "no answer yet" in output
+
+
+# --- In this process -------------------------------------------------------------------------------------
+@pytest.fixture
+def foreign() -> Iterator[None]:
+    """Probes of another app, in each state."""
+
+    @probe("bug", ttl=1.0)
+    def bug() -> None:
+        """It has a bug."""
+        raise KeyError("hunter2")
+
+    @probe("half", ttl=1.0)
+    def half() -> None:
+        """It works by halves."""
+        raise Degraded("half of it")
+
+    @probe("gone", ttl=1.0)
+    def gone() -> None:
+        """It is gone."""
+        raise Failed("not there")
+
+    yield
+    for name in ("bug", "half", "gone"):
+        del PROBES[name]
+
+
+def called(*words: str) -> tuple[int, str]:
+    """Exit code and standard output."""
+    output = StringIO()
+    try:
+        call_command("check_health", *words, stdout=output)
+    except SystemExit as end:
+        return int(str(end.code)), output.getvalue()
+    return 0, output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["half"], 1),
+        (["half", "--fail-level", "error"], 0),
+        (["gone", "--fail-level", "error"], 1),
+        (["half", "gone", "--fail-level", "error"], 1),
+        (["resources"], 0),
+        (["resources", "half"], 1),
+    ],
+)
+def test_the_fail_level_decides(foreign: None, words: list[str], code: int) -> None:
+    assert called(*words)[0] == code
+
+
+def test_a_probe_with_a_bug_is_could_not_check_and_wins(
+    foreign: None, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, output = called("bug", "gone")
+    assert code == 3
+    assert "unexpected error" in output
+    assert "hunter2" not in output + capfd.readouterr().err, "-v 2 tells why"
+    called("bug", "-v", "2")
+    assert "hunter2" in caplog.text
+
+
+def test_a_probe_of_another_app_is_known_at_once(foreign: None) -> None:
+    output = StringIO()
+    call_command("check_health", "--list-probes", stdout=output)
+    assert [line.split(maxsplit=1) for line in output.getvalue().splitlines() if line.startswith("half")] == [
+        ["half", "It works by halves."]
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_json_is_the_detailed_report() -> None:
+    code, output = called("--format", "json")
+    body: dict[str, Any] = json.loads(output)
+    assert code == 0
+    assert list(body)[:4] == ["status", "version", "services", "resources"]
+    assert list(body)[-2:] == ["config", "integrations"]
+    assert list(body["services"]) == ["postgres", "redis", "qdrant"]
+
+
+def test_json_of_named_probes_is_that_part() -> None:
+    code, output = called("resources", "sftpgo", "--format", "json")
+    body = json.loads(output)
+    assert (code, list(body)) == (0, ["status", "version", "resources", "sftpgo"])
+
+
+def test_the_table_has_no_colours_outside_a_terminal(foreign: None) -> None:
+    _, output = called("half")
+    assert "\x1b" not in output
+    assert "half of it" in output
+    assert output.splitlines()[-1] == "Overall: degraded"
+
+
+def test_the_table_has_colours_on_a_terminal(foreign: None) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for words, coloured in (([], True), (["--no-color"], False)):
+        terminal = Terminal()
+        with pytest.raises(SystemExit):
+            call_command("check_health", "half", *words, stdout=terminal)
+        assert ("\x1b[33mdegraded" in terminal.getvalue()) == coloured
+
+
+def test_help_shows_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        execute_from_command_line(["manage.py", "check_health", "--help"])
+    printed = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "manage.py check_health --format json | jq .services" in printed
+    assert "3  could not check" in printed

@@ -1,0 +1,110 @@
+"""Files and jobs in the admin: to look at, whatever is in them, however many they are."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from consistency import paginator
+from consistency.models import File
+from tests.consistency.data import a_file, a_job
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<script>alert(1)</script> \"' \x1b[31m \u202e.mp4"
+
+
+@pytest.fixture
+def page(client: Client) -> Any:
+    client.force_login(User.objects.create_superuser("root"))
+
+    def get(path: str, status: int = 200) -> str:
+        answer = client.get(f"/admin/consistency/{path}", secure=True)
+        assert answer.status_code == status
+        return answer.content.decode()
+
+    return get
+
+
+def test_a_file_is_shown_with_its_job_even_if_that_is_gone(page: Any) -> None:
+    a_file("dangling", "processing", job=99)
+    a_file("alone", "processing")
+    a_job(1, "running", of="working")
+    a_file("working", "processing", job=1)
+    for text in (page("file/"), page("file/dangling/change/")):
+        assert '<a href="/admin/consistency/monitorjob/99/change/">99</a>' in text
+    assert "dangling.mp4" in page("file/dangling/change/")
+    assert page("file/alone/change/")
+    assert "running" in page("monitorjob/1/change/")
+
+
+@pytest.mark.parametrize("path", ["file/add/", "monitorjob/add/"])
+def test_nothing_can_be_added(page: Any, path: str) -> None:
+    page(path, status=403)
+
+
+def test_nothing_can_be_changed_or_deleted(page: Any, client: Client) -> None:
+    a_file("a", "registered")
+    text = page("file/a/change/")
+    assert 'type="submit"' not in text.partition("<h1>")[2]
+    page("file/a/delete/", status=403)
+    answer = client.post("/admin/consistency/file/a/change/", {"status": "completed"}, secure=True)
+    assert answer.status_code == 403
+    client.post("/admin/consistency/file/", {"action": "delete_selected", "_selected_action": "a"}, secure=True)
+    assert File.objects.get().status == "registered"
+
+
+def test_a_hostile_name_is_only_text(page: Any) -> None:
+    File.objects.create(file_uuid=HOSTILE, file_name=HOSTILE, status=HOSTILE)
+    listed = page("file/")
+    assert "<script>alert" not in listed
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in listed
+    path = listed.partition('href="/admin/consistency/file/')[2].partition('"')[0]
+    assert "<script>alert" not in page(f"file/{path}")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?q=abc", {"abc1", "abc2"}),
+        ("?q=abc1", {"abc1"}),
+        ("?q=name", {"other"}),
+        ("?q=bc", set()),
+        ("?status__exact=processing", {"abc2"}),
+        ("?q=ABC", set()),
+    ],
+)
+def test_files_are_searched_by_prefix_and_filtered_by_status(page: Any, query: str, found: set[str]) -> None:
+    a_file("abc1", "registered")
+    a_file("abc2", "processing")
+    File.objects.create(file_uuid="other", file_name="name of it", status="registered")
+    text = page(f"file/{query}")
+    assert {name for name in ("abc1", "abc2", "other") if f"/file/{name}/change/" in text} == found
+
+
+@pytest.mark.parametrize(("query", "found"), [("?q=12", {"12"}), ("?q=abc", {"12", "120"}), ("?q=zzz", set())])
+def test_jobs_are_searched_by_number_and_by_file(page: Any, query: str, found: set[str]) -> None:
+    a_job(12, "running", of="abc")
+    a_job(120, "running", of="abcd")
+    a_job(7, "running", of="else")
+    text = page(f"monitorjob/{query}")
+    assert {name for name in ("12", "120", "7") if f"/monitorjob/{name}/change/" in text} == found
+
+
+def test_a_page_asks_a_bounded_number_of_questions_and_counts_no_further_than_its_bound(
+    page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paginator, "MOST", 120)
+    for number in range(130):
+        a_file(f"file {number:03}", "processing", job=number)
+    with CaptureQueriesContext(connection) as queries:
+        text = page("file/")
+    assert len(queries) < 8
+    assert "120 files" in text
+    counting = [query["sql"] for query in queries if "COUNT(" in query["sql"] and '"files"' in query["sql"]]
+    assert counting
+    assert all("LIMIT 120" in sql for sql in counting)
+    assert "file 119" in page("file/?p=3")

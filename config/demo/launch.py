@@ -92,8 +92,7 @@ def prepare(argv: list[str]) -> None:
     add_arguments(parser)
     options, _ = parser.parse_known_args(argv[2:])  # Django's own options are Django's to judge
     demo = Demo(options.data.resolve(), options.port, options.files, not options.no_serve)
-    for number in ENDINGS:
-        signal.signal(number, _end)
+    _listen_for_endings()
     if demo.serve:
         _require_free(demo.port)
     cleanup = ExitStack()
@@ -120,6 +119,13 @@ def _files(text: str) -> int:
         f"{text!r} is too few or no number: the sample platform needs {plan.MINIMUM} files or more, "
         "so that there is one of every kind"
     )
+
+
+def _listen_for_endings() -> None:
+    for number in ENDINGS:
+        # nohup has a demo outlive its terminal by ignoring SIGHUP: that stays so.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -81,9 +81,10 @@ class Served:
                 return refused.code, json.load(refused)
 
 
-def serve(folder: Path) -> Served:
+def serve(folder: Path, *options: object) -> Served:
     """Start a demo on the folder's data; returns when it has printed its address."""
     command = [sys.executable, "manage.py", "demo", "--data", str(folder / "data"), "--port", str(free_port())]
+    command += map(str, options)
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=out, stderr=err)
     served = Served(folder, process)

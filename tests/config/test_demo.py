@@ -33,16 +33,16 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 
 @pytest.fixture(scope="module")
-def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Served]]:
+def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
     """Serve a copy of that data; whatever still runs afterwards is killed."""
     started: list[Served] = []
 
-    def copy_and_serve() -> Served:
+    def copy_and_serve(*options: object) -> Served:
         folder = tmp_path_factory.mktemp("served")
         subprocess.run(["cp", "-a", loaded[0] / "data", folder / "data"], check=True)
         script = folder / "data/platform/scripts/asr_processor.py"
         script.write_text("# edited by hand\n")
-        started.append(serve(folder))
+        started.append(serve(folder, *options))
         return started[-1]
 
     yield copy_and_serve
@@ -52,9 +52,18 @@ def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def served(start: Callable[[], Served]) -> Served:
-    """One demo for all tests that leave it running."""
-    return start()
+def served(start: Callable[..., Served]) -> Iterator[Served]:
+    """One demo for all tests that leave it running; at the end it is told to end, twice, as the impatient do."""
+    served = start("--files", FILES + 1)
+    yield served
+    tree = served.tree()
+    served.process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(60) == 0
+    assert all_gone(tree)
+    assert served.err == ""
+    assert not (served.folder / "demo.json").exists()
 
 
 def key_in(words: str) -> str:
@@ -79,14 +88,6 @@ def test_it_finds_exactly_what_it_says_it_has_put_there(loaded: tuple[Path, str]
     assert "Nothing is served" in found
 
 
-def test_it_keeps_data_and_says_how_to_start_afresh(loaded: tuple[Path, str]) -> None:
-    folder, _ = loaded
-    done = manage("demo", "--data", folder / "data", "--files", FILES + 1, "--no-serve", folder=folder)
-    assert done.returncode == 0
-    assert f"Kept the sample platform of {FILES} files" in done.stdout
-    assert f"--files {FILES + 1} changes nothing: to start afresh, remove {folder}/data" in done.stdout
-
-
 # --- While it runs ---------------------------------------------------------------------------------------
 def test_it_answers_with_the_printed_key_and_revokes_the_last_one(served: Served, loaded: tuple[Path, str]) -> None:
     assert served.get("/health/ready")[0] == 200
@@ -98,6 +99,11 @@ def test_it_answers_with_the_printed_key_and_revokes_the_last_one(served: Served
     }
     assert served.get("/health/consistency", key_in(loaded[1]))[0] == 401
     assert "the last run are no longer valid" in served.out
+
+
+def test_it_keeps_data_and_says_how_to_start_afresh(served: Served) -> None:
+    assert f"Kept the sample platform of {FILES} files" in served.out
+    assert f"--files {FILES + 1} changes nothing: to start afresh, remove {served.folder}/data" in served.out
 
 
 def test_it_reports_the_sample_platform_as_it_was_left(served: Served) -> None:
@@ -185,7 +191,7 @@ def test_it_loads_nothing_into_a_database_with_data_of_its_own(postgres_server: 
 
 
 # --- How it ends -----------------------------------------------------------------------------------------
-def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[[], Served]) -> None:
+def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[..., Served]) -> None:
     served = start()
     tree = served.tree()
     assert len(tree) > 8
@@ -197,32 +203,20 @@ def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[[], Served]
     assert "SECRET_KEY is not set" in done.stderr
 
 
-def test_it_tells_of_a_killed_postgres_goes_on_and_ends_when_told(start: Callable[[], Served]) -> None:
+def test_it_tells_of_a_killed_postgres_goes_on_and_ends_with_the_web_server(start: Callable[..., Served]) -> None:
     served = start()
     tree = served.tree()
     served.server("postgres").kill()
-    told = any("PostgreSQL" in served.err for _ in until(20, step=0.1))
+    told = any("PostgreSQL (process" in served.err for _ in until(20, step=0.1))
     assert told
-    assert len(served.err.splitlines()) == 1
     degraded = any(served.get("/health")[1]["status"] == "degraded" for _ in until(20, step=0.2))
     assert degraded
-    served.process.send_signal(signal.SIGTERM)
-    time.sleep(0.05)
-    served.process.send_signal(signal.SIGINT)  # who is impatient
-    assert served.process.wait(60) == 0
-    assert all_gone(tree)
-    assert len(served.err.splitlines()) == 1
-    assert not (served.folder / "demo.json").exists()
-
-
-def test_it_ends_when_the_web_server_dies(start: Callable[[], Served]) -> None:
-    served = start()
-    tree = served.tree()
     served.server("granian").kill()
     assert served.process.wait(60) == 3
-    assert "The web server has ended" in served.err
-    assert len(served.err.splitlines()) == 1
     assert all_gone(tree)
+    first, second = served.err.splitlines()
+    assert first.startswith("PostgreSQL")
+    assert "The web server has ended" in second
 
 
 # --- How others find it ----------------------------------------------------------------------------------

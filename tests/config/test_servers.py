@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -38,12 +38,21 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a PostgreSQL that has run: a new one takes a second to create."""
+    folder = tmp_path_factory.mktemp("cluster")
+    start_postgres(folder, durable=False).stop()
+    return folder
+
+
 def client(server: Server | Shared, key: str | None) -> QdrantClient:
     return QdrantClient(url=server.url, api_key=key, timeout=10, check_compatibility=False)
 
 
 def remember(server: Server) -> None:
     with psycopg.connect(server.url) as connection:
+        connection.execute("DROP TABLE IF EXISTS kept")
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
 
 
@@ -53,39 +62,38 @@ def remembers(server: Server) -> bool:
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------
-def test_it_keeps_what_postgres_was_told_over_a_restart(private_postgres: Start, tmp_path: Path) -> None:
-    first = private_postgres(data=tmp_path)
+def test_it_keeps_what_postgres_was_told_over_a_restart(private_postgres: Start, cluster: Path) -> None:
+    first = private_postgres(data=cluster)
     remember(first)
     first.stop()
     assert not first.running()
-    again = private_postgres(data=tmp_path, port=first.port)
+    again = private_postgres(data=cluster, port=first.port)
     assert again.url == first.url
     assert remembers(again)
 
 
-def test_it_starts_postgres_at_once_after_it_was_killed(private_postgres: Start, tmp_path: Path) -> None:
-    first = private_postgres(data=tmp_path)
+def test_it_starts_postgres_at_once_after_it_was_killed(private_postgres: Start, cluster: Path) -> None:
+    first = private_postgres(data=cluster)
     remember(first)
     first.process.kill()  # not waited for: a zombie keeps the number that the lock file names
-    assert remembers(private_postgres(data=tmp_path))
+    assert remembers(private_postgres(data=cluster))
 
 
 def test_it_refuses_a_second_postgres_on_the_same_folder(
-    private_postgres: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    private_postgres: Start, cluster: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "PREDECESSOR", 0.5)
-    first = private_postgres(data=tmp_path)
+    first = private_postgres(data=cluster)
     with pytest.raises(ServerError, match=r"PostgreSQL did not start: .*lock file"):
-        private_postgres(data=tmp_path)
+        private_postgres(data=cluster)
     assert first.running()
 
 
-def test_it_takes_a_stranger_under_the_old_number_for_no_postgres(private_postgres: Start, tmp_path: Path) -> None:
-    private_postgres(data=tmp_path).stop()
+def test_it_takes_a_stranger_under_the_old_number_for_no_postgres(private_postgres: Start, cluster: Path) -> None:
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL itself sees through another user's process
     with subprocess.Popen(["sleep", "60"], user=user) as stranger:
-        (tmp_path / "postgres/postmaster.pid").write_text(f"{stranger.pid}\n/somewhere\n")
-        assert private_postgres(data=tmp_path).running()
+        (cluster / "postgres/postmaster.pid").write_text(f"{stranger.pid}\n/somewhere\n")
+        assert private_postgres(data=cluster).running()
         assert stranger.poll() is None
         stranger.kill()
 
@@ -218,12 +226,11 @@ def test_it_asks_for_the_qdrant_key_except_where_load_balancers_look(qdrant_serv
 
 # --- Ports -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("start", [start_postgres, start_valkey, start_qdrant], ids=lambda start: start.__name__)
-def test_it_names_the_port_that_another_holds(start: object, tmp_path: Path) -> None:
-    assert callable(start)
+def test_it_names_the_port_that_another_holds(start: Callable[..., Server], cluster: Path) -> None:
     with socket.create_server((HOST, 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(ServerError, match=f"did not start: port {port} on {HOST} is held by another"):
-            start(tmp_path, port=port)
+            start(cluster, port=port)
 
 
 def test_it_takes_another_port_when_somebody_was_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,8 +245,8 @@ def test_it_takes_another_port_when_somebody_was_faster(tmp_path: Path, monkeypa
 
 # --- Ends ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["private_postgres", "private_valkey", "private_qdrant"])
-def test_it_pauses_resumes_and_stops_even_when_paused(kind: str, request: pytest.FixtureRequest) -> None:
-    server: Server = request.getfixturevalue(kind)()
+def test_it_pauses_resumes_and_stops_even_when_paused(kind: str, cluster: Path, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(kind)(data=cluster)
     server.pause()
     tree = server.tree()
     still = {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}  # a child that ended just before is not reaped
@@ -284,12 +291,12 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("paused", [0, 3])
-def test_it_leaves_nothing_running_when_the_parent_is_killed(paused: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tmp_path), str(paused)]
+def test_it_leaves_nothing_running_when_the_parent_is_killed(paused: int, cluster: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(cluster), str(paused)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         started = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         assert len(started) > 5
         parent.kill()
     assert all_gone(started)
-    start_postgres(tmp_path).stop()
+    start_postgres(cluster).stop()

@@ -73,8 +73,7 @@ class _Scan:
             with transaction.atomic(using=self.database, durable=True):
                 self.checked_at = begin(self.connection, self.budget.seconds)
                 for position, check in enumerate(waiting):
-                    # One part more than checks: the distinct files are counted last.
-                    self._ask(check, self._inside, len(waiting) - position + 1)
+                    self._ask(check, self._inside, len(waiting) - position)
                     if lost(self.connection):
                         raise _LostError
                 self._count_affected()

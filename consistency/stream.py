@@ -73,7 +73,7 @@ class Stream:
         try:
             inside = [check for check in self.checks if not check.outside]
             for position, check in enumerate(inside):
-                yield from self._pieces(check, self._inside, len(inside) - position + 1)
+                yield from self._pieces(check, self._inside, len(inside) - position)
             self._count_affected()
             self.connection.close()
             outside = [check for check in self.checks if check.outside]

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import Value
 from django.db.models.expressions import Expression
+from pytest_django import DjangoDbBlocker
 
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.servers import Shared
@@ -35,6 +36,15 @@ def define() -> Iterator[Define]:
 
 
 @pytest.fixture
-def database_url(transactional_db: None, postgres_server: Shared) -> str:
+def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """What a test stores is committed, for scans take snapshots of their own; ten times as quick as Django's flush."""
+    with django_db_blocker.unblock():
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE files, monitor_jobs, identities, rest_framework_api_key_apikey")
+
+
+@pytest.fixture
+def database_url(committed: None, postgres_server: Shared) -> str:
     """The database of Django's tests, for another process: what a test stores is committed."""
     return urlsplit(postgres_server.url)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()

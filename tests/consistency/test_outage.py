@@ -26,7 +26,7 @@ INSERT INTO files SELECT 'file ' || n, 'a name', 'processing' FROM generate_seri
 
 
 @pytest.fixture
-def server(transactional_db: None, private_postgres: Start) -> Iterator[Server]:
+def server(committed: None, private_postgres: Start) -> Iterator[Server]:
     """A server of the test's own in place of the run's, with 5,000 stale files."""
     started = private_postgres()
     home = dict(connection.settings_dict)

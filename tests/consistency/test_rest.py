@@ -18,7 +18,7 @@ from consistency.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("committed")
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 NDJSON, CSV = "application/x-ndjson", "text/csv"

@@ -20,7 +20,7 @@ from consistency.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def many_stale(number: int) -> None:

@@ -21,7 +21,7 @@ from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.processes import check_consistency
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 UNREACHABLE = "postgres://nobody:secret@127.0.0.1:1/nowhere"
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\n\u202e\x9b[bold]name[/bold]"

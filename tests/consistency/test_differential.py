@@ -8,7 +8,7 @@ from django.db import connection
 
 from tests.consistency.processes import check_consistency
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 NUMBER = 200_000
 # Statuses that matter are frequent, foreign words and nulls rare; ids dangle, file_uuids miss and repeat.

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
-import dj_database_url
 import pytest
 from django.db import OperationalError, connection
 
@@ -14,7 +13,7 @@ from consistency.registry import CHECKS
 from consistency.scanner import scan
 from consistency.selection import default
 from consistency.stream import Stream
-from tests.consistency.conftest import Define
+from tests.consistency.conftest import Define, moved_to
 from tests.servers import Start
 
 GENEROUS = 15
@@ -26,17 +25,13 @@ INSERT INTO files SELECT 'file ' || n, 'a name', 'processing' FROM generate_seri
 
 
 @pytest.fixture
-def server(committed: None, private_postgres: Start) -> Iterator[Server]:
+def server(transactional_db: None, private_postgres: Start) -> Iterator[Server]:
     """A server of the test's own in place of the run's, with 5,000 stale files."""
     started = private_postgres()
-    home = dict(connection.settings_dict)
-    connection.close()
-    connection.settings_dict.update(dj_database_url.parse(started.url, engine="config.postgres"))
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES)
-    yield started
-    connection.close()
-    connection.settings_dict.update(home)
+    with moved_to(started.url):
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES)
+        yield started
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_time_of_the_scan(server: Server) -> None:

@@ -54,7 +54,7 @@ def seen(found: list[dict[str, Any]], kind: str) -> set[str]:
 
 
 @pytest.fixture
-def many_healthy_rows(committed: None) -> None:
+def many_healthy_rows(transactional_db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(LOAD)
         # Index-only scans need the visibility map, which autovacuum keeps on a platform.

@@ -47,7 +47,7 @@ def test_every_check_has_a_test_in_pairs(entry: Check) -> None:
 
 
 @EVERY
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("transactional_db")
 def test_every_check_asks_a_number_of_questions_that_does_not_grow_with_the_findings(entry: Check) -> None:
     def asked() -> int:
         with CaptureQueriesContext(connection) as queries:

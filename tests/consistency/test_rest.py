@@ -18,7 +18,7 @@ from consistency.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 NDJSON, CSV = "application/x-ndjson", "text/csv"

@@ -18,7 +18,7 @@ from consistency.selection import chosen, default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
 def outcomes(report: Report) -> dict[str, Outcome]:

@@ -20,7 +20,7 @@ from consistency.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
 def many_stale(number: int) -> None:

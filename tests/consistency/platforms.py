@@ -1,0 +1,79 @@
+"""Databases as media servers have made them: by hand-written SQL, in types and with columns of their own choice."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+OWN_STYLE = """
+CREATE TABLE files (
+    file_uuid text NOT NULL PRIMARY KEY, file_name text, file_path text, status text, job_id bigint,
+    size_bytes bigint, sha256 bytea, tags text[] DEFAULT '{}', probe jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz);
+CREATE TABLE monitor_jobs (
+    id bigserial PRIMARY KEY, file_uuid text, processor text, progress real, status text,
+    created_at timestamptz DEFAULT now(), updated_at timestamptz, started_at timestamptz, finished_at timestamptz);
+CREATE TABLE schema_migrations (filename text PRIMARY KEY, applied_at timestamptz DEFAULT now());
+CREATE TABLE identities (
+    uuid text PRIMARY KEY, name text NOT NULL, source text, metadata jsonb, is_active boolean, embedding real[],
+    created_at timestamptz DEFAULT now(), updated_at timestamptz);
+"""
+
+
+def typed(*, key: str, job_key: str) -> str:
+    """Tables of enums, integers and timestamps without zone, with `file_uuid` of the given types."""
+    return f"""
+CREATE TYPE file_status AS ENUM ('unregistered', 'registered', 'processing', 'completed', 'ready', 'Processing');
+CREATE TYPE job_status AS ENUM ('pending', 'running', 'completed', 'failed', 'cancelled');
+CREATE TABLE files (
+    file_uuid {key} PRIMARY KEY, file_name varchar(255), file_path varchar(1024), status file_status, job_id int4,
+    created_at timestamp DEFAULT now(), updated_at timestamp DEFAULT now());
+CREATE TABLE monitor_jobs (
+    id serial PRIMARY KEY, file_uuid {job_key}, status job_status, created_at timestamp, updated_at timestamp,
+    finished_at timestamp);
+"""
+
+
+@dataclass
+class Platform:
+    """One such database; `url` is its owner's, who is the media server."""
+
+    url: str
+    readers: list[str] = field(default_factory=list)
+
+    def sql(self, statements: str, url: str = "") -> list[tuple[Any, ...]]:
+        """What the owner, or who is named, asks or does."""
+        with psycopg.connect(url or self.url, autocommit=True) as connection:
+            cursor = connection.execute(statements)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def reader(self) -> tuple[str, str]:
+        """A new role that may sign in and nothing else, and the URL of the database for it."""
+        name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
+        self.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'; GRANT {name} TO CURRENT_USER")
+        self.readers.append(name)
+        parts = urlsplit(self.url)
+        return name, parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port}").geturl()
+
+
+@contextmanager
+def platform(server_url: str) -> Iterator[Platform]:
+    """A new database on the server, gone at the end with the roles that were made for it."""
+    name = f"platform_{secrets.token_hex(4)}"
+    home = Platform(server_url)
+    home.sql(f"CREATE DATABASE {name}")
+    made = Platform(urlsplit(server_url)._replace(path=f"/{name}").geturl())
+    try:
+        # What a platform's administrator has done long ago.
+        made.sql("GRANT USAGE ON SCHEMA public TO PUBLIC")
+        yield made
+    finally:
+        home.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        for role in made.readers:
+            home.sql(f"DROP ROLE {role}")

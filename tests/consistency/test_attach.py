@@ -1,0 +1,269 @@
+"""Attaching to a platform that exists, step by step as README.md says, on databases that others have made."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from consistency.models import File, MonitorJob
+from consistency.registry import CHECKS, Query
+from consistency.scanner import scan
+from consistency.selection import default
+from consistency.stream import Stream
+from tests.consistency.conftest import Define, moved_to
+from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
+from tests.consistency.processes import check_consistency, manage
+from tests.consistency.test_plans import plan, seen, statements
+from tests.servers import Shared
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+CONTENT = """
+INSERT INTO monitor_jobs (id, file_uuid, status, finished_at) VALUES
+    (1, '00000000-0000-0000-0000-00000000000a', 'completed', '2026-05-18 17:30:00'),
+    (2, '00000000-0000-0000-0000-00000000000b', 'failed', NULL),
+    (3, '00000000-0000-0000-0000-00000000000c', 'running', NULL),
+    (4, '00000000-0000-0000-0000-00000000000c', 'pending', NULL),
+    (5, '00000000-0000-0000-0000-0000000000ff', 'running', NULL);
+INSERT INTO files (file_uuid, file_name, status, job_id) VALUES
+    ('00000000-0000-0000-0000-00000000000a', 'a.mp4', 'processing', 1),
+    ('00000000-0000-0000-0000-00000000000b', 'b.mp4', 'processing', 2),
+    ('00000000-0000-0000-0000-00000000000c', 'c.mp4', 'processing', NULL),
+    ('00000000-0000-0000-0000-00000000000d', 'd.mp4', 'processing', NULL),
+    ('00000000-0000-0000-0000-00000000000e', NULL, 'processing', 99),
+    ('00000000-0000-0000-0000-00000000000f', 'f.mp4', 'unregistered', NULL),
+    ('00000000-0000-0000-0000-000000000010', 'g.mp4', 'Processing', NULL),
+    ('00000000-0000-0000-0000-000000000011', 'h.mp4', NULL, NULL),
+    ('00000000-0000-0000-0000-000000000012', 'i.mp4', 'completed', 1);
+"""
+FOUND = {
+    "stale_processing": {"c": "job_id is null", "d": "job_id is null"},
+    "orphaned_processing": {
+        "a": "job 1 is completed",
+        "b": "job 2 is failed",
+        "d": "job_id is null and no job is active",
+        "e": "job 99 does not exist",
+    },
+    "processing_job_done": {"a": "job 1 completed at 2026-05-18T17:30:00Z"},
+    "unregistered_with_uuid": {"f": "row left over from a migration"},
+    "unknown_status": {"10": "status is Processing", "11": "status is null"},
+    "duplicate_active_jobs": {
+        "3": "one of 2 active jobs of file 00000000-0000-0000-0000-00000000000c",
+        "4": "one of 2 active jobs of file 00000000-0000-0000-0000-00000000000c",
+    },
+    "job_without_file": {"5": "no file has the file_uuid '00000000-0000-0000-0000-0000000000ff'"},
+}
+
+
+def short(row: dict[str, Any]) -> str:
+    return str(row.get("object_id", row.get("file_uuid"))).rpartition("-")[2].lstrip("0")
+
+
+def details(checks: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    return {check["check"]: {short(row): row["detail"] for row in check["files"]} for check in checks}
+
+
+@pytest.fixture
+def media(postgres_server: Shared) -> Iterator[Platform]:
+    with platform(postgres_server.url) as made:
+        yield made
+
+
+# --- Step by step ----------------------------------------------------------------------------------------
+def indexes(media: Platform) -> set[str]:
+    found = media.sql("SELECT indexname FROM pg_indexes WHERE tablename IN ('files', 'monitor_jobs')")
+    return {name for (name,) in found if not name.endswith("_pkey")}
+
+
+def test_the_steps_of_the_readme_attach_a_role_that_owns_nothing_but_its_schema(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    media.sql(CONTENT)
+    columns = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+    before = media.sql(columns)
+
+    role, url = media.reader()
+    media.sql(
+        f"GRANT SELECT ON files, monitor_jobs, schema_migrations, identities TO {role};"
+        f"CREATE SCHEMA continuity AUTHORIZATION {role};"
+        f"ALTER ROLE {role} SET search_path = continuity, public"
+    )
+    for step in (["migrate", "consistency", "0003", "--fake"], ["migrate", "--fake-initial"]):
+        done = manage(*step, database_url=url)
+        assert done.returncode == 0, done.stderr
+    assert media.sql(columns) == before
+    assert indexes(media) == set()
+    ours = {name for (name,) in media.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'continuity'")}
+    assert {"auth_user", "django_migrations"} <= ours
+    assert not ours & {"files", "monitor_jobs", "schema_migrations", "identities"}
+
+    wanted = {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
+    told = manage("check", "--database", "default", database_url=url)
+    assert told.returncode == 0
+    assert all(f"lacks the index {name}" in told.stderr for name in wanted)
+
+    handed_over = manage("sqlmigrate", "consistency", "0003", database_url=url)
+    assert handed_over.returncode == 0
+    for statement in "".join(line for line in handed_over.stdout.splitlines() if not line.startswith("--")).split(";"):
+        if statement:
+            media.sql(statement)
+    assert indexes(media) == wanted
+    told = manage("check", "--database", "default", database_url=url)
+    assert (told.returncode, "consistency.W001" in told.stderr) == (0, False)
+
+    scanned = check_consistency(*FOUND, "--format", "json", database_url=url)
+    assert (scanned.returncode, scanned.stderr) == (1, "")
+    assert details(json.loads(scanned.stdout)["checks"]) == FOUND
+    # The next release's migrations begin where these ended.
+    assert manage("migrate", "--check", database_url=url).returncode == 0
+
+
+def test_an_owner_attaches_with_one_command(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    media.sql(CONTENT)
+    done = manage("migrate", "--fake-initial", database_url=media.url)
+    assert done.returncode == 0, done.stderr
+    assert indexes(media) == {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
+    assert media.sql("SELECT count(*) FROM files") == [(9,)]
+    scanned = check_consistency(*FOUND, "--format", "json", database_url=media.url)
+    assert details(json.loads(scanned.stdout)["checks"]) == FOUND
+
+
+def test_a_role_that_may_only_read_scans_a_database_that_nobody_migrated(media: Platform, database_url: str) -> None:
+    media.sql(OWN_STYLE)
+    media.sql(CONTENT)
+    role, url = media.reader()
+    media.sql(
+        f"GRANT SELECT ON files, monitor_jobs TO {role}; ALTER ROLE {role} SET default_transaction_read_only = on"
+    )
+    for how in ("json", "ndjson"):
+        scanned = check_consistency(
+            *FOUND, "--database", "replica", "--format", how, database_url=database_url, DATABASE_URL_REPLICA=url
+        )
+        assert (scanned.returncode, scanned.stderr) == (1, "")
+    assert json.loads(scanned.stdout.splitlines()[-1])["complete"]
+
+
+# --- Types of their own ----------------------------------------------------------------------------------
+KEYS = [("uuid", "uuid"), ("uuid", "varchar(64)"), ("varchar(64)", "uuid"), ("char(36)", "text"), ("text", "varchar")]
+
+
+@pytest.mark.parametrize(("key", "job_key"), KEYS)
+def test_any_types_of_columns_give_the_same_rows(media: Platform, key: str, job_key: str) -> None:
+    media.sql(typed(key=key, job_key=job_key))
+    media.sql(CONTENT)
+    with moved_to(media.url):
+        report = scan([CHECKS[name] for name in FOUND])
+        stream = Stream([CHECKS[name] for name in FOUND])
+        streamed = {
+            name: {short(row): row["detail"] for check, rows in pieces for row in rows if check.name == name}
+            for pieces in [list(stream)]
+            for name in FOUND
+        }
+    assert [outcome.error for outcome in report.outcomes] == [None] * len(FOUND)
+    found = {outcome.check.name: {short(row): row["detail"] for row in outcome.rows} for outcome in report.outcomes}
+    assert found == FOUND == streamed
+    assert report.affected_files == stream.report.affected_files == 8
+
+
+def test_a_session_in_another_zone_changes_no_time(media: Platform) -> None:
+    media.sql(typed(key="text", job_key="text"))
+    media.sql(CONTENT)
+    role, url = media.reader()
+    media.sql(f"GRANT SELECT ON files, monitor_jobs TO {role}; ALTER ROLE {role} SET timezone = 'Asia/Tokyo'")
+    with moved_to(url):
+        [outcome] = scan([CHECKS["processing_job_done"]]).outcomes
+    assert outcome.rows[0]["detail"] == "job 1 completed at 2026-05-18T17:30:00Z"
+
+
+def index_sql() -> list[str]:
+    with connection.schema_editor(collect_sql=True) as editor:
+        return [str(index.create_sql(model, editor)) for model in (File, MonitorJob) for index in model._meta.indexes]
+
+
+@pytest.mark.parametrize(("key", "job_key"), [("uuid", "uuid"), ("varchar(64)", "varchar(64)")])
+def test_the_indexes_fit_the_types_and_the_default_checks_use_them(media: Platform, key: str, job_key: str) -> None:
+    media.sql(typed(key=key, job_key=job_key))
+    media.sql("; ".join(index_sql()))
+    media.sql(
+        "INSERT INTO monitor_jobs (id, file_uuid, status)"
+        " SELECT n, md5(n::text)::uuid, 'completed' FROM generate_series(1, 20000) n;"
+        "UPDATE monitor_jobs SET status = 'running' WHERE id % 1000 = 0;"
+        "INSERT INTO files (file_uuid, file_name, status, job_id)"
+        " SELECT md5(n::text)::uuid, 'a', 'completed', n FROM generate_series(1, 20000) n;"
+        "UPDATE files SET status = 'processing' WHERE job_id % 500 = 0;"
+    )
+    media.sql("VACUUM ANALYZE files, monitor_jobs")
+
+    def used(query: Query, name: str) -> set[str]:
+        found = [node for statement in statements(query, name) for node in plan(statement)]
+        assert seen(found, "Seq Scan") == set(), name
+        return {node["Index Name"] for node in found if "Index Name" in node}
+
+    with moved_to(media.url):
+        names = {index for check in default() for query in check.queries() for index in used(query, check.name)}
+    assert {"files_processing", "files_unregistered", "monitor_jobs_active_id", "monitor_jobs_active_file"} <= names
+
+
+def test_an_enum_that_lacks_a_word_is_told_by_name(media: Platform) -> None:
+    media.sql(typed(key="text", job_key="text").replace("'pending', ", ""))
+    with moved_to(media.url):
+        report = scan(default())
+    errors = {outcome.check.name: outcome.error for outcome in report.outcomes if outcome.error}
+    words = "a column's type does not know the word pending"
+    assert errors == {"orphaned_processing": words, "processing_job_done": words}
+
+
+# --- Something is missing --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("missing", "broken"),
+    [
+        ("monitor_jobs", {"orphaned_processing", "processing_job_done"}),
+        ("files", {"stale_processing", "orphaned_processing", "processing_job_done", "unregistered_with_uuid"}),
+    ],
+)
+def test_checks_over_a_table_that_is_missing_could_not_run_and_the_others_report(
+    media: Platform, missing: str, broken: set[str]
+) -> None:
+    media.sql(OWN_STYLE)
+    media.sql(CONTENT)
+    media.sql(f"DROP TABLE {missing}")
+    with moved_to(media.url):
+        report = scan(default())
+    for outcome in report.outcomes:
+        expected = None if outcome.check.name in broken else len(FOUND[outcome.check.name])
+        error = f"table {missing} does not exist" if outcome.check.name in broken else None
+        assert (outcome.count, outcome.error) == (expected, error)
+    assert report.affected_files is None
+
+
+def test_a_table_that_the_role_may_not_read_is_told_by_name(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    role, url = media.reader()
+    media.sql(f"GRANT SELECT ON files TO {role}")
+    with moved_to(url):
+        errors = {outcome.check.name: outcome.error for outcome in scan(default()).outcomes}
+    assert errors == {
+        "stale_processing": None,
+        "orphaned_processing": "no permission to read monitor_jobs",
+        "processing_job_done": "no permission to read monitor_jobs",
+        "unregistered_with_uuid": None,
+    }
+
+
+def test_a_malicious_check_cannot_write_with_a_role_that_may_only_read(media: Platform, define: Define) -> None:
+    def writes() -> Any:
+        connection.connection.commit()  # out of our transaction, behind our back
+        connection.connection.execute("INSERT INTO files (file_uuid) VALUES ('written')")
+        return File.objects.all()
+
+    media.sql(OWN_STYLE)
+    media.sql(CONTENT)
+    role, url = media.reader()
+    media.sql(f"GRANT ALL ON files TO {role}; ALTER ROLE {role} SET default_transaction_read_only = on")
+    checks = [CHECKS["stale_processing"], define("writes", writes), CHECKS["unregistered_with_uuid"]]
+    with moved_to(url):
+        counts = [outcome.count for outcome in scan(checks).outcomes]
+    assert counts == [2, None, 1]
+    assert media.sql("SELECT count(*) FROM files") == [(9,)]

@@ -33,6 +33,7 @@ class Runner:
         self._fresh: float | None = None  # the next run reads everything anew, for one who asked at this instant
         self._ending = False
         self._last: Verdict | None = None
+        self._was_skipped = False
 
     # --- Those who ask -----------------------------------------------------------------------------------
     def request(self, *, since: float | None = None, again: bool = False) -> int:
@@ -52,7 +53,8 @@ class Runner:
             return self._want_another()
 
     def _is_young(self, since: float | None) -> bool:
-        if (last := self._last) is None:
+        # A skipped run asked nothing: what held it up may be over by now.
+        if (last := self._last) is None or self._was_skipped:
             return False
         if since is not None:
             return last.began >= since
@@ -135,10 +137,9 @@ class Runner:
         fresh, self._fresh = self._fresh, None
         if fresh is not None:
             self.attempts.discard(everything=True)
-        for name in self.probe.requires:
-            if self._dependency(name, fresh).status == ERROR:
-                return self._skipped(name)
-        return self.attempts.make()
+        down = next((name for name in self.probe.requires if self._dependency(name, fresh).status == ERROR), None)
+        self._was_skipped = down is not None
+        return self.attempts.make() if down is None else self._skipped(down)
 
     def _skipped(self, name: str) -> Verdict:
         now = monotonic()

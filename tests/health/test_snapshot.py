@@ -323,6 +323,25 @@ def test_what_needs_a_failed_probe_is_skipped(registry: Registry, snapshot_of: M
     assert snapshot_of(registry).ask(["above"], budget=PATIENT)["above"].reason == "skipped: base is down"
 
 
+def test_what_was_skipped_is_asked_as_soon_as_the_failed_probe_is_back(registry: Registry, snapshot_of: Make) -> None:
+    reasons = ["gone"]
+
+    @probe("base", ttl=0.001, registry=registry)
+    def base() -> None:
+        """Base."""
+        if reasons:
+            raise Failed(reasons.pop())
+
+    @probe("above", ttl=PATIENT, requires=("base",), registry=registry)
+    def above() -> None:
+        """Above."""
+
+    snapshot = snapshot_of(registry)
+    assert snapshot.ask(["above"], budget=PATIENT)["above"].status == "error"
+    time.sleep(0.01)  # past the TTL of what failed, far from that of what was skipped
+    assert snapshot.ask(["above"], budget=PATIENT)["above"].status == "ok"
+
+
 def test_what_needs_a_degraded_probe_is_asked(registry: Registry, snapshot_of: Make) -> None:
     @probe("base", ttl=1.0, registry=registry)
     def base() -> None:

@@ -13,6 +13,7 @@ from django.db.models.expressions import Expression
 from pytest_django import DjangoDbBlocker
 
 from consistency.registry import CHECKS, Check, Severity, check
+from tests.consistency.data import a_file
 from tests.servers import Shared
 
 
@@ -63,3 +64,10 @@ def moved_to(url: str) -> Iterator[None]:
 def database_url(transactional_db: None, postgres_server: Shared) -> str:
     """The database of Django's tests, for another process: what a test stores is committed."""
     return urlsplit(postgres_server.url)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+
+
+@pytest.fixture
+def one_of_each(transactional_db: None) -> None:
+    """What `HEALTHY` counts."""
+    a_file("stale", "processing")
+    a_file("rest", "unregistered")

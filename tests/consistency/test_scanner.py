@@ -1,46 +1,24 @@
 """A scan: one snapshot, three outcomes, and no check that can stop another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
-from django.db.models import Func, IntegerField, Value
+from django.db import connection, connections
+from django.db.models import Func, Value
 
 from consistency.models import File, MonitorJob
-from consistency.registry import CHECKS, Check, CheckError, Finding
-from consistency.report import Outcome, Report
+from consistency.registry import CHECKS, Finding
 from consistency.scanner import scan
 from consistency.selection import chosen, default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
+from tests.consistency.outcomes import HEALTHY, among_others, counts_and_errors, outcomes
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
-
-
-def outcomes(report: Report) -> dict[str, Outcome]:
-    return {outcome.check.name: outcome for outcome in report.outcomes}
-
-
-def counts_and_errors(report: Report) -> dict[str, int | str | None]:
-    return {name: outcome.error or outcome.count for name, outcome in outcomes(report).items()}
-
-
-def among_others(broken: Check) -> list[Check]:
-    """A check with healthy ones before and after it."""
-    return [CHECKS["stale_processing"], broken, CHECKS["unregistered_with_uuid"]]
-
-
-@pytest.fixture
-def one_of_each() -> None:
-    a_file("stale", "processing")
-    a_file("rest", "unregistered")
-
-
-HEALTHY = {"stale_processing": 1, "unregistered_with_uuid": 1}
 
 
 # --- What it says ----------------------------------------------------------------------------------------
@@ -127,148 +105,6 @@ def test_all_checks_see_the_same_instant(define: Define) -> None:
     report = scan(among_others(define("meanwhile", meanwhile)))
     assert counts_and_errors(report) == {"stale_processing": 0, "meanwhile": 0, "unregistered_with_uuid": 0}
     assert File.objects.count() == 1
-
-
-# --- A check that breaks ---------------------------------------------------------------------------------
-def missing_table() -> Any:
-    class Elsewhere(File):
-        class Meta:
-            app_label = "consistency"
-            proxy = True
-
-    return Elsewhere.objects.extra(tables=["no_such_table"])
-
-
-def raises() -> Any:
-    raise RuntimeError("secret of /srv/continuity")
-
-
-def says_why() -> Any:
-    raise CheckError("the moon is full")
-
-
-def divides() -> Any:
-    return File.objects.alias(n=Func(Value(1), Value(0), function="div", output_field=IntegerField())).filter(n=1)
-
-
-def closes_the_connection() -> Any:
-    connection.close()
-    return File.objects.all()
-
-
-def closes_the_socket() -> Any:
-    connection.connection.close()
-    return File.objects.all()
-
-
-def is_killed_by_the_server() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    return File.objects.all()
-
-
-def writes_with_the_orm() -> Any:
-    File.objects.create(file_uuid="written", file_name="written", status="registered")
-    return File.objects.all()
-
-
-def updates() -> Any:
-    File.objects.update(status="completed")
-    return File.objects.all()
-
-
-def writes_in_sql() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
-    return File.objects.all()
-
-
-def commits_then_writes() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("COMMIT")
-        cursor.execute("INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
-    return File.objects.all()
-
-
-def commits_and_writes_at_once() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1; COMMIT; INSERT INTO files (file_uuid, file_name) VALUES ('written', 'written')")
-    return File.objects.all()
-
-
-def commits_by_the_driver() -> Any:
-    connection.connection.commit()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        cursor.execute("WITH new AS (DELETE FROM files RETURNING 1) SELECT count(*) FROM new")
-    return File.objects.all()
-
-
-def writes_in_a_query() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("WITH new AS (DELETE FROM files RETURNING 1) SELECT count(*) FROM new")
-    return File.objects.all()
-
-
-def takes_a_lock() -> Any:
-    return File.objects.select_for_update()
-
-
-def leaves_the_transaction() -> Any:
-    transaction.set_rollback(True)
-    return File.objects.all()
-
-
-BROKEN: dict[Callable[[], Any], str] = {
-    missing_table: "table no_such_table does not exist",
-    raises: "unexpected error",
-    says_why: "the moon is full",
-    divides: "PostgreSQL refused its query",
-    closes_the_connection: "the connection to PostgreSQL was lost",
-    closes_the_socket: "the connection to PostgreSQL was lost",
-    is_killed_by_the_server: "the connection to PostgreSQL was lost",
-    writes_with_the_orm: "it tried to do something else than read",
-    updates: "it tried to do something else than read",
-    writes_in_sql: "it tried to do something else than read",
-    commits_then_writes: "it tried to do something else than read",
-    commits_and_writes_at_once: "it tried to do something else than read",
-    commits_by_the_driver: "it left the scan's transaction",
-    writes_in_a_query: "it tried to write",
-}
-
-
-@pytest.mark.parametrize("function", BROKEN, ids=lambda function: function.__name__)
-def test_a_broken_check_is_told_writes_nothing_and_the_others_still_report(
-    one_of_each: None, define: Define, function: Callable[[], Any]
-) -> None:
-    report = scan(among_others(define("broken", function)))
-    assert counts_and_errors(report) == HEALTHY | {"broken": BROKEN[function]}
-    assert (report.status, report.complete, report.affected_files) == ("degraded", False, None)
-    assert set(File.objects.values_list("file_uuid", "status")) == {("stale", "processing"), ("rest", "unregistered")}
-    # And the connection is as good as before: not read-only, not in a transaction.
-    a_file("afterwards", "registered")
-
-
-@pytest.mark.parametrize("function", [takes_a_lock, leaves_the_transaction])
-def test_other_mischief_is_no_harm_to_the_others(
-    one_of_each: None, define: Define, function: Callable[[], Any]
-) -> None:
-    report = counts_and_errors(scan(among_others(define("broken", function))))
-    assert {name: report[name] for name in HEALTHY} == HEALTHY
-
-
-def test_a_missing_column_is_named(one_of_each: None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN finished_at TO ended_at")
-        cursor.execute("INSERT INTO monitor_jobs (id, file_uuid, status) VALUES (1, 'a', 'completed')")
-        cursor.execute("UPDATE files SET job_id = 1 WHERE file_uuid = 'stale'")
-    try:
-        report = counts_and_errors(scan(default()))
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN ended_at TO finished_at")
-    assert report["processing_job_done"] == "column u0.finished_at does not exist"
-    assert report["orphaned_processing"] == 1
 
 
 # --- Time ------------------------------------------------------------------------------------------------

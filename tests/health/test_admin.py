@@ -1,5 +1,6 @@
 """The admin of migrations and switches."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from health.models import RuntimeSwitch, SchemaMigration
+from health.registry import PROBES, Failed, probe
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +65,29 @@ def test_migrations_cannot_be_changed(admin: Client, action: str) -> None:
     SchemaMigration.objects.create(filename="one.sql")
     assert admin.post(f"/admin/health/schemamigration/{action}", {"post": "yes"}, secure=True).status_code == 403
     assert SchemaMigration.objects.count() == 1
+
+
+@pytest.fixture
+def foreign() -> Iterator[None]:
+    """What another app might define in its health_probes.py."""
+
+    @probe("archive", ttl=1.0)
+    def archive() -> None:
+        """The archive answers."""
+        raise Failed("<it is> full")
+
+    yield
+    del PROBES["archive"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_probe_is_on_the_page_of_health_at_once(admin: Client, foreign: None) -> None:
+    page = admin.get("/admin/health/", secure=True).content.decode()
+    for name in PROBES:
+        assert f'<th scope="row">{name}</th>' in page
+    assert "&lt;it is&gt; full" in page
+
+
+def test_the_page_of_health_is_for_staff_only(client: Client) -> None:
+    client.force_login(User.objects.create_user("bob"))
+    assert client.get("/admin/health/", secure=True).status_code == 302

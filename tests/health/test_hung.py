@@ -1,0 +1,99 @@
+"""What cannot be interrupted, a hung disk or name server: walked away from, with one thread each left behind."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+from rest_framework_api_key.models import APIKey
+
+from health.snapshot import snapshot
+from tests.health.conftest import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Hang = Callable[..., None]
+
+
+@pytest.fixture
+def back() -> Iterator[threading.Event]:
+    """Set, it ends what hangs."""
+    event = threading.Event()
+    yield event
+    event.set()
+    snapshot.close()
+
+
+@pytest.fixture
+def hang(back: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Hang:
+    """Makes a call of the system hang for some of its arguments."""
+
+    def install(module: Any, name: str, stuck: Callable[..., bool]) -> None:
+        whole = getattr(module, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if stuck(*arguments, **options):
+                back.wait(60)
+            return whole(*arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    return install
+
+
+@pytest.fixture
+def detailed() -> Callable[[], dict[str, Any]]:
+    """The report, which must not be late."""
+    _, key = APIKey.objects.create_key(name="tests")
+    client = Client(headers={"X-API-Key": key})
+
+    def get() -> dict[str, Any]:
+        begin = time.monotonic()
+        answer = client.get("/health/detailed", secure=True)
+        assert time.monotonic() - begin < 5
+        body: dict[str, Any] = answer.json()
+        return body
+
+    return get
+
+
+def threads_of(name: str) -> int:
+    return sum(thread.name == f"probe {name}" for thread in threading.enumerate())
+
+
+def test_a_disk_that_hangs_leaves_the_rest_of_the_report_whole(
+    detailed: Callable[[], dict[str, Any]], hang: Hang, back: threading.Event, tmp_path: Path, settings: Settings
+) -> None:
+    settings.SCRIPTS_DIR = tmp_path
+    hang(os, "scandir", lambda path=None: os.fspath(path or ".") == str(tmp_path))
+    for _ in range(3):
+        body = detailed()
+        assert body["pipeline"]["error"].startswith("no answer for")
+        assert {value for key, value in body["pipeline"].items() if key != "error"} == {None}
+        assert (body["status"], body["schema"]["ok"]) == ("ok", True)
+    assert threads_of("pipeline") == 1
+    back.set()
+    assert eventually(lambda: "error" not in detailed()["pipeline"])
+
+
+def test_a_name_server_that_hangs_leaves_the_other_services_alone(
+    detailed: Callable[[], dict[str, Any]], hang: Hang, back: threading.Event, settings: Settings
+) -> None:
+    settings.REDIS_URL = "redis://stuck.invalid:6379/0"
+    hang(socket, "getaddrinfo", lambda host, *_, **__: host == "stuck.invalid")
+    for _ in range(3):
+        body = detailed()
+        assert body["services"]["redis"]["status"] == "error"
+        assert body["services"]["redis"]["error"].startswith("no answer for")
+        assert body["services"]["redis"]["latency_ms"] >= 1000
+        assert body["services"]["postgres"]["status"] == "ok"
+        assert body["status"] == "degraded"
+    assert threads_of("redis") == 1
+    back.set()
+    assert eventually(lambda: detailed()["services"]["redis"]["error"] == "host name not found")

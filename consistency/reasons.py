@@ -29,7 +29,9 @@ REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (errors.CannotConnectNow, "PostgreSQL is starting up or shutting down"),
     (errors.AdminShutdown, "the connection to PostgreSQL was lost"),
 )
-_NAMED = re.compile(r'(?:relation|table|enum \w+:|schema|view|column) "?([\w.]+)"?|operator does not exist: (.+)')
+_NAMED = re.compile(
+    r'(?:relation|table|enum \w+:|schema|view|column) "?(?:u\d+\.)?([\w.]+)"?|operator does not exist: (.+)'
+)
 
 
 def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:

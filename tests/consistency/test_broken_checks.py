@@ -150,5 +150,5 @@ def test_a_missing_column_is_named(one_of_each: None) -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN ended_at TO finished_at")
-    assert report["processing_job_done"] == "column u0.finished_at does not exist"
+    assert report["processing_job_done"] == "column finished_at does not exist"
     assert report["orphaned_processing"] == 1

@@ -177,6 +177,12 @@ BUILD_GIT_HASH = env.text("BUILD_GIT_HASH", "")
 BUILD_TIMESTAMP = env.text("BUILD_TIMESTAMP", "")
 # Checks that run by default beside the contract's four.
 CONSISTENCY_CHECKS = env.words("CONSISTENCY_CHECKS")
+# Seconds between the two looks of a scan that is recorded; 0: one look.
+CONSISTENCY_CONFIRM = env.count("CONSISTENCY_CONFIRM", 0)
+# Days: the longest acknowledgement; how long scans, and anomalies that are resolved, are remembered.
+CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90)
+CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
+CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
 
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

@@ -37,20 +37,23 @@ OUTCOME: Final = _object(
         "check": TEXT,
         "severity": TEXT | {"enum": [severity.word for severity in Severity]},
         "count": COUNT | {"description": "All findings, exactly; null if the check could not run"},
+        "acknowledged": COUNT | {"type": "integer", "description": "How many of them somebody has acknowledged"},
+        "muted": COUNT | {"type": "integer", "description": "How many more are silent: the check is muted"},
+        "muted_until": TEXT | {"format": "date-time", "description": "When that ends; absent while it is not muted"},
         "truncated": {"type": "boolean", "description": "Whether there are more findings than rows"},
         "duration_ms": {"type": "integer"},
         "hint": TEXT | {"description": "What to do"},
         "error": TEXT | {"description": "Why the check could not run; absent if it ran"},
         "files": {"type": "array", "items": ROW, "description": "The first findings, by primary key"},
     },
-    optional=("error",),
+    optional=("error", "muted_until"),
 )
 REPORT: Final = _object(
     {
         "status": TEXT
         | {
             "enum": ["ok", "degraded"],
-            "description": "`degraded` if a check worse than info found something, or could not run",
+            "description": "`degraded` if a check worse than info found what nobody has silenced, or could not run",
         },
         "checked_at": TEXT | {"format": "date-time", "description": "The snapshot's time"},
         "complete": {"type": "boolean", "description": "Whether every check ran"},
@@ -73,6 +76,8 @@ EXAMPLE: Final = OpenApiExample(
                 "check": "stale_processing",
                 "severity": "warn",
                 "count": 3,
+                "acknowledged": 0,
+                "muted": 0,
                 "truncated": True,
                 "duration_ms": 4,
                 "hint": "No job will ever finish this file: start its processing again.",

@@ -137,9 +137,7 @@ class Silence(Sight):
         mute = self.mutes.get(outcome.check.name)
         if mute is None or not outcome.count or not holds(mute, outcome.count, now):
             return replace(outcome, acknowledged=acknowledged)
-        return replace(
-            outcome, acknowledged=acknowledged, muted=outcome.count - acknowledged, muted_until=mute.until
-        )
+        return replace(outcome, acknowledged=acknowledged, muted=outcome.count - acknowledged, muted_until=mute.until)
 
 
 def silence_of(checks: Iterable[Check], database: str) -> Silence:

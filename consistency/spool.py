@@ -29,7 +29,7 @@ class Spool(Sight):
 
     def start(self, check: Check) -> None:
         self._forget(check)
-        self._files[check] = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        self._files[check] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed in _forget
         self.then.start(check)
 
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:

@@ -25,8 +25,7 @@ def begin(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
         # Of a cursor all rows are wanted, not the first ones soon.
         cursor.execute(
             "SELECT statement_timestamp(), set_config('timezone', 'UTC', true)"
-            ", set_config('cursor_tuple_fraction', '1', true)"
-            + ", set_config(%s, %s, true)" * len(settings),
+            ", set_config('cursor_tuple_fraction', '1', true)" + ", set_config(%s, %s, true)" * len(settings),
             [word for name, value in settings.items() for word in (name, _milliseconds(value))],
         )
         taken: datetime = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""Files and jobs, to look at: the rows are the media server's."""
+"""Files, jobs and what review remembers, to look at: nothing is changed here."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck
 from consistency.models import File, MonitorJob
 from consistency.paginator import BoundedPaginator
 
@@ -52,3 +53,37 @@ class MonitorJobAdmin(ViewOnlyAdmin):
     list_filter = ("status",)
     search_fields = ("id__exact", "file_uuid__startswith")
     search_help_text = "A job's number, or the first characters of a file_uuid."
+
+
+@admin.register(Scan)
+class ScanAdmin(ViewOnlyAdmin):
+    list_display = ("id", "database", "recorded_at", "status", "complete", "new", "returned", "resolved", "ongoing")
+    list_filter = ("complete", "trigger")
+
+
+@admin.register(ScanCheck)
+class ScanCheckAdmin(ViewOnlyAdmin):
+    list_display = ("scan_id", "check_name", "outcome", "count", "acknowledged", "muted", "new", "returned", "resolved")
+    ordering = ("-id",)
+
+
+@admin.register(Anomaly)
+class AnomalyAdmin(ViewOnlyAdmin):
+    list_display = (
+        "check_name",
+        "severity",
+        "object_id",
+        "file_name",
+        "state",
+        "first_seen",
+        "last_seen",
+        "times_seen",
+    )
+    list_filter = ("state", "severity")
+    search_fields = ("file_uuid__startswith", "file_name__startswith")
+    search_help_text = "The first characters of a file_uuid or a name; case matters."
+
+
+@admin.register(Mute)
+class MuteAdmin(ViewOnlyAdmin):
+    list_display = ("check_name", "database", "by", "reason", "until", "sticky", "mark", "ended_at", "ended_because")

@@ -15,10 +15,10 @@ CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uui
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-Ending: TypeAlias = Callable[[Report], Mapping[str, Any]]
+Ending: TypeAlias = Callable[[Report], dict[str, Any]]
 
 
-def nothing(report: Report) -> Mapping[str, Any]:
+def nothing(report: Report) -> dict[str, Any]:
     """No more than the report itself."""
     return {}
 

@@ -105,7 +105,7 @@ class Memory:
                 self._begin(seconds)
         except DatabaseError as error:
             self.close()
-            raise RecordingError(_words(error)) from error
+            raise RecordingError(recording_problem(error)) from error
         except BaseException:
             self.close()
             raise
@@ -121,7 +121,7 @@ class Memory:
                 recorded = _Writing(self, cursor, report, spool).run()
                 self.connection.commit()
         except DatabaseError as error:
-            raise RecordingError(_words(error)) from error
+            raise RecordingError(recording_problem(error)) from error
         return recorded
 
     def _begin(self, seconds: float) -> None:
@@ -263,7 +263,8 @@ def _signed(number: int) -> int:
     return number - (1 << 32) if number >= 1 << 31 else number
 
 
-def _words(error: DatabaseError) -> str:
+def recording_problem(error: DatabaseError) -> str:
+    """Why the memory could not be had, in words fit for outside."""
     cause = error.__cause__
     for kind, words in REASONS:
         if isinstance(cause, kind):

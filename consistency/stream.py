@@ -15,7 +15,8 @@ from consistency.outside import confirmed
 from consistency.reasons import NO_TIME, reason
 from consistency.registry import Check, CheckError, Query
 from consistency.report import Outcome, Report, could_not_run
-from consistency.sight import PIECE, Sight
+from consistency.sight import PIECE as PIECE
+from consistency.sight import Sight
 from consistency.slot import PATIENCE, Slot
 from consistency.sql import compiled, counting
 from consistency.transaction import begin, bounded, limit_statement, lost, only_reading

@@ -13,7 +13,7 @@ TEXT: Final[Schema] = {"type": "string"}
 COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 
 
-def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+def record(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     return {
         "type": "object",
         "properties": properties,
@@ -21,7 +21,7 @@ def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     }
 
 
-ROW: Final = _object(
+ROW: Final = record(
     {
         "object_type": TEXT | {"description": "Kind of object; absent in rows of the default checks"},
         "object_id": TEXT | {"description": "Its primary key"},
@@ -32,7 +32,7 @@ ROW: Final = _object(
     },
     optional=("object_type", "object_id", "file_name", "file_uuid", "status"),
 )
-OUTCOME: Final = _object(
+OUTCOME: Final = record(
     {
         "check": TEXT,
         "severity": TEXT | {"enum": [severity.word for severity in Severity]},
@@ -48,7 +48,7 @@ OUTCOME: Final = _object(
     },
     optional=("error", "muted_until"),
 )
-REPORT: Final = _object(
+REPORT: Final = record(
     {
         "status": TEXT
         | {
@@ -93,7 +93,7 @@ EXAMPLE: Final = OpenApiExample(
         ],
     },
 )
-_ERROR: Final = _object({"detail": TEXT})
+ERROR: Final = record({"detail": TEXT})
 RESPONSES: Final = {
     (200, "application/json"): OpenApiResponse(REPORT, "The report"),
     (200, "application/x-ndjson"): OpenApiResponse(
@@ -102,10 +102,10 @@ RESPONSES: Final = {
     (200, "text/csv"): OpenApiResponse(
         OpenApiTypes.STR, "Every finding; the last line, after a `#`, says whether it is complete"
     ),
-    (400, "application/json"): OpenApiResponse(_ERROR, "A parameter is unknown or has a value that is not allowed"),
-    (406, "application/json"): OpenApiResponse(_ERROR, "None of the three media types is acceptable"),
+    (400, "application/json"): OpenApiResponse(ERROR, "A parameter is unknown or has a value that is not allowed"),
+    (406, "application/json"): OpenApiResponse(ERROR, "None of the three media types is acceptable"),
     (503, "application/json"): OpenApiResponse(
-        _ERROR, "PostgreSQL cannot be asked who you are, or another stream is under way; Retry-After says when"
+        ERROR, "PostgreSQL cannot be asked who you are, or another stream is under way; Retry-After says when"
     ),
 }
 

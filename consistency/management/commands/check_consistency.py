@@ -127,6 +127,8 @@ class Command(BaseCommand):
             sys.stdout.flush()
         except (UnknownWordError, TargetError) as problem:
             raise CommandError(str(problem), returncode=USAGE) from None
+        except CommandError:
+            raise
         except BrokenPipeError:
             # Nobody reads any more, as after `| head`; what Python would flush at exit must go elsewhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

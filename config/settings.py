@@ -183,6 +183,8 @@ CONSISTENCY_CONFIRM = env.count("CONSISTENCY_CONFIRM", 0)
 CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90)
 CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
 CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
+# Hours: a last complete scan that is older is a warning; 0: it never is.
+CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 24)
 
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

@@ -70,6 +70,8 @@ class Scan(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        default_permissions = ("view",)
+        permissions = (("scan_now", "Can start a scan"),)
         indexes: ClassVar = [
             models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
             models.Index(fields=["recorded_at"], name="scan_recorded_at"),
@@ -97,6 +99,7 @@ class ScanCheck(AboutCheck):
 
     class Meta:
         ordering = ("scan", "id")
+        default_permissions = ("view",)
         indexes: ClassVar = [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")]
 
     def __str__(self) -> str:
@@ -130,6 +133,8 @@ class Anomaly(AboutCheck):
 
     class Meta:
         verbose_name_plural = "anomalies"
+        default_permissions = ("view",)
+        permissions = (("acknowledge_anomaly", "Can acknowledge, assign and annotate anomalies"),)
         ordering = ("-first_seen", "-id")
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -180,6 +185,8 @@ class Mute(AboutCheck):
 
     class Meta:
         ordering = ("-id",)
+        default_permissions = ("view",)
+        permissions = (("mute_check", "Can mute and unmute checks"),)
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["database", "check_name"], condition=Q(ended_at__isnull=True), name="mute_one_at_a_time"

@@ -184,7 +184,7 @@ CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90)
 CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
 CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
 # Hours: a last complete scan that is older is a warning; 0: it never is.
-CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 24)
+CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 26)
 
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
@@ -208,7 +208,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Continuity",
     "DESCRIPTION": "Health and consistency for media pipelines.",
     "VERSION": VERSION,
-    "TAGS": [{"name": "health"}, {"name": "stats"}, {"name": "access"}],
+    "TAGS": [{"name": "health"}, {"name": "consistency"}, {"name": "stats"}, {"name": "access"}],
     # 3.1 is JSON Schema itself: answers can be held against it.
     "OAS_VERSION": "3.1.0",
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from consistency.formats import instant
 from consistency.memory_models import Anomaly, Scan, ScanCheck
 from consistency.registry import Severity
@@ -35,7 +37,8 @@ def anomaly_dict(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def _acknowledged(anomaly: Anomaly) -> dict[str, Any] | None:
-    if anomaly.acknowledged_until is None:
+    # Past its time it has ended by itself, though the row says so only after the next scan.
+    if anomaly.resolved_at or anomaly.acknowledged_until is None or anomaly.acknowledged_until <= timezone.now():
         return None
     return {
         "by": anomaly.acknowledged_by,

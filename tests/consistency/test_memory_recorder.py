@@ -142,8 +142,8 @@ def test_a_second_scan_of_the_same_database_is_refused_before_it_scans() -> None
     with recording("default", trigger="command", actor="", seconds=10):
         with pytest.raises(AlreadyRunningError, match="another scan of database 'default' is under way"):
             recorded()
-        with recording("archive", trigger="command", actor="", seconds=10) as other:
-            assert other.recorded
+        with recording("archive", trigger="command", actor="", seconds=10):
+            pass
     assert Scan.objects.count() == 0
     assert news() == (0, 0, 0, 0)
 

@@ -107,9 +107,8 @@ def test_a_resolved_anomaly_is_not_acknowledged() -> None:
 
 @pytest.mark.parametrize(("days", "by", "reason"), [(91, "a", "b"), (-1, "a", "b"), (1, " ", "b"), (1, "a", "")])
 def test_silence_without_end_name_or_reason_is_refused(days: float, by: str, reason: str) -> None:
-    for act in (lambda until: acknowledge([1], until=until, by=by, reason=reason),):
-        with pytest.raises(SilenceError):
-            act(in_days(days))
+    with pytest.raises(SilenceError):
+        acknowledge([1], until=in_days(days), by=by, reason=reason)
     with pytest.raises(SilenceError):
         mute(STALE, until=in_days(days * 5), by=by, reason=reason)
 

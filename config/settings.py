@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "config.access",
     "config.demo",
+    "config.freshness",
     "health",
     "consistency",
     "identities",

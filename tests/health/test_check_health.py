@@ -186,7 +186,7 @@ def test_json_is_the_detailed_report() -> None:
     body: dict[str, Any] = json.loads(output)
     assert code == 0
     assert list(body)[:4] == ["status", "version", "services", "resources"]
-    assert list(body)[-2:] == ["config", "integrations"]
+    assert list(body)[-3:] == ["config", "integrations", "consistency"]
     assert list(body["services"]) == ["postgres", "redis", "qdrant"]
 
 

@@ -66,11 +66,11 @@ def test_detailed_has_the_contracts_shape(somebody: Answers) -> None:
     answer = somebody.get("/health/detailed")
     assert answer.status_code == 200
     body, sample = answer.json(), json.loads((CONTRACT / "health_detailed.json").read_text())
-    assert list(body) == [*list(sample)[:-1], "config", "integrations"]
+    assert list(body) == [*list(sample)[:-1], "config", "integrations", "consistency"]
     # Lists of what is there are as long as they are.
     for one in (body, sample):
         one["schema"]["applied"] = one["schema"]["required"] = []
-    del body["config"]
+    del body["config"], body["consistency"]
     assert shape(body) == shape(sample)
     assert body["status"] == "ok"
     assert {part["status"] for part in body["services"].values()} == {"ok"}
@@ -239,7 +239,7 @@ def test_a_probe_of_another_app_is_in_the_report_at_once(somebody: Answers, fore
     body = somebody.get("/health/detailed").json()
     assert body["services"]["archive"]["status"] == "ok"
     assert body["storage"] == {"disk": {"free_gb": 7}, "tape": {"free_gb": None, "error": "it is torn"}}
-    assert list(body)[-2:] == ["integrations", "storage"]
+    assert list(body)[-2:] == ["consistency", "storage"]
     assert body["status"] == "ok", "only essential probes degrade"
 
 
@@ -254,6 +254,7 @@ def test_it_is_described_at_once(foreign: None) -> None:
 def test_the_documents_example_is_the_contracts_sample() -> None:
     documented = dict(openapi.DETAILED_EXAMPLE.value)
     assert list(documented.pop("config")) == ["cache", "auto_pipeline", "watcher"]
+    assert list(documented.pop("consistency")) == ["last_complete_scan", "age_s", "status"]
     assert documented == json.loads((CONTRACT / "health_detailed.json").read_text())
     assert openapi.SUMMARY_EXAMPLE.value == json.loads((CONTRACT / "health.json").read_text())
 

@@ -72,6 +72,8 @@ def test_an_acknowledgement_ends_when_the_detail_changes() -> None:
     File.objects.update(job_id=2)
     assert silent(ORPHANED) == (1, 0, 0, "degraded")
     assert recorded(ORPHANED).report.status == "degraded"
+    assert silent(ORPHANED) == (1, 0, 0, "degraded")
+    assert anomaly("a", ORPHANED).acknowledged_by is None
     File.objects.update(job_id=1)
     assert silent(ORPHANED) == (1, 0, 0, "degraded")
 

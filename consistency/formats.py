@@ -65,10 +65,10 @@ def ndjson(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
 
 def csv_pieces(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
     """A header, one record per finding, in pieces of many; the last line, after a `#`, says how it ended."""
-    yield _records([CSV_COLUMNS])
+    yield csv_records([CSV_COLUMNS])
     for check, rows in stream:
         named = {"check": check.name, "severity": check.severity.word}
-        yield _records([_safe((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
+        yield csv_records([safe_cell((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
     report = stream.report
     yield f"# {_ending(report, ending(report))}\r\n"
 
@@ -84,11 +84,13 @@ def _ending(report: Report, more: Mapping[str, Any]) -> str:
     return ", ".join(told + counts + recorded)
 
 
-def _records(records: Iterable[Iterable[str]]) -> str:
+def csv_records(records: Iterable[Iterable[str]]) -> str:
+    """Lines of CSV."""
     text = io.StringIO()
     csv.writer(text).writerows(records)
     return text.getvalue()
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
+    """The cell, such that no spreadsheet takes it for a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell

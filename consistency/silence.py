@@ -37,14 +37,14 @@ class SilenceError(ValueError):
 def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str) -> int:
     """Acknowledge the open ones among these anomalies (primary keys); returns how many those are."""
     _validated(until, timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE), by, reason)
-    return Anomaly.objects.filter(pk__in=list(anomalies), resolved_at__isnull=True).update(
+    return Anomaly.objects.filter(pk__in=anomalies, resolved_at__isnull=True).update(
         acknowledged_by=by, acknowledged_at=timezone.now(), acknowledged_until=until, acknowledged_reason=reason
     )
 
 
 def end_acknowledgement(anomalies: Iterable[int]) -> int:
     """Let these anomalies be heard again; returns how many were acknowledged."""
-    acknowledged = Anomaly.objects.filter(pk__in=list(anomalies), acknowledged_until__isnull=False)
+    acknowledged = Anomaly.objects.filter(pk__in=anomalies, acknowledged_until__isnull=False)
     return acknowledged.update(
         acknowledged_by=None, acknowledged_at=None, acknowledged_until=None, acknowledged_reason=None
     )

@@ -32,7 +32,7 @@ SHOWN = 70
 
 @admin.register(Anomaly)
 class AnomalyAdmin(ReviewAdmin):
-    list_display = ("subject", "check_name", "level", "standing", "seen", "times_seen", "assignee", "says")
+    list_display = ("subject", "rule", "standing", "seen", "times_seen", "assignee")
     list_display_links = ("subject",)
     list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter)
     sortable_by = ()
@@ -47,29 +47,25 @@ class AnomalyAdmin(ReviewAdmin):
 
     @admin.display(description="object")
     def subject(self, anomaly: Anomaly) -> str:
-        name = anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}"
-        return name if len(name) <= SHOWN else name[: SHOWN - 1] + "…"
+        return _short(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
 
-    @admin.display(description="severity")
-    def level(self, anomaly: Anomaly) -> str:
-        word = Severity(anomaly.severity).word
-        return format_html('<span class="badge {}">{}</span>', word, word)
+    @admin.display(description="check, and why")
+    def rule(self, anomaly: Anomaly) -> str:
+        retired = " (retired)" if anomaly.retired else ""
+        return format_html('{}{}<br><span class="why">{}</span>', anomaly.check_name, retired, _short(anomaly.detail))
 
     @admin.display(description="state")
     def standing(self, anomaly: Anomaly) -> str:
-        held = anomaly.acknowledged_until
+        held, level = anomaly.acknowledged_until, Severity(anomaly.severity).word
+        badges = '<span class="badge {}">{}</span> <span class="badge {}">{}</span>'
         if held and held > timezone.now() and not anomaly.resolved_at:
-            return format_html('<span class="badge silent">acknowledged until {:%Y-%m-%d %H:%M}</span>', held)
-        return format_html('<span class="badge {}">{}</span>', anomaly.state, anomaly.state)
+            return format_html(badges, level, level, "silent", f"acknowledged until {held:%Y-%m-%d %H:%M}")
+        return format_html(badges, level, level, anomaly.state, anomaly.state)
 
     @admin.display(description="first seen")
     def seen(self, anomaly: Anomaly) -> str:
-        when = anomaly.first_seen
-        return format_html('<time title="{:%Y-%m-%d %H:%M} UTC">{} ago</time>', when, timesince(when, depth=1))
-
-    @admin.display(description="why")
-    def says(self, anomaly: Anomaly) -> str:
-        return anomaly.detail if len(anomaly.detail) <= SHOWN else anomaly.detail[: SHOWN - 1] + "…"
+        when, ago = f"{anomaly.first_seen:%Y-%m-%d %H:%M} UTC", timesince(anomaly.first_seen, depth=1)
+        return format_html('<time title="{}">{} ago</time>', when, ago)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
@@ -177,6 +173,7 @@ class AnomalyAdmin(ReviewAdmin):
             "title": str(anomaly),
             "media": self.media,
             "filters": self.get_preserved_filters(request),
+            "list_query": request.GET.get("_changelist_filters", ""),
             "may_acknowledge": self.has_acknowledge_permission(request),
             "may_scan": self.has_scan_permission(request),
             "forms": {name: act.form(initial=_initial(anomaly, name)) for name, act in ACTS.items()},
@@ -216,6 +213,10 @@ class AnomalyAdmin(ReviewAdmin):
             return exported(self.get_changelist_instance(request).queryset, how)
         except IncorrectLookupParameters:
             raise Http404 from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def _initial(anomaly: Anomaly, name: str) -> dict[str, Any]:

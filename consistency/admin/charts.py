@@ -59,6 +59,13 @@ def trend(points: Sequence[Point]) -> str:
     return " ".join(f"{x},{y}" for x, y in placed)
 
 
+def area(line: str) -> str:
+    """The polygon between a polyline and the bottom."""
+    placed = line.split()
+    first, last = placed[0].partition(",")[0], placed[-1].partition(",")[0]
+    return f"{first},{HEIGHT - 1} {line} {last},{HEIGHT - 1}"
+
+
 class TimeLine:
     """A file's jobs and what was seen of one anomaly, on one axis."""
 

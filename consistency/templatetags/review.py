@@ -44,6 +44,12 @@ def trend(card: Card) -> str:
 
 
 @register.filter
+def foot(points: str) -> str:
+    """The area under such a line."""
+    return charts.area(points)
+
+
+@register.filter
 def strip(card: Card) -> list[charts.Cell]:
     """Its scans, as cells."""
     return charts.strip(card.points)

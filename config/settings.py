@@ -4,6 +4,7 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from redis.backoff import NoBackoff
@@ -186,6 +187,28 @@ CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
 CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
 # Hours: a last complete scan that is older is a warning; 0: it never is.
 CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 26)
+
+# --- Notices ---------------------------------------------------------------------------------------------
+CONSISTENCY_WEBHOOK_URL = env.url(
+    "CONSISTENCY_WEBHOOK_URL", "", schemes=("http", "https"), example="https://chat.example/hooks/continuity"
+)
+# What is not signed is not sent.
+CONSISTENCY_WEBHOOK_SECRET = env.text(
+    "CONSISTENCY_WEBHOOK_SECRET",
+    None if CONSISTENCY_WEBHOOK_URL else "",
+    expected="a long random text that the receiver knows too, since CONSISTENCY_WEBHOOK_URL is set",
+)
+ADMINS = [("", address) for address in env.words("ADMINS")]
+SERVER_EMAIL = env.text("SERVER_EMAIL", "continuity@localhost")
+EMAIL_SUBJECT_PREFIX = "[Continuity] "
+EMAIL_TIMEOUT = 5
+EMAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+mail = urlsplit(
+    env.url("EMAIL_URL", "smtp://localhost:25", schemes=tuple(EMAIL_PORTS), example="smtp+tls://user:password@host:587")
+)
+EMAIL_HOST, EMAIL_PORT = mail.hostname or "localhost", mail.port or EMAIL_PORTS[mail.scheme]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(mail.username or ""), unquote(mail.password or "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = mail.scheme == "smtp+tls", mail.scheme == "smtps"
 
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

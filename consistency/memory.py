@@ -114,12 +114,12 @@ class Memory:
         """Release the lock, and undo what was not written to the end."""
         self.connection.close()
 
-    def write(self, report: Report, spool: Spool) -> RecordedScan:
-        """Record the whole scan or, with RecordingError, nothing of it."""
+    def write(self, report: Report, spool: Spool, *, keep: bool = True) -> RecordedScan:
+        """Record the whole scan or, with RecordingError, nothing of it; not `keep`: only find out what would be."""
         try:
             with bounded(self.connection, WRITE_SECONDS), self.connection.cursor() as cursor:
                 recorded = _Writing(self, cursor, report, spool).run()
-                self.connection.commit()
+                self.connection.commit() if keep else self.connection.rollback()
         except DatabaseError as error:
             raise RecordingError(recording_problem(error)) from error
         return recorded

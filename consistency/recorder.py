@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from consistency.confirm import FirstLook, SecondLook
+from consistency.delivery import tell_later
 from consistency.memory import Memory, RecordedScan, RecordingError
 from consistency.memory_models import Trigger
 from consistency.registry import Check
@@ -43,8 +44,9 @@ def scan_and_record(
     limit: int = 100,
     progress: Progress | None = None,
 ) -> Recorded:
-    """Scan and record. AlreadyRunningError, before anything is scanned, if another scan of this database records;
-    what else keeps it from being recorded is in `problem`, and the report stands.
+    """Scan, record, and let a thread tell who wants to know. AlreadyRunningError, before anything is scanned, if
+    another scan of this database records; what else keeps it from being recorded is in `problem`, and the report
+    stands.
 
     `timeout` is seconds per look, `confirm` seconds between two looks (0: one look; None: CONSISTENCY_CONFIRM),
     `actor` who asked for it (the OS user, if empty).
@@ -52,9 +54,12 @@ def scan_and_record(
     pause = settings.CONSISTENCY_CONFIRM if confirm is None else confirm
     with recording(database, trigger=trigger, actor=actor, seconds=2 * timeout + pause) as book:
         sight = book.sight(twice(checks, database, timeout=timeout, pause=pause))
-        return book.recorded(
+        done = book.recorded(
             scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
         )
+    if done.scan:
+        tell_later(done.report, done.scan, database)
+    return done
 
 
 def look(
@@ -84,9 +89,10 @@ def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: floa
 class Book:
     """Where one scan goes: `sight` before it, `recorded` after it."""
 
-    def __init__(self, memory: Memory | None, problem: str | None) -> None:
+    def __init__(self, memory: Memory | None, problem: str | None, *, keep: bool = True) -> None:
         self._memory = memory
         self._problem = problem
+        self._keep = keep
         self._spool: Spool | None = None
 
     def sight(self, then: Sight) -> Sight:
@@ -99,12 +105,13 @@ class Book:
         if not self._memory or not self._spool:
             return Recorded(report=report, problem=self._problem)
         try:
-            done = self._memory.write(report, self._spool)
+            done = self._memory.write(report, self._spool, keep=self._keep)
         except RecordingError as error:
             return Recorded(report=report, problem=str(error))
         finally:
             self.close()
-        prune()
+        if self._keep:
+            prune()
         return Recorded(report=report, scan=done)
 
     def close(self) -> None:
@@ -116,10 +123,13 @@ class Book:
 
 
 @contextmanager
-def recording(database: str, *, trigger: str, actor: str, seconds: float) -> Iterator[Book]:
-    """A book for one scan of this database, which will take so many seconds; AlreadyRunningError if one is open."""
+def recording(database: str, *, trigger: str, actor: str, seconds: float, keep: bool = True) -> Iterator[Book]:
+    """A book for one scan of this database, which will take so many seconds; AlreadyRunningError if one is open.
+
+    Not `keep`: it says what would be recorded, and nothing of it is.
+    """
     try:
-        book = Book(Memory(database, trigger=trigger, actor=actor or os_user(), seconds=seconds), None)
+        book = Book(Memory(database, trigger=trigger, actor=actor or os_user(), seconds=seconds), None, keep=keep)
     except RecordingError as error:
         book = Book(None, str(error))
     try:

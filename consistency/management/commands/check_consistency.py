@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 import tempfile
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency import formats
 from consistency.arguments import argument, duration, seconds, whole_number
 from consistency.budget import Budget
+from consistency.command_help import EPILOG, HelpFormatter
 from consistency.console import checks_text, progress_bar, report_text
+from consistency.delivery import preview, tell, told_by
 from consistency.memory import AlreadyRunningError
 from consistency.memory_models import Trigger
 from consistency.reasons import no_connection
@@ -43,37 +44,12 @@ STREAMED: Final = {"ndjson": formats.ndjson, "csv": formats.csv_pieces}
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 SCAN_SECONDS, STREAM_SECONDS = 60.0, 300.0
 
-EPILOG: Final = """\
-examples:
-  check_consistency                                    the default checks, for people
-  check_consistency --quiet                            for cron: no output while there is nothing to act on
-  check_consistency orphaned_processing --format csv   every finding of one check
-  check_consistency --tag jobs --format json --output /var/lib/report.json
-  check_consistency --only-new --confirm 30s           fail only on what is new or back, and only if two looks agree
-  check_consistency --sql stale_processing | psql      what it asks, for you to ask
-
-What it finds is remembered in the database `default` (show_scans, show_anomalies); what was acknowledged or muted is
-counted, shown, and decides nothing.
-
-exit codes:
-  0  clean: nothing at or above --fail-level that nobody has silenced; or --skip-if-running, and another scan runs
-  1  found something at or above --fail-level; with --only-new: something new or returned
-  2  wrong usage
-  3  could not check: a check did not run, PostgreSQL cannot be reached, or another scan runs; wins over 0 and 1
-
-If only the recording fails, report and exit code stand, and stderr says why.
-"""
-
 FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
 Write: TypeAlias = Callable[[str], object]
 
 
 class UnreachableError(Exception):
     """There is no report at all, since PostgreSQL does not answer; the text is for stderr."""
-
-
-class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Django's, with the lines of the epilog as they are."""
 
 
 class Command(BaseCommand):
@@ -117,6 +93,7 @@ class Command(BaseCommand):
         )
         add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database is under way")
         add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
+        add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
         add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")
 
     def handle(self, **options: Any) -> None:
@@ -143,14 +120,18 @@ class Command(BaseCommand):
         if self.options["list_checks"]:
             self._print(checks_text(list(CHECKS.values()), **self._look()))
             return CLEAN
-        if self.options["only_new"] and self.options["no_record"]:
-            raise CommandError("--only-new needs the memory: leave --no-record out", returncode=USAGE)
+        for name in ("only_new", "dry_run_notices"):
+            if self.options[name] and self.options["no_record"]:
+                option = name.replace("_", "-")
+                raise CommandError(f"--{option} needs the memory: leave --no-record out", returncode=USAGE)
         checks = self._chosen()
         if self.options["sql"]:
             self._print("".join(self._sql(check) for check in checks))
             return CLEAN
         try:
-            return self._code(self._written(checks))
+            done = self._written(checks)
+            self._tell(done)
+            return self._code(done)
         except UnreachableError as problem:
             self.stderr.write(str(problem))
             return COULD_NOT_CHECK
@@ -206,16 +187,35 @@ class Command(BaseCommand):
             write(f"\n{done.scan.news}\n" if done.scan else "")
         return done
 
+    def _tell(self, done: Recorded) -> None:
+        """Send the notices now: the report is out, the scan is recorded, and a process of cron ends after this."""
+        self.stdout.flush()
+        if done.scan is None:
+            return
+        told, database = (done.report, done.scan), self.options["database"]
+        if self.options["dry_run_notices"]:
+            # Beside a report for programs it would be in their way.
+            out = self.stdout if self.options["format"] == "text" else self.stderr
+            out.write(f"\n{preview(told_by(*told, database))}", ending="")
+            return
+        for problem in tell(*told, database):
+            self.stderr.write(f"Notice not sent: {problem}.")
+
     def _book(self) -> AbstractContextManager[Book]:
         if self.options["no_record"]:
             return nullcontext(Book(None, None))
         seconds = 2 * self._timeout() + self._pause()
-        return recording(self.options["database"], trigger=Trigger.COMMAND, actor=os_user(), seconds=seconds)
+        return recording(
+            self.options["database"], trigger=Trigger.COMMAND, actor=os_user(), seconds=seconds, keep=self._keep()
+        )
 
     def _recorded(self, done: Recorded) -> dict[str, Any]:
         if self.options["no_record"]:
             return {}
-        return {"recorded": done.scan.as_dict() if done.scan else None}
+        return {"recorded": done.scan.as_dict() if done.scan and self._keep() else None}
+
+    def _keep(self) -> bool:
+        return not self.options["dry_run_notices"]
 
     def _scanned(self, checks: Sequence[Check], book: Book) -> Recorded:
         limit = self.options["limit"]

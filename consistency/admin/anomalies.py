@@ -41,7 +41,7 @@ class AnomalyAdmin(ReviewAdmin):
     actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
 
     # --- The list ----------------------------------------------------------------------------------------
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, named after what it is."""
         return super().changelist_view(request, {"title": "Anomalies", **(extra_context or {})})
 

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from typing import Any, ClassVar, Final
 
 from django.contrib.admin.models import LogEntry
-from django.db import ProgrammingError, connections
+from django.db import IntegrityError, ProgrammingError, connections
 from django.db.models import Model
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -66,6 +66,8 @@ class ReviewViewSet(ViewSet):
             error = ValidationError({"detail": str(error)})
         elif isinstance(error, AlreadyRunningError):
             error = Conflict(str(error))
+        elif isinstance(error, IntegrityError):
+            error = Conflict("Somebody else did the same at that moment. Look, and try again.")
         elif isinstance(error, ProgrammingError):
             error = MemoryUnavailable(f"{recording_problem(error)}.")
         return super().handle_exception(error)

@@ -29,6 +29,7 @@ BAD_BODY: Final = {"_400": "for: '7' is not a length of time. Expected: a number
 MAY_NOT: Final = {"_403": "This needs the permission consistency.mute_check; an API key only reads."}
 NOT_JSON: Final = {"_415": 'Unsupported media type "text/plain" in request.'}
 NO_ANOMALY: Final = {"_404": "No anomaly has the number 7."}
+RACE: Final = {"_409": "Somebody else did the same at that moment. Look, and try again."}
 NO_CHECK: Final = {"_404": "unknown check 'stale_procesing'. Did you mean 'stale_processing'? Allowed: ..."}
 
 
@@ -56,7 +57,7 @@ class ChecksViewSet(ReviewViewSet):
                 "For a week", request_only=True, value={"for": "7d", "reason": "The new importer lands on Monday."}
             )
         ],
-        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD_BODY, **MAY_NOT, **NO_CHECK, **NOT_JSON)},
+        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD_BODY, **MAY_NOT, **NO_CHECK, **RACE, **NOT_JSON)},
     )
     def mute(self, request: Request, check: str) -> Response:
         """Agree that this check decides no status, no exit code and no notice for a while; in place of its last mute.

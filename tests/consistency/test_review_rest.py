@@ -306,6 +306,15 @@ def test_a_check_is_muted_for_a_week_and_unmuted(ask: Ask, read: Ask) -> None:
     assert newest == "Unmuted, over REST; it was muted for: Monday."
 
 
+def test_of_two_who_mute_at_one_moment_one_is_told(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    mute("stale_processing", until=timezone.now() + timedelta(days=1), by="bob", reason="known")
+    # As if bob's had come between the end of the last one and ada's.
+    monkeypatch.setattr("consistency.silence._end", lambda *_: False)
+    answer = ask("/checks/stale_processing/mute", {"for": "7d", "reason": "x"})
+    assert (answer.status_code, list(answer.json())) == (409, ["detail"])
+    assert (Mute.objects.get().by, LogEntry.objects.count()) == ("bob", 0)
+
+
 def test_a_check_that_does_not_exist_cannot_be_muted(ask: Ask) -> None:
     answer = ask("/checks/stale_procesing/mute", {"for": "7d", "reason": "x"})
     assert answer.status_code == 404

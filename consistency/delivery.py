@@ -105,11 +105,13 @@ def signature(secret: str, stamp: int, body: bytes) -> str:
 
 # --- The ways --------------------------------------------------------------------------------------------
 def _webhook(notice: Notice, budget: Budget) -> None:
+    # Read once: all tries of one notice go to one receiver.
+    url, secret = settings.CONSISTENCY_WEBHOOK_URL, settings.CONSISTENCY_WEBHOOK_SECRET
     body = json.dumps(notice.as_dict()).encode()
     pause, problem = FIRST_PAUSE, "no answer"
     while budget.left():
         try:
-            _post(body, str(notice.scan.id), min(ONE_TRY, budget.left()))
+            _post(url, secret, body, delivery=str(notice.scan.id), seconds=min(ONE_TRY, budget.left()))
         except _TryAgain as reason:
             problem = str(reason)
         else:
@@ -124,7 +126,7 @@ class _TryAgain(Exception):  # noqa: N818 - what to do
     """Another try may do better."""
 
 
-def _post(body: bytes, delivery: str, seconds: float) -> None:
+def _post(url: str, secret: str, body: bytes, *, delivery: str, seconds: float) -> None:
     import httpx  # only who sends pays for it
 
     stamp = int(time.time())
@@ -132,13 +134,11 @@ def _post(body: bytes, delivery: str, seconds: float) -> None:
         "Content-Type": "application/json",
         "User-Agent": f"Continuity/{settings.VERSION}",
         "Continuity-Delivery": delivery,
-        SIGNATURE: signature(settings.CONSISTENCY_WEBHOOK_SECRET, stamp, body),
+        SIGNATURE: signature(secret, stamp, body),
     }
     try:
         # The head of the answer is all that counts; a body need never end.
-        with httpx.stream(
-            "POST", settings.CONSISTENCY_WEBHOOK_URL, content=body, headers=headers, timeout=seconds
-        ) as answer:
+        with httpx.stream("POST", url, content=body, headers=headers, timeout=seconds) as answer:
             code = answer.status_code
     except httpx.TimeoutException:
         raise _TryAgain("no answer in time") from None

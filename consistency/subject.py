@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connections, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
 from consistency.budget import Budget
 from consistency.expressions import text
@@ -73,17 +74,22 @@ def statements(anomaly: Anomaly) -> list[str]:
 
 
 def after(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
-    """Those of a list, newest first, that come after this one; the first condition is what the index begins with."""
-    first_seen = anomaly.first_seen
-    beyond = Q(first_seen__lt=first_seen) | Q(pk__lt=anomaly.pk)
-    return found.filter(beyond, first_seen__lte=first_seen).order_by("-first_seen", "-id")
+    """Those of a list, in its own falling order, that come after this one: rows are compared, as an index does."""
+    fields = _order(found)
+    place = tuple(getattr(anomaly, name) for name in fields)
+    return found.filter(TupleLessThan(Tuple(*fields), place)) if None not in place else found.none()
 
 
 def before(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
     """Those that come before it, the nearest first."""
-    first_seen = anomaly.first_seen
-    beyond = Q(first_seen__gt=first_seen) | Q(pk__gt=anomaly.pk)
-    return found.filter(beyond, first_seen__gte=first_seen).order_by("first_seen", "id")
+    fields = _order(found)
+    place = tuple(getattr(anomaly, name) for name in fields)
+    beyond = found.filter(TupleGreaterThan(Tuple(*fields), place)) if None not in place else found.none()
+    return beyond.order_by(*fields)
+
+
+def _order(found: QuerySet[Anomaly]) -> list[str]:
+    return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering]
 
 
 def of_same_file(anomaly: Anomaly, most: int = 20) -> list[Anomaly]:

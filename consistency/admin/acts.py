@@ -1,11 +1,13 @@
 """What people do with anomalies: set-based, whatever their number, and in the admin's log with the reason."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Final
 
 from django import forms
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -14,6 +16,8 @@ from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceFor
 from consistency.formats import instant
 from consistency.memory_models import Anomaly
 from consistency.silence import MEMORY, acknowledge, end_acknowledgement
+
+logger = logging.getLogger(__name__)
 
 EACH: Final = 100
 """Up to so many are logged one by one; an act on more is one line in the log."""
@@ -42,6 +46,22 @@ def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[An
         which = "" if few else f"{count:,} anomalies ({request.META['QUERY_STRING'] or 'no filter'}): "
         log(request.user.pk, Anomaly, which + words, rows if few else ())
     return count
+
+
+def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
+    """The same in a thread, for so many that no proxy would wait: all of it is done, and logged, or nothing."""
+
+    def run() -> None:
+        try:
+            perform(request, act, form, found)
+        except Exception:
+            logger.exception("%s: nothing was changed", act.title)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run, name="consistency-act", daemon=True)
+    thread.start()
+    return thread
 
 
 def _acknowledge(by: str, form: SilenceForm, keys: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from consistency.admin.acts import ACTS, Act, perform
+from consistency.admin.acts import ACTS, Act, perform, perform_later
 from consistency.admin.base import ReviewAdmin, act_page, require
 from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
@@ -66,6 +66,11 @@ class AnomalyAdmin(ReviewAdmin):
     def seen(self, anomaly: Anomaly) -> str:
         when, ago = f"{anomaly.first_seen:%Y-%m-%d %H:%M} UTC", timesince(anomaly.first_seen, depth=1)
         return format_html('<time title="{}">{} ago</time>', when, ago)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The newest first, by what an index orders."""
+        orders = {"all": ("-id",), "resolved": ("-resolved_at", "-id")}
+        return orders.get(request.GET.get("state", ""), ("-first_seen", "-id"))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
@@ -126,7 +131,16 @@ class AnomalyAdmin(ReviewAdmin):
         hidden = [("action", name), ("select_across", "1" if across else "0")]
         hidden += [(ACTION_CHECKBOX_NAME, key) for key in chosen or ["0"]]
         back = request.get_full_path()
-        return self._act(request, ACTS[name], found, about=about, hidden=hidden, back=back, sent="sent" in request.POST)
+        return self._act(
+            request,
+            ACTS[name],
+            found,
+            about=about,
+            hidden=hidden,
+            back=back,
+            sent="sent" in request.POST,
+            many=number == MOST,
+        )
 
     def _act(
         self,
@@ -137,10 +151,15 @@ class AnomalyAdmin(ReviewAdmin):
         sent: bool,
         about: str,
         back: str,
+        many: bool = False,
         **more: Any,
     ) -> HttpResponseBase:
         form = act.form(request.POST if sent else None)
         if sent and form.is_valid():
+            if many:
+                perform_later(request, act, form, found)
+                messages.info(request, f"{act.title}: under way for all that match; the log says when it is done.")
+                return HttpResponseRedirect(back)
             try:
                 count = perform(request, act, form, found)
             except SilenceError as problem:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from consistency.admin import acts
+from consistency.admin import acts, anomalies
 from consistency.memory_models import Anomaly, Scan, State
 from consistency.models import File
 from tests.consistency.data import a_file
@@ -139,3 +140,20 @@ def test_who_may_not_see_sees_nothing(client: Client, person: Callable[..., User
     person("view_file")
     for path in (LIST, page_of(anomaly("a")), f"{LIST}export/csv/", "/admin/consistency/scan/"):
         get(client, path, status=403)
+
+
+def test_an_act_on_more_than_are_counted_goes_on_in_the_background(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anomalies, "MOST", 5)
+    monkeypatch.setattr(acts, "EACH", 5)
+    stale(*(f"s{number}" for number in range(9)))
+    recorded(STALE)
+    started: list[Thread] = []
+    later = acts.perform_later
+    monkeypatch.setattr(anomalies, "perform_later", lambda *about: started.append(later(*about)))
+    sent: dict[str, Any] = {"action": "assign", "select_across": "1", "_selected_action": "0", "sent": "1"}
+    post(client, LIST, **sent, assignee="ann")
+    started[0].join(30)
+    assert Anomaly.objects.filter(assignee="ann").count() == 9
+    assert LogEntry.objects.get().change_message == "9 anomalies (no filter): Assigned to ann"

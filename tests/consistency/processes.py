@@ -10,6 +10,8 @@ from django.core.management import CommandError, call_command
 
 from config.demo.process import ROOT
 
+UNREACHABLE = "postgres://nobody:secret@127.0.0.1:1/nowhere"
+
 
 def manage(*arguments: str, database_url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """`manage.py` with these arguments on this database; what it wrote and how it ended."""

@@ -61,7 +61,7 @@ class TokenView(Door):
         examples=[CREDENTIALS],
         responses={
             200: _answer(TokenPair, "Signed in.", access=TOKEN, refresh=TOKEN),
-            **failures(400, 401, 415, 429, 503),
+            **failures(400, 401, 413, 415, 429, 503),
         },
     )
     def post(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class RefreshView(Door):
         tags=TAGS,
         request=Refresh,
         examples=[OpenApiExample("Refresh", value={"refresh": TOKEN}, request_only=True)],
-        responses={200: _answer(Access, "A new access token.", access=TOKEN), **failures(400, 401, 415, 503)},
+        responses={200: _answer(Access, "A new access token.", access=TOKEN), **failures(400, 401, 413, 415, 503)},
     )
     def post(self, request: Request) -> Response:
         """Get a new access token, as long as the user is still there, active, and has the same password.
@@ -105,7 +105,7 @@ class LoginView(Door):
         examples=[CREDENTIALS],
         responses={
             200: _answer(Detail, "Signed in; the cookies come with it.", detail="Signed in as ada."),
-            **failures(400, 401, 415, 429, 503),
+            **failures(400, 401, 413, 415, 429, 503),
         },
     )
     def post(self, request: Request) -> Response:

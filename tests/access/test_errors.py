@@ -103,7 +103,9 @@ def test_a_body_without_end_is_refused_without_noise(
     sign_in(client)
     caplog.clear()
     answer = client.post(path, b"[" + b"1," * 2_500_000, content_type=kind, headers={"Origin": "https://testserver"})
-    assert 400 <= answer.status_code < 500
+    # REST framework refuses a foreign kind of body before it reads it, and signing out as JSON reads none.
+    read = kind == "application/json" and path in {"/api/v1/auth/login", "/api/v1/auth/token"}
+    assert answer.status_code == 413 if read else 400 <= answer.status_code < 500
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 

@@ -4,15 +4,24 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from redis import ConnectionPool
 
 from config.demo.running import environment as demo_environment
 
 TRUE: Final = {"1", "true", "yes", "on"}
 FALSE: Final = {"0", "false", "no", "off"}
+MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+# libpq looks at these when it connects, which is too late.
+NUMBERS: Final = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
+TLS: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 class SettingError(Exception):
@@ -63,9 +72,35 @@ def count(name: str, default: int) -> int:
 def words(
     name: str, default: str = "", *, required: bool = False, expected: str = "names, separated by commas"
 ) -> list[str]:
-    """A list, separated by commas or spaces."""
+    """A list, separated by commas or spaces; one that is required holds at least one word."""
     value = text(name, None if required else default, expected=expected)
-    return [word for word in re.split(r"[\s,]+", value) if word]
+    found = [word for word in re.split(r"[\s,]+", value) if word]
+    if required and not found:
+        raise SettingError(f"{name}={value!r} names nothing. Expected: {expected}.")
+    return found
+
+
+def key(name: str) -> str:
+    """A key that travels in a header, or an empty text. The message never repeats it."""
+    value = text(name, "")
+    if not (value.isascii() and value.isprintable()):
+        raise SettingError(f"{name} has characters that no header can carry. Expected: printable ASCII alone.")
+    return value
+
+
+def moment(name: str) -> str:
+    """A moment in UTC as it was written, or an empty text."""
+    value = text(name, "")
+    if value and not _is_moment(value):
+        raise SettingError(f"{name}={value!r} is no moment. Expected: UTC in the form 2026-05-16T13:38:15Z.")
+    return value
+
+
+def _is_moment(value: str) -> bool:
+    try:
+        return datetime.strptime(value, MOMENT).strftime(MOMENT) == value  # noqa: DTZ007 - the Z is in the form
+    except ValueError:
+        return False
 
 
 def url(name: str, default: str | None = None, *, schemes: tuple[str, ...], example: str) -> str:
@@ -83,6 +118,47 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     return parts.scheme in schemes and bool(parts.netloc or parts.path)
+
+
+def redis(name: str) -> str:
+    """A URL for redis-py, whose options it knows; nothing is connected."""
+    example = "redis://host:6379/0"
+    value = url(name, schemes=("redis", "rediss", "unix"), example=example)
+    path = unquote(urlsplit(value).path).strip("/")
+    # redis-py takes database 0 where the path is no number.
+    if not value.startswith("unix:") and path and not (path.isascii() and path.isdigit()):
+        raise SettingError(f"{name} names no database by number. Expected: a number or nothing, such as {example}.")
+    try:
+        ConnectionPool.from_url(value).make_connection()
+    except Exception:
+        # Whatever it is: these words may hold the password.
+        raise SettingError(
+            f"{name} has an option that is unknown or has a wrong value. Expected: a URL such as {example}."
+        ) from None
+    return value
+
+
+def check_database(name: str, settings: Mapping[str, Any]) -> None:
+    """Let libpq read one entry of DATABASES that came from this variable; nothing is connected."""
+    options: dict[str, Any] = settings["OPTIONS"]
+    by_service = "service" in options
+    if not (settings["HOST"] or by_service or options.keys() & {"host", "hostaddr"}):
+        raise SettingError(f"{name} names no host. Expected: postgres://user:password@host:5432/platform.")
+    if not (settings["NAME"] or by_service):
+        raise SettingError(f"{name} names no database. Expected: postgres://user:password@host:5432/platform.")
+    for option, value in options.items():
+        _check_option(name, option, value)
+
+
+def _check_option(name: str, option: str, value: Any) -> None:
+    try:
+        make_conninfo("", **{option: value})
+    except (psycopg.Error, TypeError, ValueError):
+        raise SettingError(f"{name}: {option!r} is no option. Expected: an option of libpq, or none.") from None
+    if option in NUMBERS and not (str(value).isascii() and str(value).isdigit()):
+        raise SettingError(f"{name}: {option} is not a number. Expected: a whole number, 0 or more.")
+    if option == "sslmode" and value not in TLS:
+        raise SettingError(f"{name}: {option} is unknown. Expected: one of {', '.join(TLS)}.")
 
 
 def folder(name: str) -> Path | None:

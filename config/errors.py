@@ -1,9 +1,11 @@
 """The one place where errors become answers: {"detail"} for API addresses, a small page for people in a browser."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from rest_framework import status
@@ -14,12 +16,15 @@ from rest_framework.views import exception_handler as rest_framework_handler
 
 from config import outage
 
+log = logging.getLogger(__name__)
+
 API: Final = ("/health", "/api/")
 ADMIN: Final = "/admin/"
 WORDS: Final = {
     status.HTTP_400_BAD_REQUEST: "Bad request: it is malformed, or its host name is not one of this service.",
     status.HTTP_403_FORBIDDEN: "You are signed in, but may not do this.",
     status.HTTP_404_NOT_FOUND: "Not found. /api/docs lists every address of the API; none ends with a slash.",
+    status.HTTP_413_REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     status.HTTP_500_INTERNAL_SERVER_ERROR: "Unexpected error. It is in the log.",
 }
 
@@ -31,6 +36,14 @@ class DatabaseUnavailable(APIException):
     default_detail = "PostgreSQL does not answer. Try again in a few seconds."
     default_code = "database_unavailable"
     wait = 5
+
+
+class NotMigrated(APIException):
+    """A table of ours is not there yet: 503, and what to do."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = outage.NOT_MIGRATED
+    default_code = "not_migrated"
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -55,8 +68,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django calls suspicious, a host name that is not ours among it."""
-    return _answer(request, status.HTTP_400_BAD_REQUEST)
+    """Answer what Django calls suspicious, a host name that is not ours among it; a body past its limit is 413."""
+    if not isinstance(exception, RequestDataTooBig):
+        return _answer(request, status.HTTP_400_BAD_REQUEST)
+    response = _answer(request, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE)
+    # Anybody can send one: no traceback each time.
+    _mark_as_logged(response)
+    return response
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -94,6 +112,9 @@ def _inside(where: str, name: str) -> str:
 
 
 def _translated(error: BaseException | None) -> Any:
+    if error and outage.is_not_migrated(error):
+        log.error("%s (%s)", outage.NOT_MIGRATED, outage.first_line(error))
+        return NotMigrated()
     if not isinstance(error, outage.DATABASE_ERRORS):
         return error
     outage.report(error)

@@ -15,6 +15,7 @@ FAILURES: Final = {
     400: ("The request is malformed.", "username: This field is required."),
     401: ("Credentials are missing, wrong or no longer good.", "Authentication credentials were not provided."),
     403: ("The CSRF token is missing or old.", "CSRF Failed: CSRF token missing."),
+    413: ("The body is larger than 2.5 MB.", "The body is too large."),
     415: ("The body is not JSON.", 'Unsupported media type "text/plain" in request.'),
     429: ("Too many failures; Retry-After says when.", "Too many failed attempts to sign in. Try again in 42 seconds."),
     503: ("PostgreSQL cannot be asked; Retry-After.", "PostgreSQL does not answer. Try again in a few seconds."),

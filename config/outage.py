@@ -1,10 +1,12 @@
-"""PostgreSQL does not answer: how to tell, and the one line in the log that an outage is worth."""
+"""PostgreSQL does not answer, or has no tables yet: how to tell, and the one line in the log that it is worth."""
 
 import logging
+import re
 from threading import Lock
 from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
@@ -14,6 +16,8 @@ log = logging.getLogger(__name__)
 DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
 # Connection lost (08), too many connections, no memory, no disk (53), the server shuts down or starts up (57P).
 OUTAGE_STATES: Final = ("08", "53", "57P")
+UNDEFINED_TABLE: Final = "42P01"
+NOT_MIGRATED: Final = "The database is not migrated. Run: manage.py migrate"
 
 _lock = Lock()
 _announced = False
@@ -24,8 +28,17 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, DATABASE_ERRORS):
         return False
     # psycopg has no SQLSTATE where the server sent nothing: refused, closed, past the deadline.
-    state = getattr(error.__cause__, "sqlstate", None)
+    state = _state(error)
     return state is None or state.startswith(OUTAGE_STATES)
+
+
+def is_not_migrated(error: BaseException) -> bool:
+    """Whether a table of ours is missing; a missing table of anybody else's is a bug, or the media server's matter."""
+    if not isinstance(error, ProgrammingError) or _state(error) != UNDEFINED_TABLE:
+        return False
+    # PostgreSQL says which one only in words, of the server's language.
+    ours = {model._meta.db_table for model in apps.get_models() if model._meta.managed}
+    return not ours.isdisjoint(re.findall(r"\w+", str(error)))
 
 
 def report(error: BaseException) -> None:
@@ -37,10 +50,15 @@ def report(error: BaseException) -> None:
     with _lock:
         first, _announced = not _announced, True
     if first:
-        log.error("PostgreSQL does not answer; what needs it is answered with 503: %s", _first_line(error))
+        log.error("PostgreSQL does not answer; what needs it is answered with 503: %s", first_line(error))
 
 
-def _first_line(error: BaseException) -> str:
+def _state(error: BaseException) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what it says, for one line of a log or a terminal."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -122,15 +122,22 @@ def database(variable: str) -> dict[str, Any]:
         dj_database_url.parse(url, engine="config.postgres", conn_max_age=600, conn_health_checks=True)
     )
     settings["OPTIONS"] = {"application_name": "continuity", **settings.get("OPTIONS", {})}
+    env.check_database(variable, settings)
     return settings
 
 
+def alias(variable: str) -> str:
+    """The name of another database, the end of its variable."""
+    name = variable.removeprefix("DATABASE_URL_").lower()
+    if name in ("", "default"):
+        raise env.SettingError(f"{variable} would stand for DATABASE_URL. Expected: another name after DATABASE_URL_.")
+    return name
+
+
 DATABASES = {"default": database("DATABASE_URL")} | {
-    name.removeprefix("DATABASE_URL_").lower(): database(name)
-    for name in sorted(env.names())
-    if name.startswith("DATABASE_URL_")
+    alias(name): database(name) for name in sorted(env.names()) if name.startswith("DATABASE_URL_")
 }
-REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), example="redis://host:6379/0")
+REDIS_URL = env.redis("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -152,7 +159,7 @@ CACHES: dict[str, dict[str, Any]] = {
     },
 }
 QDRANT_URL = env.url("QDRANT_URL", schemes=("http", "https"), example="http://host:6333")
-QDRANT_API_KEY = env.text("QDRANT_API_KEY", "")
+QDRANT_API_KEY = env.key("QDRANT_API_KEY")
 QDRANT_COLLECTIONS = env.words("QDRANT_COLLECTIONS")
 
 # --- The platform ----------------------------------------------------------------------------------------
@@ -164,10 +171,10 @@ PROCESSORS = ("asr", "yolo", "face", "pose", "ocr", "cut", "scene", "asrx", "vis
 PIPELINE_PROCESSORS = {name: f"{name}_processor.py" for name in PROCESSORS} | env.pairs("PIPELINE_PROCESSORS")
 FFMPEG = env.text("FFMPEG", "ffmpeg")
 SFTPGO_URL = env.url("SFTPGO_URL", "", schemes=("http", "https"), example="http://host:8080")
-SFTPGO_API_KEY = env.text("SFTPGO_API_KEY", "")
+SFTPGO_API_KEY = env.key("SFTPGO_API_KEY")
 SFTPGO_USER = env.text("SFTPGO_USER", "")
 SFTPGO_PASSWORD = env.text("SFTPGO_PASSWORD", "")
-TMDB_API_KEY = env.text("TMDB_API_KEY", "")
+TMDB_API_KEY = env.key("TMDB_API_KEY")
 TMDB_ENABLED = env.flag("TMDB_ENABLED", False)
 TMDB_URL = env.url(
     "TMDB_URL",
@@ -176,7 +183,7 @@ TMDB_URL = env.url(
     example="https://api.themoviedb.org/3",
 )
 BUILD_GIT_HASH = env.text("BUILD_GIT_HASH", "")
-BUILD_TIMESTAMP = env.text("BUILD_TIMESTAMP", "")
+BUILD_TIMESTAMP = env.moment("BUILD_TIMESTAMP")
 # Checks that run by default beside the contract's four.
 CONSISTENCY_CHECKS = env.words("CONSISTENCY_CHECKS")
 # Seconds between the two looks of a scan that is recorded; 0: one look.
@@ -213,7 +220,7 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = mail.scheme == "smtp+tls", mail.scheme == "smtps"
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.access.parsers.JSONParser"],
     # JWT first: DRF takes the WWW-Authenticate of a 401 from the first, and answers 403 where that one has none.
     # The session last: a header is sent on purpose, a cookie comes along.
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -4,8 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
 from django.views.generic import TemplateView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularJSONAPIView
 
+from config.docs import DocsView
 from config.index import index
 
 admin.site.site_header = admin.site.site_title = "Continuity"
@@ -18,7 +19,7 @@ urlpatterns = [
     path("", include("consistency.urls")),
     path("", include("config.access.urls")),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/docs", DocsView.as_view(), name="docs"),
     path("admin/", admin.site.urls),
     path("favicon.ico", cache_control(max_age=DAY)(icon)),
 ]

@@ -10,11 +10,19 @@ MOST: Final = 10_000
 """Rows that are counted, and can be paged through; a search finds the others."""
 
 
+class AtLeast(int):
+    """A number that calculates as itself and is shown as `10,000+`."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts no further than it shows pages."""
 
     @cached_property
     def count(self) -> int:
-        """How many rows, or 10,000 if there are more."""
+        """How many rows, or at least 10,000 if there are more."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[:MOST].count()
+        counted = rows.order_by()[: MOST + 1].count()
+        return AtLeast(MOST) if counted > MOST else counted

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from django.conf import settings
 
-from consistency.registry import CHECKS, Check
+from consistency.registry import CHECKS, NOTHING, Check, CheckError, Query, Severity
 
 
 class UnknownWordError(ValueError):
@@ -39,6 +39,26 @@ def chosen(names: Iterable[str] = (), with_tags: Iterable[str] = ()) -> list[Che
 
 
 def default() -> list[Check]:
-    """The checks of every report: the contract's, then those that CONSISTENCY_CHECKS switches on."""
-    switched_on = set(settings.CONSISTENCY_CHECKS)
-    return [check for check in CHECKS.values() if check.default or check.name in switched_on]
+    """The checks of every report: the contract's, then those that CONSISTENCY_CHECKS switches on.
+
+    A name there that no check has is a check that could not run: a report without it would pass for complete.
+    """
+    switched_on = dict.fromkeys(settings.CONSISTENCY_CHECKS)
+    here = [check for check in CHECKS.values() if check.default or check.name in switched_on]
+    return here + [_unknown(name) for name in switched_on if name not in CHECKS]
+
+
+def _unknown(name: str) -> Check:
+    def refuse() -> Query:
+        raise CheckError("unknown check name in CONSISTENCY_CHECKS")
+
+    return Check(
+        name=name,
+        severity=Severity.WARN,
+        title="CONSISTENCY_CHECKS names a check that does not exist",
+        detail=NOTHING,
+        hint="Correct the setting: check_consistency --list-checks names all checks.",
+        tags=(),
+        default=False,
+        function=refuse,
+    )

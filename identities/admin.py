@@ -1,8 +1,11 @@
 """Identities, to look at: the rows are the media server's."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from consistency.admin import ViewOnlyAdmin
+from consistency.expressions import text
 from identities.models import Identity
 
 
@@ -12,3 +15,16 @@ class IdentityAdmin(ViewOnlyAdmin):
     list_filter = ("source", "is_active")
     search_fields = ("uuid__startswith", "name__startswith")
     search_help_text = "The first characters of a uuid or a name; case matters."
+    fields = ("uuid", "name", "source", "metadata_text", "is_active", "created_at", "updated_at")
+    readonly_fields = ("metadata_text",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Identity]:
+        """Metadata as text: a column of type json instead of jsonb cannot be read through the model."""
+        rows: QuerySet[Identity] = super().get_queryset(request)
+        return rows.defer("metadata").annotate(metadata_text=text("metadata"))
+
+    @admin.display(description="metadata", empty_value="-")
+    def metadata_text(self, identity: Identity) -> str | None:
+        """The document as PostgreSQL writes it."""
+        words: str | None = identity.metadata_text  # type: ignore[attr-defined]  # annotated above
+        return words

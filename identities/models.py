@@ -26,4 +26,4 @@ class Identity(models.Model):
         ordering = ("uuid",)
 
     def __str__(self) -> str:
-        return self.name or self.uuid
+        return self.name or str(self.uuid)

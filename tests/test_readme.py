@@ -1,15 +1,15 @@
 """The README is true: its tables are complete and its examples run."""
 
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import pytest
 from django.conf import settings
 
-from consistency.models import File
-from consistency.registry import CHECKS
-from health.registry import PROBES
+from tests.servers import Shared
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,32 +47,43 @@ def test_its_version_is_the_one_that_health_reports() -> None:
 
 
 # --- Examples --------------------------------------------------------------------------------------------
-@pytest.fixture
-def registries() -> Iterator[None]:
-    """What an example registers is forgotten after the test."""
-    checks, probes = dict(CHECKS), dict(PROBES)
-    yield
-    for registry, before in ((CHECKS, checks), (PROBES, probes)):
-        registry.clear()
-        registry.update(before)  # type: ignore[arg-type]  # each gets back what was its own
+def files(marker: str) -> dict[str, str]:
+    """The two files below the marker, definition and test, by the names that their first lines give."""
+    blocks = re.findall(r"```python\n(# (\w+\.py).*?)```", README.partition(f"<!-- {marker} -->")[2], re.S)[:2]
+    return {name: content for content, name in blocks}
 
 
-def example(marker: str) -> dict[str, object]:
-    """Run the two blocks below the marker, definition and tests; returns the tests by name."""
-    definition, tests = re.findall(r"```python\n(.*?)```", README.partition(f"<!-- {marker} -->")[2], re.S)[:2]
-    names: dict[str, object] = {"__name__": marker}
-    exec(definition, dict(names))  # noqa: S102 - the README is ours
-    exec(tests, names)  # noqa: S102
-    return {name: value for name, value in names.items() if name.startswith("test_")}
-
-
-@pytest.mark.django_db
-@pytest.mark.usefixtures("registries")
-@pytest.mark.parametrize(("marker", "number"), [("add-a-check", 2), ("add-a-probe", 1)])
-def test_its_example_of_a_definition_passes_its_example_of_a_test(marker: str, number: int) -> None:
-    tests = example(marker)
-    assert len(tests) == number
-    for name, test in tests.items():
-        assert callable(test), name
-        test()
-        File.objects.all().delete()
+def test_its_examples_are_an_app_whose_tests_pass(
+    tmp_path: Path, postgres_server: Shared, valkey_server: Shared
+) -> None:
+    """As a newcomer does it: an app in a folder of its own, named in the settings, and a run of pytest."""
+    app = tmp_path / "newcomer"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    for marker in ("add-a-check", "add-a-probe"):
+        for name, content in files(marker).items():
+            (app / name).write_text(content)
+    (tmp_path / "newcomers_settings.py").write_text(
+        "from config.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'newcomer']\n"
+    )
+    options = ["-p", "tests.servers", "-p", "no:cacheprovider", "-W", "error", "--ds", "newcomers_settings", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), "-c", os.devnull, str(app)],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+            # The run's own servers, with another database: starting new ones would take longer than all else.
+            "TEST_DATABASE_URL": urlsplit(postgres_server.url)._replace(path="/newcomer").geturl(),
+            "TEST_REDIS_URL": valkey_server.url,
+            "TEST_QDRANT_URL": os.environ["QDRANT_URL"],
+            "TEST_QDRANT_API_KEY": os.environ["QDRANT_API_KEY"],
+            "PYTEST_ADDOPTS": "",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout

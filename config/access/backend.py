@@ -25,5 +25,4 @@ class ThrottledBackend(ModelBackend):
             return user
         finally:
             # An outage of PostgreSQL is not the user's failure either.
-            if not failed:
-                attempt.forgive()
+            attempt.fail() if failed else attempt.forgive()

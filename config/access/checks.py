@@ -15,7 +15,7 @@ SHORTEST: Final = 32
 @register(Tags.security)
 def signing_keys_are_long(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Warn of keys that could be guessed from one token."""
-    named = [("JWT_SIGNING_KEY", settings.JWT_SIGNING_KEY)]
+    named = [(_signing_variable(), settings.JWT_SIGNING_KEY)]
     named += [("JWT_VERIFYING_KEYS", key) for key in settings.JWT_VERIFYING_KEYS]
     return [
         checks.Warning(
@@ -35,4 +35,9 @@ def listed_keys_can_be_listed(app_configs: Sequence[AppConfig] | None, **_: Any)
     if not any(mark.isspace() or mark == "," for mark in settings.JWT_SIGNING_KEY):
         return []
     hint = "Use a key without them, or all who are signed in must sign in again when it is changed."
-    return [checks.Warning("JWT_SIGNING_KEY has commas or spaces in it.", hint=hint, id="access.W002")]
+    return [checks.Warning(f"{_signing_variable()} has commas or spaces in it.", hint=hint, id="access.W002")]
+
+
+def _signing_variable() -> str:
+    """Which variable the signing key came from: SECRET_KEY signs where JWT_SIGNING_KEY is not set."""
+    return "SECRET_KEY" if settings.JWT_SIGNING_KEY == settings.SECRET_KEY else "JWT_SIGNING_KEY"

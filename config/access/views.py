@@ -9,7 +9,7 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from config.access.authentication import JWTAuthentication, SessionAuthentication
+from config.access.parsers import JSONParser
 from config.access.serializers import Access, Credentials, Refresh, TokenPair
 from config.access.tokens import RefreshToken
 from config.openapi import Detail, failures
@@ -60,7 +61,7 @@ class TokenView(Door):
         examples=[CREDENTIALS],
         responses={
             200: _answer(TokenPair, "Signed in.", access=TOKEN, refresh=TOKEN),
-            **failures(400, 401, 415, 429, 503),
+            **failures(400, 401, 413, 415, 429, 503),
         },
     )
     def post(self, request: Request) -> Response:
@@ -77,7 +78,7 @@ class RefreshView(Door):
         tags=TAGS,
         request=Refresh,
         examples=[OpenApiExample("Refresh", value={"refresh": TOKEN}, request_only=True)],
-        responses={200: _answer(Access, "A new access token.", access=TOKEN), **failures(400, 401, 415, 503)},
+        responses={200: _answer(Access, "A new access token.", access=TOKEN), **failures(400, 401, 413, 415, 503)},
     )
     def post(self, request: Request) -> Response:
         """Get a new access token, as long as the user is still there, active, and has the same password.
@@ -104,7 +105,7 @@ class LoginView(Door):
         examples=[CREDENTIALS],
         responses={
             200: _answer(Detail, "Signed in; the cookies come with it.", detail="Signed in as ada."),
-            **failures(400, 401, 415, 429, 503),
+            **failures(400, 401, 413, 415, 429, 503),
         },
     )
     def post(self, request: Request) -> Response:
@@ -124,6 +125,10 @@ class LogoutView(Door):
     # The CSRF token of a page comes in a form.
     parser_classes = [JSONParser, FormParser, MultiPartParser]
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
+        """Let a page accept HTML alone: it gets the redirect, and what is refused as JSON."""
+        return super().perform_content_negotiation(request, force=force or _is_page(request))
+
     @extend_schema(
         operation_id="logout",
         tags=TAGS,
@@ -131,15 +136,19 @@ class LogoutView(Door):
         responses={
             200: _answer(Detail, "Signed out, or was not signed in.", detail="Signed out."),
             303: OpenApiResponse(description="The same, for a form on a page (Accept: text/html): back to the index."),
-            **failures(403, 503),
+            **failures(403, 413, 503),
         },
     )
     def post(self, request: Request) -> Response | HttpResponseRedirect:
         """Sign out. With a session it needs the CSRF token, in the header X-CSRFToken (or a form's own field)."""
         logout(request._request)
-        if "text/html" in request.headers.get("Accept", ""):
+        if _is_page(request):
             return HttpResponseRedirect(reverse("index"), status=303)
         return Response({"detail": "Signed out."})
+
+
+def _is_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
 
 
 def _user(request: Request) -> User:

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
 
+from django.core.management import BaseCommand, CommandParser
+
 from config.demo import plan, running
 from config.demo.process import HOST, ROOT, secret
 from config.demo.servers import Server, ServerError, start_postgres, start_qdrant, start_valkey
@@ -54,9 +56,9 @@ class Demo:
         return any(server.name == name for server in self.servers)
 
     def stop(self) -> None:
-        """End what was started, the last first."""
-        for server in reversed(self.servers):
-            server.stop()
+        """End what was started, the last first; a second time there is nothing left to end."""
+        while self.servers:
+            self.servers.pop().stop()
 
 
 _current: list[Demo] = []
@@ -67,20 +69,27 @@ def current() -> Demo | None:
     return _current[0] if _current else None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `manage.py demo`, for this module and for Django's command."""
-    parser.add_argument("--port", type=_port, default=8000, help="where to serve, on loopback (default 8000)")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=ROOT / "var",
-        metavar="DIR",
-        help="where servers and sample data live (default var)",
-    )
-    parser.add_argument(
-        "--files", type=_files, metavar="N", help=f"size of a new sample platform (default {plan.DEFAULT})"
-    )
-    parser.add_argument("--no-serve", action="store_true", help="do everything but serve, then end")
+class Options(BaseCommand):
+    """The command line of `manage.py demo`: read here, before there are settings, and by Django's command again."""
+
+    help = DESCRIPTION
+    requires_system_checks = []
+    _called_from_command_line = True  # so that wrong usage is told as argparse does, not raised
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what the command takes, beside Django's own options."""
+        parser.add_argument("--port", type=_port, default=8000, help="where to serve, on loopback (default 8000)")
+        parser.add_argument(
+            "--data",
+            type=Path,
+            default=ROOT / "var",
+            metavar="DIR",
+            help="where servers and sample data live (default var)",
+        )
+        parser.add_argument(
+            "--files", type=_files, metavar="N", help=f"size of a new sample platform (default {plan.DEFAULT})"
+        )
+        parser.add_argument("--no-serve", action="store_true", help="do everything but serve, then end")
 
 
 def prepare(argv: list[str]) -> None:
@@ -88,11 +97,11 @@ def prepare(argv: list[str]) -> None:
 
     Whatever ends this process ends them. What cannot be done is one line on stderr, and SystemExit with 2 or 3.
     """
-    parser = argparse.ArgumentParser(prog=f"{Path(argv[0]).name} demo", description=DESCRIPTION)
-    add_arguments(parser)
-    options, _ = parser.parse_known_args(argv[2:])  # Django's own options are Django's to judge
+    options = Options().create_parser(argv[0], "demo").parse_args(argv[2:])
     demo = Demo(options.data.resolve(), options.port, options.files, not options.no_serve)
     _listen_for_endings()
+    if demo.data.exists():
+        _lock(demo.data).close()  # a demo that runs already holds the port too, and is the better reason
     if demo.serve:
         _require_free(demo.port)
     cleanup = ExitStack()
@@ -107,18 +116,23 @@ def prepare(argv: list[str]) -> None:
 
 
 def _port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
+    if _is_number(text) and 0 < int(text) < 65536:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 1 to 65535")
 
 
 def _files(text: str) -> int:
-    if text.isdecimal() and int(text) >= plan.MINIMUM:
+    if _is_number(text) and int(text) >= plan.MINIMUM:
         return int(text)
     raise argparse.ArgumentTypeError(
         f"{text!r} is too few or no number: the sample platform needs {plan.MINIMUM} files or more, "
         "so that there is one of every kind"
     )
+
+
+def _is_number(text: str) -> bool:
+    """Whether these are the digits 0 to 9: what others there are is not what somebody means on a command line."""
+    return text.isascii() and text.isdecimal()
 
 
 def _listen_for_endings() -> None:

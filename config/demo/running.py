@@ -19,15 +19,25 @@ def place() -> Path:
 def environment() -> dict[str, str]:
     """The variables of the demo that runs now, empty when none does. Never raises."""
     with suppress(Exception):  # a file that is half of another program's making is no demo
-        published = json.loads(place().read_text())
-        if _lives(published):
-            return {str(name): str(value) for name, value in published["environment"].items()}
+        return {str(name): str(value) for name, value in _published()["environment"].items()}
     return {}
 
 
+def owner() -> int | None:
+    """The process whose servers other commands find now, None while they find none. Never raises."""
+    with suppress(Exception):
+        return int(_published()["pid"])
+    return None
+
+
 def publish(variables: dict[str, str]) -> None:
-    """Let others find this process's servers, until `withdraw` or its death. Only its user can read the passwords."""
+    """Let others find this process's servers, until `withdraw` or its death, unless they find another's by now.
+
+    Only its user can read the passwords.
+    """
     me = psutil.Process()
+    if owner() not in (None, me.pid):
+        return
     content = {"pid": me.pid, "created": me.create_time(), "environment": variables}
     place().parent.mkdir(parents=True, exist_ok=True)
     draft = place().with_name(f"{place().name}.{me.pid}")
@@ -41,6 +51,12 @@ def withdraw() -> None:
     with suppress(OSError, ValueError):
         if json.loads(place().read_text())["pid"] == os.getpid():
             place().unlink()
+
+
+def _published() -> dict[str, Any]:
+    """What a living demo has published, empty when none lives. May raise anything."""
+    published: dict[str, Any] = json.loads(place().read_text())
+    return published if _lives(published) else {}
 
 
 def _lives(published: dict[str, Any]) -> bool:

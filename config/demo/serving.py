@@ -12,6 +12,8 @@ from config.demo.process import HOST, ROOT, Program, Server, start
 
 APPLICATION = "config.wsgi:application"
 OPTIONS = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "16", "--workers-kill-timeout", "4"]
+# Else the end of one worker is the end of the server.
+OPTIONS += ["--respawn-failed-workers", "--respawn-interval", "1"]
 
 
 def start_web(demo: Demo) -> Server:

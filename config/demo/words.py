@@ -42,18 +42,17 @@ def _line(outcome: Outcome) -> str:
     return f"{count:>8}  {outcome.check.severity.word:<5}  {outcome.check.name:<23}  {told}"
 
 
-def credentials(password: str, key: str, revoked: int) -> list[str]:
-    """Who may enter; both are new each time."""
-    lines = [f"Administrator  {ADMINISTRATOR}", f"Password       {password}", f"API key        {key}"]
-    if revoked:
-        lines.append("The password and the API key of the last run are no longer valid.")
-    return lines
+def shadowed(process: int) -> list[str]:
+    """When another demo of this checkout was there before: whose servers other commands ask."""
+    return [f"Other commands in this folder go on asking the demo that was started before (process {process})."]
 
 
 def entrance(url: str, password: str, key: str, revoked: int) -> list[str]:
-    """Once it is served: where, for whom, and what to try."""
+    """Once it is served: where, for whom, and what to try. Password and key are new each time."""
     return [
-        *[f"Address        {url}/", f"Admin          {url}/admin/", *credentials(password, key, revoked)],
+        *[f"Address        {url}/", f"Admin          {url}/admin/", f"Administrator  {ADMINISTRATOR}"],
+        *[f"Password       {password}", f"API key        {key}"],
+        *(["The password and the API key of the last run are no longer valid."] if revoked else []),
         "\nTry, in another terminal:",
         f"  export API={url} KEY={key}",
         *(f"  {line}" for line in TRIES),

@@ -5,8 +5,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import DataError, transaction
 from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest
@@ -16,12 +18,38 @@ from django.utils import timezone
 from consistency.paginator import BoundedPaginator
 
 
+class TolerantChangeList(ChangeList):
+    """No rows where a column's type (uuid, enum) does not know the word that the address asks for."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            # In a savepoint: an error would end a transaction around it.
+            with transaction.atomic(using=self.queryset.db):
+                super().get_results(request)
+        except DataError:
+            self.queryset = self.queryset.none()
+            super().get_results(request)
+
+
 class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Shows rows that another program owns, in tables that may be huge."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    # Each would count the whole table.
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TolerantChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row; None where no row can have this key, as a word in a column of type uuid."""
+        try:
+            with transaction.atomic(using=self.get_queryset(request).db):
+                return super().get_object(request, object_id, from_field)
+        except DataError:
+            return None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -37,7 +65,6 @@ class ReviewAdmin(ViewOnlyAdmin):
     """The same for what review remembers: changed by acts alone, each with a permission of its own."""
 
     list_per_page = 25
-    show_facets = admin.ShowFacets.NEVER
 
     class Media:
         css = {"all": ["consistency/review.css"]}

@@ -92,6 +92,28 @@ def locked(model: type[Model]) -> Iterator[None]:
     connection.close()
 
 
+@contextmanager
+def locked_for_long(model: type[Model]) -> Iterator[None]:
+    """Let PostgreSQL, which is well, leave every statement on this table without an answer."""
+    other = connection.copy()
+    with closing(other), other.cursor() as locking:
+        locking.execute(f"BEGIN; LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
+        yield
+    connection.close()
+
+
+@contextmanager
+def without_tables() -> Iterator[None]:
+    """Let Django find a database in which nothing was migrated."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS empty")
+        cursor.execute("SET search_path = empty")
+    try:
+        yield
+    finally:
+        connection.close()
+
+
 @pytest.fixture
 def refused(transactional_db: None) -> Outage:
     """An outage: nobody listens."""

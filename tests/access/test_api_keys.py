@@ -14,7 +14,7 @@ from config.access import keys
 from config.access.keys import Key
 from config.access.principal import KeyHolder
 from health.registry import PROBES
-from tests.access.conftest import Outage, locked, sign_in
+from tests.access.conftest import Outage, locked, locked_for_long, sign_in
 
 
 @pytest.fixture(autouse=True)
@@ -186,4 +186,12 @@ def test_a_statement_that_postgres_refuses_is_no_outage(client: Client, transact
     _, secret = keys.issue("grafana", None)
     keys.remember()
     with locked(APIKey):
+        assert whoami(client, secret).status_code == 503
+
+
+def test_a_table_that_is_locked_lets_no_revoked_key_in(client: Client, transactional_db: None) -> None:
+    key, secret = keys.issue("grafana", None)
+    keys.remember()
+    keys.revoke(key.prefix)
+    with locked_for_long(APIKey):
         assert whoami(client, secret).status_code == 503

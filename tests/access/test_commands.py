@@ -18,7 +18,7 @@ from django.utils import timezone
 from rest_framework_api_key.models import APIKey
 
 from config.access import keys
-from tests.access.conftest import Outage, csrf_form, sign_in
+from tests.access.conftest import Outage, csrf_form, sign_in, without_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -73,6 +73,25 @@ def test_without_a_database_it_is_one_line_and_exit_code_3(command: tuple[str, .
     assert answer.stderr.startswith("CommandError: PostgreSQL (DATABASE_URL) does not answer: ")
     assert answer.stderr.count("\n") == 1
     assert "hidden" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("create_api_key", "x"), ("list_api_keys",), ("revoke_api_key", "x")])
+def test_without_tables_it_says_what_to_run(command: tuple[str, ...], transactional_db: None) -> None:
+    with without_tables(), pytest.raises(CommandError) as ended:
+        call(*command)
+    assert (str(ended.value), ended.value.returncode) == ("The database is not migrated. Run: manage.py migrate", 3)
+
+
+def test_a_read_only_database_is_one_line_and_exit_code_3(transactional_db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(CommandError, match=r"refuses: cannot execute \w+ in a read-only transaction") as ended:
+            call("create_api_key", "x")
+    finally:
+        connection.close()
+    assert ended.value.returncode == 3
+    assert "\n" not in str(ended.value)
 
 
 @pytest.mark.parametrize("command", ["create_api_key", "list_api_keys", "revoke_api_key"])

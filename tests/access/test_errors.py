@@ -10,9 +10,11 @@ from django.test import Client
 from rest_framework.exceptions import ErrorDetail
 
 from config import outage as outage_module
+from config.access import keys
+from config.access.tokens import AccessToken
 from config.errors import sentence
 from config.postgres.deadline import deadline
-from tests.access.conftest import Outage, csrf_form, sign_in
+from tests.access.conftest import Outage, bearer, csrf_form, sign_in, without_tables
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 SECRET = "/srv/continuity"
@@ -93,6 +95,31 @@ def test_a_bug_is_logged_with_its_traceback(client: Client, caplog: pytest.LogCa
     assert "RuntimeError" in str(record.exc_info[0])
 
 
+@pytest.mark.parametrize("path", ["/api/v1/auth/login", "/api/v1/auth/token", "/api/v1/auth/logout", "/admin/login/"])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+def test_a_body_without_end_is_refused_without_noise(
+    client: Client, ada: User, caplog: pytest.LogCaptureFixture, path: str, kind: str
+) -> None:
+    sign_in(client)
+    caplog.clear()
+    answer = client.post(path, b"[" + b"1," * 2_500_000, content_type=kind, headers={"Origin": "https://testserver"})
+    # REST framework refuses a foreign kind of body before it reads it, and signing out as JSON reads none.
+    read = kind == "application/json" and path in {"/api/v1/auth/login", "/api/v1/auth/token"}
+    assert answer.status_code == 413 if read else 400 <= answer.status_code < 500
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
+def test_the_documentation_is_for_reading(client: Client, method: str) -> None:
+    for headers in ({}, {"Accept": "text/html"}):
+        answer = getattr(client, method)("/api/docs", headers=headers)
+        assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+        assert answer["Content-Type"] == "application/json"
+        assert is_json_detail(answer)
+    assert client.head("/api/docs").status_code == 200
+    assert client.get("/api/docs?script").status_code == 200
+
+
 def test_a_form_without_its_token_is_403_in_words(client: Client) -> None:
     answer = client.post("/admin/login/", {}, headers={"Origin": "https://testserver"})
     assert answer.status_code == 403
@@ -114,6 +141,31 @@ def test_a_form_without_its_token_is_403_in_words(client: Client) -> None:
 )
 def test_it_flattens_what_rest_framework_says(problem: Any, expected: str) -> None:
     assert sentence(problem) == expected
+
+
+# --- PostgreSQL not migrated -----------------------------------------------------------------------------
+def test_without_its_tables_it_says_what_to_run(
+    client: Client, ada: User, transactional_db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    token, (_, secret) = str(AccessToken.for_user(ada)), keys.issue("tests", None)
+    client.cookies["sessionid"] = "a" * 32
+    for path, headers in (
+        ("/api/whoami", bearer(token)),
+        ("/api/whoami", {"X-API-Key": secret}),
+        ("/api/whoami", {}),
+        ("/", {}),
+        ("/admin/", {}),
+        ("/page/rows", {}),
+    ):
+        with without_tables():
+            answer = client.get(path, headers=headers)
+        assert answer.status_code == 503, path
+        assert "The database is not migrated. Run: manage.py migrate" in answer.content.decode()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_the_missing_table_of_somebody_else_is_a_bug(client: Client, transactional_db: None) -> None:
+    assert client.get("/page/foreign").status_code == 500
 
 
 # --- PostgreSQL away -------------------------------------------------------------------------------------

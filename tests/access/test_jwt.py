@@ -7,11 +7,15 @@ import jwt
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
+from psycopg.errors import TooManyConnections
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from config.access.tokens import AccessToken, RefreshToken
-from tests.access.conftest import PASSWORD, Outage, bearer, locked, sign_in
+from health.snapshot import snapshot
+from health.verdict import ERROR, Verdict
+from tests.access.conftest import PASSWORD, Outage, bearer, locked, locked_for_long, sign_in
 
 OTHER = "another-key-0123456789-0123456789-0123456789"
 
@@ -159,6 +163,28 @@ def test_a_statement_that_postgres_refuses_is_no_outage(client: Client, transact
     token = token_of(ada)
     with locked(User):
         assert whoami(client, token).status_code == 503
+
+
+def test_a_table_that_is_locked_is_no_outage(client: Client, transactional_db: None, ada: User) -> None:
+    token = token_of(ada)
+    deactivated(ada)
+    with locked_for_long(User):
+        assert whoami(client, token).status_code == 503
+    assert whoami(client, token).status_code == 401
+
+
+def test_a_postgres_with_too_many_connections_is_what_its_probe_says(
+    client: Client, transactional_db: None, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = token_of(ada)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OperationalError from TooManyConnections()
+
+    monkeypatch.setattr("config.access.authentication.JWTAuthentication.look_up", full)
+    assert whoami(client, token).status_code == 503
+    monkeypatch.setattr(snapshot, "ask", lambda names, **_: {name: Verdict(status=ERROR) for name in names})
+    assert whoami(client, token).status_code == 200
 
 
 def test_in_an_outage_nothing_is_renewed_or_given(client: Client, refused: Outage, ada: User) -> None:

@@ -57,6 +57,7 @@ def test_a_password_is_taken_as_typed(client: Client, ada: User) -> None:
     ("body", "kind", "status", "words"),
     [
         ("{", "application/json", 400, "JSON parse error"),
+        ("[" * 100_000, "application/json", 400, "JSON parse error - it is nested too deeply."),
         ("[]", "application/json", 400, "Expected a dictionary"),
         ("null", "application/json", 400, ""),
         ("{}", "application/json", 400, "username: This field is required. password: This field is required."),
@@ -114,6 +115,16 @@ def test_a_page_signs_out_with_its_form_and_comes_back_to_the_index(client: Clie
     answer = client.post("/api/v1/auth/logout", csrf_form(client), headers=headers)
     assert (answer.status_code, answer["Location"]) == (303, "/")
     assert whoami(client).status_code == 401
+
+
+def test_a_page_that_takes_html_alone_is_sent_back_too(client: Client, ada: User) -> None:
+    sign_in(client)
+    headers = {"Accept": "text/html"} | ORIGIN
+    refused = client.post("/api/v1/auth/logout", headers=headers)
+    assert (refused.status_code, set(refused.json())) == (403, {"detail"})
+    answer = client.post("/api/v1/auth/logout", csrf_form(client), headers=headers)
+    assert (answer.status_code, answer["Location"]) == (303, "/")
+    assert client.post("/api/v1/auth/logout", headers={"Accept": "application/xml"}).status_code == 406
 
 
 def test_a_changed_password_ends_it(client: Client, ada: User) -> None:

@@ -1,7 +1,11 @@
 """How often one may fail to sign in, and who is not punished for it."""
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +20,7 @@ from rest_framework.settings import api_settings
 from config.access import throttling
 from config.access.throttling import Attempt, TooManyAttempts, client
 from config.demo.servers import Server
+from config.postgres.deadline import deadline
 from health.snapshot import snapshot
 from tests.access.conftest import PASSWORD, Caller, sign_in
 
@@ -105,6 +110,44 @@ def test_a_salvo_gains_nothing(db: None, rf: Any) -> None:
         assert sum(salvo.map(begins, range(24))) == 3
 
 
+def test_a_salvo_of_the_owners_locks_nobody_out(db: None, rf: Any, settings: Settings) -> None:
+    settings.LOGIN_FAILURES_PER_MINUTE = {"address_and_user": 3, "address": 4}
+    request = rf.post("/", REMOTE_ADDR="10.8.0.2")
+    under_way = [Attempt.begin(request, "ada") for _ in range(3)]
+    for name in ["ada"] * 20 + ["eve", "bob"] * 10:
+        with suppress(TooManyAttempts):
+            under_way.append(Attempt.begin(request, name))
+    assert len(under_way) == 4
+    for attempt in under_way:
+        attempt.forgive()
+    for _ in range(3):
+        Attempt.begin(request, "ada")
+
+
+def test_a_refusal_says_whether_to_wait_for_failures_or_for_others(db: None, rf: Any) -> None:
+    request = rf.post("/", REMOTE_ADDR="10.8.0.3")
+    under_way = [Attempt.begin(request, "ada") for _ in range(3)]
+    with pytest.raises(
+        TooManyAttempts, match=r"Too many attempts to sign in at once\. Try again in 1 second\."
+    ) as busy:
+        Attempt.begin(request, "ada")
+    assert busy.value.wait == 1
+    for attempt in under_way:
+        attempt.fail()
+    with pytest.raises(TooManyAttempts, match=r"Too many failed attempts to sign in\. Try again in 42 seconds\."):
+        Attempt.begin(request, "ada")
+
+
+def test_a_store_that_lost_its_counters_locks_nobody_out(db: None, rf: Any) -> None:
+    request = rf.post("/", REMOTE_ADDR="10.8.0.4")
+    for settle in (Attempt.forgive, Attempt.fail):
+        attempt = Attempt.begin(request, "ada")
+        for counter in attempt.counters:
+            attempt.store.delete(counter)
+        settle(attempt)
+    Attempt.begin(request, "ada")
+
+
 def test_an_outage_of_postgres_is_nobodys_failure(visitor: Client, refused: Any, ada: User) -> None:
     with refused():
         assert fail(visitor, 5) == [503] * 5
@@ -135,6 +178,44 @@ def test_an_address_that_is_none_is_taken_as_it_is(rf: Any) -> None:
 
 
 # --- Redis away ------------------------------------------------------------------------------------------
+@pytest.fixture
+def dripping(settings: Settings) -> Iterator[None]:
+    """A Redis that says one byte per 0.3 s, so that no read of it ever times out."""
+    stop, threads = threading.Event(), []
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while not stop.wait(0.3):
+                connection.sendall(b"+")
+
+    def accept() -> None:
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                threads.append(threading.Thread(target=drip, args=(listener.accept()[0],)))
+                threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        threads.append(threading.Thread(target=accept))
+        threads[0].start()
+        url = "redis://{}:{}/0".format(*listener.getsockname())
+        settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "LOCATION": url}}
+        caches["memory"].clear()
+        yield
+        stop.set()
+        for thread in threads:
+            thread.join()
+    caches["memory"].clear()
+
+
+def test_a_redis_that_drips_holds_nobody_up(visitor: Client, ada: User, dripping: None) -> None:
+    began = time.monotonic()
+    with deadline(3.0):  # config/wsgi.py sets one for each request
+        assert sign_in(visitor).status_code == 200
+    assert fail(visitor, 4) == [401, 401, 401, 429]
+    assert time.monotonic() - began < 15
+
+
 @pytest.fixture(params=["refused", "hanging"])
 def redis_away(request: pytest.FixtureRequest, private_valkey: Any, settings: Settings) -> Iterator[Server]:
     server: Server = private_valkey()

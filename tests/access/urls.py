@@ -58,6 +58,9 @@ def page(request: HttpRequest, what: str) -> Any:
     if what == "session":
         request.session["seen"] = "yes"  # what is saved while the middleware makes its way out
         return HttpResponse("ok")
+    if what == "foreign":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM nobodys")
     if what == "refused":
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 50; SELECT pg_sleep(10)")

@@ -8,13 +8,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from django.contrib.auth.models import User
+from rest_framework_api_key.models import APIKey
 
-from config.demo import plan, running
+from config.demo import credentials, plan, running, words
 from config.demo.process import until
 from tests.config.demos import FILES, Served, manage, serve
 from tests.processes import all_gone
@@ -63,12 +66,8 @@ def served(start: Callable[..., Served]) -> Iterator[Served]:
     assert served.process.wait(60) == 0
     assert all_gone(tree)
     assert served.err == ""
+    assert served.out.endswith("\nStopped.\n")
     assert not (served.folder / "demo.json").exists()
-
-
-def key_in(words: str) -> str:
-    (key,) = re.findall(r"^API key +(\S+)$", words, re.MULTILINE)
-    return str(key)
 
 
 # --- What it loads ---------------------------------------------------------------------------------------
@@ -86,10 +85,11 @@ def test_it_finds_exactly_what_it_says_it_has_put_there(loaded: tuple[Path, str]
     scanned = {check: int(count) for count, check in re.findall(r"^ +(\d+)  \w+ +(\w+)  ", found, re.MULTILINE)}
     assert on_purpose == scanned == dict(plan.expected(FILES))
     assert "Nothing is served" in found
+    assert not re.search("password|key", loaded[1], re.IGNORECASE), "nothing is there to take them"
 
 
 # --- While it runs ---------------------------------------------------------------------------------------
-def test_it_answers_with_the_printed_key_and_revokes_the_last_one(served: Served, loaded: tuple[Path, str]) -> None:
+def test_it_answers_with_the_printed_key_and_no_other(served: Served) -> None:
     assert served.get("/health/ready")[0] == 200
     status, report = served.get("/health/consistency", served.key)
     assert status == 200
@@ -97,8 +97,19 @@ def test_it_answers_with_the_printed_key_and_revokes_the_last_one(served: Served
     assert {entry["check"]: entry["count"] for entry in report["checks"]} == {
         entry["check"]: expected[entry["check"]] for entry in report["checks"]
     }
-    assert served.get("/health/consistency", key_in(loaded[1]))[0] == 401
-    assert "the last run are no longer valid" in served.out
+    assert served.get("/health/consistency", f"{served.key}x")[0] == 401
+
+
+@pytest.mark.django_db
+def test_it_revokes_the_key_and_the_password_of_the_last_run() -> None:
+    password, (key, revoked) = credentials.renew_administrator(), credentials.renew_key()
+    assert (revoked, APIKey.objects.is_valid(key)) == (0, True)
+    new, (second, revoked) = credentials.renew_administrator(), credentials.renew_key()
+    assert (revoked, APIKey.objects.is_valid(key), APIKey.objects.is_valid(second)) == (1, False, True)
+    administrator = User.objects.get(username="admin")
+    assert (administrator.check_password(password), administrator.check_password(new)) == (False, True)
+    assert "the last run are no longer valid" in "\n".join(words.entrance("", new, second, revoked))
+    assert "the last run" not in "\n".join(words.entrance("", new, second, 0))
 
 
 def test_it_keeps_data_and_says_how_to_start_afresh(served: Served) -> None:
@@ -148,11 +159,50 @@ def test_it_tells_its_secrets_to_its_own_user_only(served: Served) -> None:
     assert not [secret for secret in secrets if secret in command_lines]
 
 
-def test_it_refuses_a_second_demo_on_the_same_data(served: Served) -> None:
-    done = manage("demo", "--data", served.folder / "data", "--no-serve", folder=served.folder)
+@pytest.mark.parametrize("serve", [True, False])
+def test_it_refuses_a_second_demo_on_the_same_data(served: Served, serve: bool) -> None:
+    port = served.address.rpartition(":")[2]  # taken too, but that is not the reason
+    options = ("--port", port) if serve else ("--no-serve",)
+    done = manage("demo", "--data", served.folder / "data", *options, folder=served.folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("A demo is running on ")
     assert len(done.stderr.splitlines()) == 1
+    assert running_in(served) == served.process.pid
+
+
+def test_it_leaves_other_commands_to_the_demo_that_was_there(served: Served, tmp_path: Path) -> None:
+    done = manage("demo", "--data", tmp_path / "data", "--files", FILES, "--no-serve", folder=served.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"go on asking the demo that was started before (process {served.process.pid})." in done.stdout
+    assert "go on asking" not in served.out
+    assert running_in(served) == served.process.pid
+
+
+def running_in(served: Served) -> int:
+    """The process that other commands find there."""
+    return int(json.loads((served.folder / "demo.json").read_text())["pid"])
+
+
+def test_it_goes_on_when_a_worker_is_killed(served: Served) -> None:
+    granian = served.server("granian")
+    first = {worker.pid for worker in granian.children()}
+    assert len(first) == 2
+    victim = min(first)
+    psutil.Process(victim).kill()
+    assert any(_workers(granian) - first and len(_workers(granian)) == 2 for _ in until(60, step=0.2))
+    assert any(_answers(served) for _ in until(20, step=0.1))
+    assert granian.is_running()
+    assert served.process.poll() is None
+
+
+def _workers(granian: psutil.Process) -> set[int]:
+    return {child.pid for child in granian.children() if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def _answers(served: Served) -> bool:
+    with suppress(OSError):  # what the dead one had taken
+        return all(served.get("/health")[0] == 200 for _ in range(8))
+    return False
 
 
 def test_it_refuses_a_taken_port_before_it_does_anything(served: Served, tmp_path: Path) -> None:
@@ -166,7 +216,14 @@ def test_it_refuses_a_taken_port_before_it_does_anything(served: Served, tmp_pat
 # --- What it refuses -------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--files", "0", "50 files or more"), ("--files", "x", "50 files or more"), ("--port", "65536", "1 to 65535")],
+    [
+        ("--files", "0", "50 files or more"),
+        ("--files", "x", "50 files or more"),
+        ("--port", "65536", "1 to 65535"),
+        ("--port", "٨٠٠٠", "1 to 65535"),
+        ("--files", "٨٠٠", "50 files or more"),
+        ("extra", "words", "unrecognized arguments: extra words"),
+    ],
 )
 def test_it_says_what_an_option_takes(option: str, value: str, words: str, tmp_path: Path) -> None:
     done = manage("demo", "--data", tmp_path / "new", option, value, folder=tmp_path)
@@ -227,6 +284,19 @@ def test_it_publishes_and_withdraws(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert running.environment() == {"SECRET_KEY": "x"}
     running.withdraw()
     assert running.environment() == {}
+
+
+def test_it_does_not_publish_over_a_living_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_FILE", str(tmp_path / "demo.json"))
+    parent = psutil.Process().parent() or psutil.Process(1)
+    content = {"pid": parent.pid, "created": parent.create_time(), "environment": {"SECRET_KEY": "other"}}
+    (tmp_path / "demo.json").write_text(json.dumps(content))
+    running.publish({"SECRET_KEY": "mine"})
+    running.withdraw()
+    assert (running.environment(), running.owner()) == ({"SECRET_KEY": "other"}, parent.pid)
+    (tmp_path / "demo.json").write_text(json.dumps(content | {"created": 1.0}))
+    running.publish({"SECRET_KEY": "mine"})
+    assert running.environment() == {"SECRET_KEY": "mine"}, "the other's process had ended"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,22 @@ WRONG = [
     ("DATABASE_URL", "postgres://u:hidden@host:port/db"),
     ("DATABASE_URL", "nonsense"),
     ("DATABASE_URL_ARCHIVE", "sqlite:///hidden"),
+    ("DATABASE_URL", "postgres://u:hidden@host/db?foo=bar"),
+    ("DATABASE_URL", "postgres://u:hidden@host/db?connect_timeout=abc"),
+    ("DATABASE_URL", "postgres://u:hidden@host/db?sslmode=yes"),
+    ("DATABASE_URL", "postgres:/foo"),
+    ("DATABASE_URL", "postgres://u:hidden@host"),
+    ("DATABASE_URL_DEFAULT", "postgres://u:hidden@host/db"),
+    ("DATABASE_URL_", "postgres://u:hidden@host/db"),
+    ("REDIS_URL", "redis://:hidden@host/abc"),
+    ("REDIS_URL", "redis://:hidden@host?db=abc"),
+    ("REDIS_URL", "redis://:hidden@host?foo=bar"),
+    ("ALLOWED_HOSTS", ","),
+    ("BUILD_TIMESTAMP", "banana"),
+    ("BUILD_TIMESTAMP", "2026-5-16T13:38:15Z"),
+    ("QDRANT_API_KEY", "hiddén"),
+    ("SFTPGO_API_KEY", "hidden\u2028x"),
+    ("TMDB_API_KEY", "hidden\u0416"),
     ("REDIS_URL", "http://:hidden@host"),
     ("REDIS_URL", "redis://:hidden@host:99999999/0"),
     ("QDRANT_URL", "host:6333"),
@@ -95,6 +111,24 @@ def test_an_email_url_says_how_to_reach_the_mail_server(url: str, told: tuple[ob
     assert ended.stdout.split("] ")[1].split() == [repr(value) for value in told], ended.stderr
 
 
+GOOD = [
+    ("DATABASE_URL", "postgres://u@/db?host=/run/postgresql"),
+    ("DATABASE_URL", "postgres://u@%2Frun%2Fpostgresql/db?sslmode=disable&connect_timeout=3"),
+    ("DATABASE_URL", "postgres://u:hidden@one/db?options=-c%20statement_timeout%3D5000"),
+    ("DATABASE_URL_ARCHIVE", "postgresql://u:hidden@host:5433/archive?target_session_attrs=any"),
+    ("REDIS_URL", "unix:///run/valkey/valkey.sock?db=2"),
+    ("REDIS_URL", "rediss://user:hidden@host:6380/2?ssl_cert_reqs=none"),
+    ("REDIS_URL", "redis://host"),
+    ("BUILD_TIMESTAMP", "2026-05-16T13:38:15Z"),
+]
+
+
+def test_each_good_variable_is_taken() -> None:
+    with ThreadPoolExecutor(2) as starts:
+        ended = starts.map(lambda case: run(["manage.py", "version"], dict([case])), GOOD)
+        assert [(case, end.stderr) for case, end in zip(GOOD, ended, strict=True) if end.returncode] == []
+
+
 def test_the_five_required_variables_are_enough() -> None:
     ended = run(["-W", "error", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], {})
     assert ended.returncode == 0, ended.stderr
@@ -103,7 +137,7 @@ def test_the_five_required_variables_are_enough() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"SECRET_KEY": "short"}, ["security.W009", "access.W001"]),
+        ({"SECRET_KEY": "short"}, ["security.W009", "access.W001", "A key in SECRET_KEY has 5 bytes."]),
         ({"JWT_SIGNING_KEY": "short"}, ["access.W001", "A key in JWT_SIGNING_KEY has 5 bytes."]),
         ({"JWT_VERIFYING_KEYS": f"short,{'x' * 32}"}, ["access.W001", "A key in JWT_VERIFYING_KEYS has 5 bytes."]),
         ({"JWT_SIGNING_KEY": "a, " * 20}, ["access.W002"]),

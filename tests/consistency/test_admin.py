@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from consistency import paginator
 from consistency.models import File
 from tests.consistency.data import a_file, a_job
+from tests.consistency.platforms import typed
 
 pytestmark = pytest.mark.django_db
 
@@ -103,8 +104,41 @@ def test_a_page_asks_a_bounded_number_of_questions_and_counts_no_further_than_it
     with CaptureQueriesContext(connection) as queries:
         text = page("file/")
     assert len(queries) < 8
-    assert "120 files" in text
+    assert "120+ files" in text
     counting = [query["sql"] for query in queries if "COUNT(" in query["sql"] and '"files"' in query["sql"]]
     assert counting
-    assert all("LIMIT 120" in sql for sql in counting)
+    assert all("LIMIT 121" in sql for sql in counting)
     assert "file 119" in page("file/?p=3")
+
+
+def test_a_count_that_was_not_bounded_is_exact(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paginator, "MOST", 2)
+    for name in "ab":
+        a_file(name, "registered")
+    assert "2 files" in page("file/")
+    a_file("c", "registered")
+    assert "2+ files" in page("file/")
+    assert str(paginator.AtLeast(10_000)) == "10,000+"
+
+
+@pytest.fixture
+def typed_columns() -> None:
+    """A platform whose files have a key of type uuid and a status of type enum."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE files RENAME TO other_files; ALTER TABLE monitor_jobs RENAME TO other_jobs")
+        cursor.execute(typed(key="uuid", job_key="uuid"))
+
+
+@pytest.mark.usefixtures("typed_columns")
+def test_words_that_a_columns_type_does_not_know_find_nothing(page: Any, client: Client) -> None:
+    key = "6f1c2d9e-0000-4000-8000-00000000000a"
+    a_file(key, "processing")
+    for query in ("", "?status__exact=processing", f"?file_uuid={key}", "?q=6f1c"):
+        assert "1 file" in page(f"file/{query}"), query
+    for query in ("?status__exact=banana", "?file_uuid=x", "?q=zzz"):
+        assert "0 files" in page(f"file/{query}"), query
+    assert "Processing" in page(f"file/{key}/change/")
+    page("file/?_facets=True")
+    # Django's answer for no such row.
+    missing = client.get("/admin/consistency/file/nope/change/", secure=True)
+    assert (missing.status_code, missing["Location"]) == (302, "/admin/")

@@ -1,20 +1,27 @@
 """Attaching to a platform that exists, step by step as README.md says, on databases that others have made."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from textwrap import dedent
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 
+from config.demo.process import ROOT
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Query
 from consistency.scanner import scan
 from consistency.selection import default
 from consistency.stream import Stream
+from health.registry import Degraded
+from health.schema import OwnMigrations, inspect
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
-from tests.consistency.processes import check_consistency, manage
+from tests.consistency.processes import check_consistency, manage_each
 from tests.consistency.test_plans import plan, seen, statements
 from tests.servers import Shared
 
@@ -77,57 +84,93 @@ def indexes(media: Platform) -> set[str]:
     return {name for (name,) in found if not name.endswith("_pkey")}
 
 
+def readme(language: str) -> list[str]:
+    """The section's lines in this language, a block at a time."""
+    section = (ROOT / "README.md").read_text().partition("## Attach to an existing platform")[2].partition("\n## ")[0]
+    return [dedent(block) for block in re.findall(rf"```{language}\n(.*?)```", section, re.S)]
+
+
+def sh(block: str) -> list[list[str]]:
+    """The block's commands, each the arguments of `manage.py`."""
+    python = ".venv/bin/python manage.py "
+    assert "python manage.py" not in block.replace(python, "")
+    return [shlex.split(line.partition(" > ")[0])[2:] for line in block.splitlines() if line.startswith(python)]
+
+
+def administrator(media: Platform, role: str, url: str = "") -> None:
+    """Step 1 for this role, which exists, without the grants of tables that do not; by the owner, or who is named."""
+    [block] = readme("sql")
+    there = {name for (name,) in media.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    for line in re.sub(r"\b(ROLE|TO|AUTHORIZATION|GRANT) continuity\b", rf"\1 {role}", block).splitlines():
+        table = re.search(r" ON (\w+) TO ", line)
+        if not line.startswith("CREATE ROLE") and (table is None or table[1] in there):
+            media.sql(line, url)
+
+
+def tables(media: Platform, schema: str) -> set[str]:
+    return {name for (name,) in media.sql(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")}
+
+
+MEDIA = {"files", "monitor_jobs", "schema_migrations", "identities", "runtime_switches"}
+WANTED = {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
+
+
 def test_the_steps_of_the_readme_attach_a_role_that_owns_nothing_but_its_schema(media: Platform) -> None:
     media.sql(OWN_STYLE)
+    media.sql("DROP TABLE schema_migrations")
     media.sql(CONTENT)
     columns = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
     before = media.sql(columns)
-
     role, url = media.reader()
-    media.sql(
-        f"GRANT SELECT ON files, monitor_jobs, schema_migrations, identities TO {role};"
-        f"CREATE SCHEMA continuity AUTHORIZATION {role};"
-        f"ALTER ROLE {role} SET search_path = continuity, public"
-    )
-    for step in (["migrate", "consistency", "0003", "--fake"], ["migrate", "--fake-initial"]):
-        done = manage(*step, database_url=url)
-        assert done.returncode == 0, done.stderr
-    assert media.sql(columns) == before
-    assert indexes(media) == set()
-    ours = {name for (name,) in media.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'continuity'")}
-    assert {"auth_user", "django_migrations"} <= ours
-    assert not ours & {"files", "monitor_jobs", "schema_migrations", "identities"}
+    administrator(media, role)
 
-    wanted = {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
-    told = manage("check", "--database", "default", database_url=url)
-    assert told.returncode == 0
-    assert all(f"lacks the index {name}" in told.stderr for name in wanted)
+    adopt, index, see = map(sh, readme("sh"))
+    *adopted, told, handed_over = manage_each(*adopt, ["check", "--database", "default"], *index, database_url=url)
+    assert [done.code for done in (*adopted, told, handed_over)] == [0] * (len(adopt) + 2)
+    assert (media.sql(columns), indexes(media)) == (before, set())
+    assert {"auth_user", "django_migrations"} <= tables(media, "continuity")
+    assert tables(media, "continuity") & MEDIA == set()
+    assert all(f"lacks the index {name}" in told.err for name in WANTED)
 
-    handed_over = manage("sqlmigrate", "consistency", "0003", database_url=url)
-    assert handed_over.returncode == 0
-    for statement in "".join(line for line in handed_over.stdout.splitlines() if not line.startswith("--")).split(";"):
+    for statement in "".join(line for line in handed_over.out.splitlines() if not line.startswith("--")).split(";"):
         if statement:
             media.sql(statement)
-    assert indexes(media) == wanted
-    told = manage("check", "--database", "default", database_url=url)
-    assert (told.returncode, "consistency.W001" in told.stderr) == (0, False)
+    assert indexes(media) == WANTED
 
-    scanned = check_consistency(*FOUND, "--format", "json", database_url=url)
-    assert (scanned.returncode, scanned.stderr) == (1, "")
-    assert details(json.loads(scanned.stdout)["checks"]) == FOUND
+    scan_all = ["check_consistency", *FOUND, "--format", "json"]
+    told, _, scanned, up_to_date = manage_each(*see, scan_all, ["migrate", "--check"], database_url=url)
+    assert (told.code, "consistency.W001" in told.err) == (0, False)
+    assert (scanned.code, scanned.err) == (1, "")
+    assert details(json.loads(scanned.out)["checks"]) == FOUND
     # The next release's migrations begin where these ended.
-    assert manage("migrate", "--check", database_url=url).returncode == 0
+    assert up_to_date.code == 0, up_to_date
+    with moved_to(url), pytest.raises(Degraded, match=r"^the table is missing$"):
+        inspect(OwnMigrations())
 
 
-def test_an_owner_attaches_with_one_command(media: Platform) -> None:
+def test_an_administrator_who_is_no_superuser_can_take_the_first_step(media: Platform) -> None:
+    boss, url = media.reader()
+    media.sql(f"ALTER ROLE {boss} CREATEROLE; GRANT CREATE ON SCHEMA public TO {boss}")
+    media.sql(f"ALTER DATABASE {urlsplit(media.url).path[1:]} OWNER TO {boss}")
+    media.sql(OWN_STYLE, url)
+    role = f"{boss}_s"
+    media.sql(f"CREATE ROLE {role} LOGIN", url)
+    media.readers.insert(0, role)
+    administrator(media, role, url)
+    owner = "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'continuity'"
+    assert media.sql(owner) == [(role,)]
+
+
+def test_an_owner_fakes_one_migration_less_and_has_the_indexes_built(media: Platform) -> None:
     media.sql(OWN_STYLE)
+    media.sql("DROP TABLE schema_migrations")
     media.sql(CONTENT)
-    done = manage("migrate", "--fake-initial", database_url=media.url)
-    assert done.returncode == 0, done.stderr
-    assert indexes(media) == {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
-    assert media.sql("SELECT count(*) FROM files") == [(9,)]
-    scanned = check_consistency(*FOUND, "--format", "json", database_url=media.url)
-    assert details(json.loads(scanned.stdout)["checks"]) == FOUND
+    adopt = sh(readme("sh")[0].replace("consistency 0003", "consistency 0002"))
+    *adopted, scanned = manage_each(*adopt, ["check_consistency", *FOUND, "--format", "json"], database_url=media.url)
+    assert [done.code for done in adopted] == [0] * len(adopt), adopted
+    assert indexes(media) == WANTED
+    assert tables(media, "public") & MEDIA == {"files", "monitor_jobs", "identities"}
+    assert details(json.loads(scanned.out)["checks"]) == FOUND
 
 
 def test_a_role_that_may_only_read_scans_a_database_that_nobody_migrated(media: Platform, database_url: str) -> None:

@@ -16,11 +16,10 @@ from config.demo.process import ROOT
 from consistency.models import File
 from consistency.registry import CHECKS
 from tests.consistency.data import a_file, a_job
-from tests.consistency.processes import check_consistency, run
+from tests.consistency.processes import UNREACHABLE, check_consistency, run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
-UNREACHABLE = "postgres://nobody:secret@127.0.0.1:1/nowhere"
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\n\u202e\x9b[bold]name[/bold]"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from tests.consistency.processes import check_consistency
+from tests.consistency.processes import check_consistency, run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -93,7 +93,7 @@ def test_every_row_is_what_plain_sql_finds_and_the_counts_agree(database_url: st
     assert last["complete"]
     assert sql(AFFECTED) == [(last["affected_files"],)]
 
-    report = json.loads(check_consistency(*PLAIN, "--format", "json", database_url=database_url).stdout)
+    report = json.loads(run(*PLAIN, "--format", "json")[1])
     assert {check["check"]: check["count"] for check in report["checks"]} == {n: len(r) for n, r in expected.items()}
     assert report["affected_files"] == last["affected_files"]
     assert all(check["truncated"] == (check["count"] > 100) for check in report["checks"])

@@ -172,6 +172,17 @@ def test_checks_that_are_switched_on_come_after_the_contracts(get: Get, settings
     ]
 
 
+def test_a_name_in_the_setting_that_no_check_has_is_a_check_that_could_not_run(get: Get, settings: Any) -> None:
+    settings.CONSISTENCY_CHECKS = ["nope", "job_without_file", "nope"]
+    told = get().json()
+    assert (told["status"], told["complete"]) == ("degraded", False)
+    assert [check["check"] for check in told["checks"]][4:] == ["job_without_file", "nope"]
+    assert told["checks"][5]["error"] == "unknown check name in CONSISTENCY_CHECKS"
+    assert not any("error" in check for check in told["checks"][:5])
+    assert not json.loads(get(accept=NDJSON).body.splitlines()[-1])["complete"]
+    assert get("?check=job_without_file").json()["complete"]
+
+
 # --- Streams ---------------------------------------------------------------------------------------------
 def test_ndjson_and_csv_stream_every_row_and_say_at_the_end_that_it_was_all(get: Get) -> None:
     for number in range(150):

@@ -79,6 +79,14 @@ def test_without_the_table_nothing_is_applied(tmp_path: Path, settings: Settings
     assert found() == {"table_exists": False, "applied": [], "required": [{"filename": "one.sql"}], "ok": False}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_without_the_table_nothing_is_ok_though_nothing_is_required(settings: Settings, without_table: None) -> None:
+    settings.MIGRATIONS_DIR = None
+    with pytest.raises(Degraded, match="the table is missing"):
+        inspect(OwnMigrations())
+    assert found() == {"table_exists": False, "applied": [], "required": [], "ok": False}
+
+
 def test_a_folder_that_cannot_be_read_is_not_guessed_at(folder: Path, settings: Settings) -> None:
     settings.MIGRATIONS_DIR = folder / "nowhere"
     with pytest.raises(Failed, match="migrations folder not accessible"):

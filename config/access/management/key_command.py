@@ -1,11 +1,12 @@
-"""What the API key commands share: examples in --help, and one line where PostgreSQL does not answer."""
+"""What the API key commands share: examples in --help, and one line where PostgreSQL does not answer or refuses."""
 
 import argparse
 from typing import Any, ClassVar, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
-from config.outage import DATABASE_ERRORS
+from config.outage import NOT_MIGRATED, first_line, is_not_migrated, is_outage
 from config.postgres.deadline import deadline
 
 USAGE: Final = 2
@@ -14,7 +15,7 @@ PATIENCE: Final = 10.0
 
 
 class KeyCommand(BaseCommand):
-    """A command whose `run` may ask PostgreSQL: exit code 3 where it does not answer."""
+    """A command whose `run` may ask PostgreSQL: exit code 3 where it does not answer or refuses."""
 
     examples: ClassVar[str]
 
@@ -29,13 +30,18 @@ class KeyCommand(BaseCommand):
         try:
             with deadline(PATIENCE):
                 self.run(**options)
-        except DATABASE_ERRORS as error:
-            reason = (str(error).splitlines() or ["no reason given"])[0]
-            message = (
-                f"PostgreSQL (DATABASE_URL) does not answer: {reason}. Start it or correct the URL, then try again."
-            )
-            raise CommandError(message, returncode=COULD_NOT) from None
+        except Error as error:
+            raise CommandError(_explained(error), returncode=COULD_NOT) from None
 
     def run(self, **options: Any) -> None:
         """Do what the command is for."""
         raise NotImplementedError
+
+
+def _explained(error: Error) -> str:
+    if is_not_migrated(error):
+        return NOT_MIGRATED
+    reason = first_line(error)
+    if is_outage(error):
+        return f"PostgreSQL (DATABASE_URL) does not answer: {reason}. Start it or correct the URL, then try again."
+    return f"PostgreSQL (DATABASE_URL) refuses: {reason}. Let its role and server do that, then try again."

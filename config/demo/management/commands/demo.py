@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser, call_command
+from django.core.management import CommandError, call_command
 
-from config.demo import credentials, disk, launch, plan, platform, words
-from config.demo.launch import NOT_POSSIBLE, USAGE, Demo
+from config.demo import credentials, disk, launch, plan, platform, running, words
+from config.demo.launch import NOT_POSSIBLE, USAGE, Demo, Options
 from config.demo.process import tail
 from config.demo.serving import start_web, watch
 from config.demo.steps import Steps
@@ -19,15 +19,8 @@ from consistency.scanner import scan
 SCAN_SECONDS = 60.0
 
 
-class Command(BaseCommand):
+class Command(Options):
     """Fill, scan, tell, serve. The servers were started before Django was loaded (config/demo/launch.py)."""
-
-    help = launch.DESCRIPTION
-    requires_system_checks = []
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """As launch.py has read them already; here they are for what is misspelt."""
-        launch.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to end; whatever goes wrong is one line (--traceback shows more)."""
@@ -49,20 +42,24 @@ class Command(BaseCommand):
             history = _fill(demo, steps)
             report = _scan(steps)
         self._tell(history, words.found(report))
-        password, (key, revoked) = credentials.renew_administrator(), credentials.renew_key()
+        if (found := running.owner()) not in (None, os.getpid()):
+            self._tell(words.shadowed(found))
         if demo.serve:
-            self._serve(demo, words.entrance(demo.url, password, key, revoked))
+            self._serve(demo)
         else:
-            self._tell(words.credentials(password, key, revoked), ["Nothing is served (--no-serve)."])
+            self._tell(["Nothing is served (--no-serve)."])
 
-    def _serve(self, demo: Demo, entrance: list[str]) -> None:
+    def _serve(self, demo: Demo) -> None:
+        password, (key, revoked) = credentials.renew_administrator(), credentials.renew_key()
         with Steps() as steps, steps.step("Starting the web server, with a first round of probes"):
             web = start_web(demo)
         demo.servers.append(web)
-        self._tell(entrance)
+        self._tell(words.entrance(demo.url, password, key, revoked))
         if not watch(web, demo.servers[:-1], self._warn):
             log = demo.data / "web.log"
             raise CommandError(f"The web server has ended: {tail(log)} (log: {log})", returncode=NOT_POSSIBLE)
+        demo.stop()
+        self._tell(["Stopped."])
 
     def _tell(self, *paragraphs: Iterable[str]) -> None:
         for paragraph in paragraphs:

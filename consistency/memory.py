@@ -175,8 +175,8 @@ class _Writing:
         if last and self.snapshot_at and self.snapshot_at < last:
             raise OlderSnapshotError(
                 f"another scan of database {self.memory.database!r} with a later snapshot, of {_time(last)}, is"
-                f" recorded already; this one is of {_time(self.snapshot_at)}: scan again. Should it stay so, was the server's"
-                " clock set back, or is a replica behind?"
+                f" recorded already; this one is of {_time(self.snapshot_at)}: scan again. Should it stay so, was the"
+                " server's clock set back, or is a replica behind?"
             )
 
     def _scan(self) -> int:

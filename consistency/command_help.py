@@ -18,10 +18,10 @@ What it finds is remembered in the database `default` (show_scans, show_anomalie
 counted, shown, and decides nothing.
 
 exit codes:
-  0  clean: nothing at or above --fail-level that nobody has silenced; or --skip-if-running, and another scan runs
+  0  clean: nothing at or above --fail-level that nobody has silenced; or --skip-if-running, and another scan came first
   1  found something at or above --fail-level; with --only-new: something new or returned
   2  wrong usage
-  3  could not check: a check did not run, PostgreSQL cannot be reached, or another scan runs; wins over 0 and 1
+  3  could not check: a check did not run, PostgreSQL cannot be reached, or another scan came first; wins over 0 and 1
 
 What is new, worse or recovered is told by the webhook and the e-mail that the settings name, for 10 s at most.
 If only the recording, or the telling, fails, report and exit code stand, and stderr says why.

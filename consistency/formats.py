@@ -74,7 +74,7 @@ def csv_pieces(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
 
 
 def _ending(report: Report, more: Mapping[str, Any]) -> str:
-    counts = [f"{outcome.check.name}: {outcome.error or outcome.count}" for outcome in report.outcomes]
+    counts = [f"{outcome.check.name}: {outcome.error or _counted(outcome)}" for outcome in report.outcomes]
     told = [
         f"complete: {str(report.complete).lower()}",
         f"status: {report.status}",
@@ -82,6 +82,12 @@ def _ending(report: Report, more: Mapping[str, Any]) -> str:
     ]
     recorded = [f"{word}: {number}" for word, number in (more.get("recorded") or {}).items()]
     return ", ".join(told + counts + recorded)
+
+
+def _counted(outcome: Outcome) -> str:
+    silent = {"acknowledged": outcome.acknowledged, "muted": outcome.muted}
+    told = "; ".join(f"{number} {word}" for word, number in silent.items() if number)
+    return f"{outcome.count} ({told})" if told else f"{outcome.count}"
 
 
 def csv_records(records: Iterable[Iterable[str]]) -> str:

@@ -41,10 +41,11 @@ REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
 
 
 class AlreadyRunningError(Exception):
-    """Another scan of this database is being recorded: exit code 3, HTTP 409."""
+    """Another scan of this database came first: exit code 3, HTTP 409."""
 
-    def __init__(self, database: str) -> None:
-        super().__init__(f"another scan of database {database!r} is under way: try again when it is done.")
+
+class OlderSnapshotError(AlreadyRunningError):
+    """What another scan saw later is recorded already: an overlap that only shows at the end."""
 
 
 class RecordingError(Exception):
@@ -115,7 +116,10 @@ class Memory:
         self.connection.close()
 
     def write(self, report: Report, spool: Spool, *, keep: bool = True) -> RecordedScan:
-        """Record the whole scan or, with RecordingError, nothing of it; not `keep`: only find out what would be."""
+        """Record the whole scan or, with RecordingError, nothing of it; not `keep`: only find out what would be.
+
+        OlderSnapshotError, recording nothing either, if a scan with a later snapshot is recorded already.
+        """
         try:
             with bounded(self.connection, WRITE_SECONDS), self.connection.cursor() as cursor:
                 recorded = _Writing(self, cursor, report, spool).run()
@@ -135,7 +139,9 @@ class Memory:
                 [LOCK_TIMEOUT, f"{int(WRITE_SECONDS)}s", idle, LOCK, _signed(crc32(self.database.encode()))],
             )
             if not cursor.fetchone()[-1]:
-                raise AlreadyRunningError(self.database)
+                raise AlreadyRunningError(
+                    f"another scan of database {self.database!r} is under way: try again when it is done."
+                )
 
 
 class _Writing:
@@ -167,9 +173,10 @@ class _Writing:
         self.cursor.execute(sql.LAST_SNAPSHOT, [self.memory.database])
         (last,) = self.cursor.fetchone()
         if last and self.snapshot_at and self.snapshot_at < last:
-            raise RecordingError(
-                f"a scan with a later snapshot, of {last:%Y-%m-%dT%H:%M:%SZ}, is recorded already; this one is of "
-                f"{self.snapshot_at:%Y-%m-%dT%H:%M:%SZ}. Was the server's clock set back, or is a replica behind?"
+            raise OlderSnapshotError(
+                f"another scan of database {self.memory.database!r} with a later snapshot, of {_time(last)}, is"
+                f" recorded already; this one is of {_time(self.snapshot_at)}: scan again. Should it stay so, was the"
+                " server's clock set back, or is a replica behind?"
             )
 
     def _scan(self) -> int:
@@ -257,6 +264,11 @@ def _snapshot(report: Report) -> datetime | None:
     """The database's time of the report; one that asked no database has only ours, which may be ahead of it."""
     asked = any(not outcome.check.outside for outcome in report.outcomes)
     return report.checked_at if asked and not report.unreachable else None
+
+
+def _time(moment: datetime) -> str:
+    # To the part of a second: two scans that overlap are rarely further apart.
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _signed(number: int) -> int:

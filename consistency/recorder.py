@@ -44,8 +44,9 @@ def scan_and_record(
     limit: int = 100,
     progress: Progress | None = None,
 ) -> Recorded:
-    """Scan, record, and let a thread tell who wants to know. AlreadyRunningError, before anything is scanned, if
-    another scan of this database records; what else keeps it from being recorded is in `problem`, and the report
+    """Scan, record, and let a thread tell who wants to know. AlreadyRunningError if
+    another scan of this database records, before anything is scanned, or if one with a later snapshot is recorded
+    already, after it; what else keeps it from being recorded is in `problem`, and the report
     stands.
 
     `timeout` is seconds per look, `confirm` seconds between two looks (0: one look; None: CONSISTENCY_CONFIRM),
@@ -101,7 +102,7 @@ class Book:
         return self._spool or then
 
     def recorded(self, report: Report) -> Recorded:
-        """Record it, prune, and say what became of it."""
+        """Record it, prune, and say what became of it; OlderSnapshotError if another scan saw more and was first."""
         if not self._memory or not self._spool:
             return Recorded(report=report, problem=self._problem)
         try:

@@ -8,7 +8,11 @@ from typing import Any, Final
 
 from django.db import connections, transaction
 from django.db.models import QuerySet
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
+    Tuple,
+    TupleGreaterThan,
+    TupleLessThan,
+)
 
 from consistency.budget import Budget
 from consistency.expressions import text
@@ -89,7 +93,7 @@ def before(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
 
 
 def _order(found: QuerySet[Anomaly]) -> list[str]:
-    return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering]
+    return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering or ()]
 
 
 def of_same_file(anomaly: Anomaly, most: int = 20) -> list[Anomaly]:

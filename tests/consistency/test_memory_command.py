@@ -8,7 +8,7 @@ import pytest
 from consistency.memory_models import Mute, Scan
 from consistency.models import File
 from consistency.recorder import os_user, recording
-from consistency.silence import acknowledge
+from consistency.silence import acknowledge, end_acknowledgement, mute, unmute
 from tests.consistency.conftest import moved_to
 from tests.consistency.data import a_file
 from tests.consistency.memory import STALE, anomaly, in_days, recorded
@@ -49,6 +49,19 @@ def test_csv_says_what_was_recorded_in_its_last_line() -> None:
     a_file("a", "processing")
     assert ", new: 2, returned: 0, resolved: 0" in run("--format", "csv")[1].splitlines()[-1]
     assert ", new: 0, returned: 0, resolved: 0" in run("--format", "csv", "--limit", "0")[1].splitlines()[-1]
+
+
+def test_csv_says_what_is_silent_in_its_last_line() -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    recorded()
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ana", reason="known")
+    assert f"{STALE}: 3 (1 acknowledged), " in run(STALE, "--format", "csv")[1].splitlines()[-1]
+    mute(STALE, until=in_days(1), by="ana", reason="known")
+    assert f"{STALE}: 3 (1 acknowledged; 2 muted), " in run(STALE, "--format", "csv")[1].splitlines()[-1]
+    unmute(STALE)
+    end_acknowledgement([anomaly("a").pk])
+    assert f"{STALE}: 3, " in run(STALE, "--format", "csv")[1].splitlines()[-1]
 
 
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
@@ -99,6 +112,19 @@ def test_another_scan_under_way_is_3_or_0_if_asked_to_skip(database_url: str) ->
         ended = check_consistency("--skip-if-running", database_url=database_url)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
         assert check_consistency("--no-record", database_url=database_url).returncode == 0
+
+
+@pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
+def test_a_scan_that_saw_less_than_the_last_recorded_one_is_3_or_0_if_asked_to_skip(how: str) -> None:
+    recorded()
+    Scan.objects.update(snapshot_at=in_days(1))
+    code, out, err = run(STALE, "--format", how)
+    assert (code, "with a later snapshot" in err, len(err.splitlines())) == (3, True, 1)
+    # Of a stream what was found before is out; the line that says how it ended never comes.
+    assert "complete" not in out
+    assert run(STALE, "--format", how, "--skip-if-running")[0::2] == (0, "")
+    assert run(STALE, "--format", how, "--no-record")[0] == 0
+    assert Scan.objects.count() == 1
 
 
 def test_without_our_tables_the_report_stands_and_stderr_says_why(elsewhere: Platform) -> None:

@@ -153,11 +153,11 @@ def test_a_snapshot_older_than_the_last_recorded_one_is_refused() -> None:
     recorded()
     Scan.objects.update(snapshot_at=in_days(1))
     File.objects.all().delete()
-    done = scan_and_record([CHECKS[STALE]])
-    assert done.scan is None
-    assert "a scan with a later snapshot" in (done.problem or "")
-    assert outcome(done).count == 0
+    with pytest.raises(AlreadyRunningError, match="another scan of database 'default' with a later snapshot"):
+        recorded()
     assert (Scan.objects.count(), anomaly("a").state) == (1, "new")
+    Scan.objects.update(snapshot_at=in_days(-1))
+    assert news() == (0, 0, 1, 0)
 
 
 def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

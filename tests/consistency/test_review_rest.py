@@ -387,12 +387,19 @@ def test_a_scan_while_another_records_is_409(ask: Ask) -> None:
     assert ask("/scans", {}).status_code == 201
 
 
-def test_a_report_that_cannot_be_recorded_stands(ask: Ask) -> None:
+def test_a_scan_that_saw_less_than_the_last_recorded_one_is_409(ask: Ask) -> None:
     scanned()
     Scan.objects.update(snapshot_at=timezone.now() + timedelta(hours=1))
     answer = ask("/scans", {})
+    assert (answer.status_code, list(answer.json()), Scan.objects.count()) == (409, ["detail"], 1)
+    assert "later snapshot" in answer.json()["detail"]
+
+
+def test_a_report_that_cannot_be_recorded_stands(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consistency.memory_sql.LAST_SNAPSHOT", "SELECT 1 / 0, %s")
+    answer = ask("/scans", {})
     assert (answer.status_code, answer.json()["status"], answer.json()["recorded"]) == (200, "ok", None)
-    assert "later snapshot" in answer.json()["problem"]
+    assert answer.json()["problem"] == "PostgreSQL refused it"
 
 
 # --- Who may ---------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Command(BaseCommand):
             type=argument(lambda text: duration(text).total_seconds()),
             help="look twice, so far apart (30s, 2m), and report what both saw (CONSISTENCY_CONFIRM)",
         )
-        add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database is under way")
+        add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
         add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
         add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
         add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")

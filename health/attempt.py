@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, cast
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from health import words
-from health.registry import Degraded, Probe, Unwell
+from health.registry import Degraded, Probe, Unasked, Unwell
 from health.verdict import DEGRADED, ERROR, OK, Verdict, milliseconds
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,13 @@ class Attempts:
             connection.close()
 
     def _measure(self) -> Verdict:
-        began, value, reason, known = monotonic(), None, None, True
+        began, value, reason, note, known = monotonic(), None, None, None, True
         try:
             arguments = self._kept()
             began = self.since = monotonic()  # making a client may import a library: not the server's time
             value, status = self._look(*arguments), OK
+        except Unasked as outcome:
+            value, note, status = outcome.value, outcome.reason, OK
         except Unwell as outcome:
             value, reason = outcome.value, outcome.reason
             status = DEGRADED if isinstance(outcome, Degraded) else ERROR
@@ -89,6 +91,7 @@ class Attempts:
         return Verdict(
             status=status,
             reason=reason,
+            note=note,
             value=value,
             latency_ms=milliseconds(ended - began),
             known=known,

@@ -59,7 +59,7 @@ def config() -> switches.Switches:
 
 @probe("tmdb", ttl=900.0, section="integrations.tmdb", client=films.TmdbClient)
 def tmdb(client: films.TmdbClient) -> films.Tmdb:
-    """TMDB can be reached, if it is configured and enabled."""
+    """TMDB can be reached."""
     return films.inspect(client)
 
 

@@ -54,16 +54,20 @@ def _missing(found: Pipeline) -> str:
     absent = [name for name, available in found["processors"].items() if not available]
     integrity = found["scripts_integrity"]
     wrong = {
-        "scripts folder not accessible": not found["scripts_ready"],
-        "models folder not accessible": not found["models_ready"],
+        _absent("scripts", settings.SCRIPTS_DIR): not found["scripts_ready"],
+        _absent("models", settings.MODELS_DIR): not found["models_ready"],
         f"{integrity['total'] - integrity['matched']} of {integrity['total']} scripts differ from their checksums": (
             integrity["matched"] < integrity["total"]
         ),
-        "no checksums of the scripts": integrity["total"] == 0,
+        "no checksums of the scripts": integrity["total"] == 0 and settings.SCRIPTS_DIR is not None,
         f"no {', '.join(absent)}": bool(absent),
         "ffmpeg not found": not found["ffmpeg"],
     }
     return "; ".join(text for text, holds in wrong.items() if holds)
+
+
+def _absent(name: str, folder: Path | None) -> str:
+    return f"{name} folder not accessible" if folder else f"{name.upper()}_DIR is not set"
 
 
 def is_accessible(folder: Path | None) -> bool:

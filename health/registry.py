@@ -34,6 +34,10 @@ class Failed(Unwell):
     """It does not do its work. The reason is shown to clients: no secret, host or path in it."""
 
 
+class Unasked(Unwell):
+    """No fault, but no finding either: a setting says that there is nothing to ask. The reason names it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One question about health: `look` returns when all is well (None, or the section's values), else it raises."""

@@ -53,7 +53,7 @@ def sections(verdicts: Mapping[str, Verdict]) -> Report:
         inner = found
         for part in above:
             inner = inner.setdefault(part, {})
-        inner[last] = section(probe, verdicts[name])
+        inner[last] = (section if probe.section else standing)(probe, verdicts[name])
     return found
 
 
@@ -71,12 +71,17 @@ def sftpgo(*, budget: float) -> Report:
     verdict = snapshot.ask(["sftpgo"], budget=budget)["sftpgo"]
     if verdict.value is None:
         verdict = replace(verdict, value=UNKNOWN)
-    is_used = bool(settings.SFTPGO_URL)
+    return standing(PROBES["sftpgo"], verdict)
+
+
+def standing(probe: Probe, verdict: Verdict) -> Report:
+    """A report of one probe alone: its section, with its status and age; `disabled` where nothing was asked."""
+    was_asked = verdict.note is None
     return {
-        "status": verdict.status if is_used else DISABLED,
-        "latency_ms": verdict.latency_ms if is_used else None,
+        "status": verdict.status if was_asked else DISABLED,
+        "latency_ms": verdict.latency_ms if was_asked else None,
         "checked_at": utc(verdict.checked_at.timestamp()),
-    } | section(PROBES["sftpgo"], verdict)
+    } | section(probe, verdict)
 
 
 def _place(name: str) -> int:

@@ -10,7 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from health.models import SchemaMigration
-from health.registry import Degraded, Failed
+from health.registry import Degraded, Failed, Unasked
 
 UNDEFINED_TABLE = "42P01"
 Key = tuple[str, str]
@@ -42,7 +42,10 @@ class OwnMigrations:
 
 
 def inspect(own: OwnMigrations) -> Schema:
-    """Compare what is applied with what is on disk. Raises Degraded where something is missing."""
+    """Compare what is applied with what is on disk. Raises Degraded where something is missing.
+
+    Raises Unasked where nothing is, but MIGRATIONS_DIR does not say what the media server needs.
+    """
     applied = _applied()
     missing = sorted(_on_disk(settings.MIGRATIONS_DIR) - set(applied or ()))
     missing += own.missing(set(MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations()))
@@ -54,6 +57,8 @@ def inspect(own: OwnMigrations) -> Schema:
     }
     if not found["ok"]:
         raise Degraded(f"migrations not applied: {len(missing)}" if missing else "the table is missing", found)
+    if settings.MIGRATIONS_DIR is None:
+        raise Unasked("MIGRATIONS_DIR is not set: only Continuity's own migrations were looked at", found)
     return found
 
 

@@ -7,7 +7,7 @@ import httpx
 from django.conf import settings
 
 from health.http_client import json_object, new_client
-from health.registry import Degraded
+from health.registry import Degraded, Unasked
 
 STATUS = "/api/v2/status"
 TOKEN = "/api/v2/token"  # noqa: S105 - an address
@@ -62,9 +62,9 @@ def client() -> SftpgoClient | None:
 
 
 def inspect(client: SftpgoClient | None) -> Sftpgo:
-    """Which services are active, and whether the data provider works. Raises Degraded where it does not."""
+    """Which services are active. Raises Degraded where the data provider does not work, Unasked without SFTPGo."""
     if client is None:
-        return UNKNOWN
+        raise Unasked("disabled: SFTPGO_URL is not set", UNKNOWN)
     status = client.status()
     provider = "ok" if _is_active(status, "data_provider") else "error"
     found: Sftpgo = {

@@ -1,6 +1,7 @@
 """The verdicts as a table for people: colours on a terminal, plain text anywhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -15,16 +16,27 @@ STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
 WIDTH: Final = 250
 
 
-def table(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], status: str, *, terminal: bool) -> str:
-    """One line per probe with its status, latency and reason, and the overall status."""
+def table(
+    probes: Mapping[str, Probe],
+    verdicts: Mapping[str, Verdict],
+    status: str,
+    deciding: Sequence[str],
+    *,
+    terminal: bool,
+) -> str:
+    """One line per probe with its status, latency and what it says, then the overall status and who decides it."""
     rows = Table(box=None, pad_edge=False)
     for heading in ("PROBE", "STATUS", "MS", ""):
         rows.add_column(heading, justify="right" if heading == "MS" else "left")
     for name, verdict in verdicts.items():
-        rows.add_row(
-            name, _coloured(verdict.status), str(verdict.latency_ms), Text(verdict.reason or probes[name].title)
-        )
-    return _rendered(Group(rows, Text.assemble("\nOverall: ", _coloured(status))), terminal=terminal)
+        rows.add_row(name, _coloured(verdict.status), str(verdict.latency_ms), Text(says(probes[name], verdict)))
+    decided = f" ({', '.join(deciding)} {'decides' if len(deciding) == 1 else 'decide'})"
+    return _rendered(Group(rows, Text.assemble("\nOverall: ", _coloured(status), decided)), terminal=terminal)
+
+
+def says(probe: Probe, verdict: Verdict) -> str:
+    """What was found; the title, which claims that all is well, only where that was asked and is so."""
+    return verdict.reason or verdict.note or probe.title
 
 
 def listed(probes: Mapping[str, Probe]) -> str:
@@ -40,7 +52,7 @@ def _coloured(status: str) -> Text:
 
 
 def _rendered(what: RenderableType, *, terminal: bool) -> str:
-    console = Console(force_terminal=terminal, width=None if terminal else WIDTH)
-    with console.capture() as capture:
-        console.print(what)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    # Not its `capture`, which touches standard output all the same.
+    text = StringIO()
+    Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH).print(what)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

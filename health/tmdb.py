@@ -6,7 +6,7 @@ import httpx
 from django.conf import settings
 
 from health.http_client import new_client
-from health.registry import Failed
+from health.registry import Failed, Unasked
 from health.words import explain
 
 KEY_IS_TOKEN = "eyJ"  # noqa: S105 - how every v4 token begins: it is a JWT; a v3 key is hexadecimal
@@ -43,19 +43,25 @@ class TmdbClient:
 
 
 def inspect(client: TmdbClient) -> Tmdb:
-    """Ask TMDB, if a key is configured and it is enabled. A wrong key is an answer; Raises Failed where none comes."""
+    """Ask TMDB, if a key is configured and it is enabled. A wrong key is an answer.
+
+    Raises Failed where none comes, Unasked where none is sought.
+    """
     found: Tmdb = {
         "api_key_configured": bool(settings.TMDB_API_KEY),
         "enabled": settings.TMDB_ENABLED,
         "api_reachable": None,
     }
-    if found["api_key_configured"] and found["enabled"]:
-        try:
-            status = client.ask()
-        except httpx.HTTPError as problem:
-            found["api_reachable"] = False
-            raise Failed(explain(problem, 1.0) or "not reachable", found) from problem
-        found["api_reachable"] = status < httpx.codes.INTERNAL_SERVER_ERROR
-        if not found["api_reachable"]:
-            raise Failed(f"answered with HTTP {status}", found)
+    if not found["enabled"]:
+        raise Unasked("disabled: TMDB_ENABLED is off", found)
+    if not found["api_key_configured"]:
+        raise Unasked("not configured: TMDB_API_KEY is not set", found)
+    try:
+        status = client.ask()
+    except httpx.HTTPError as problem:
+        found["api_reachable"] = False
+        raise Failed(explain(problem, 1.0) or "not reachable", found) from problem
+    found["api_reachable"] = status < httpx.codes.INTERNAL_SERVER_ERROR
+    if not found["api_reachable"]:
+        raise Failed(f"answered with HTTP {status}", found)
     return found

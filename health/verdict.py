@@ -17,6 +17,8 @@ class Verdict:
 
     status: str
     reason: str | None = None
+    note: str | None = None
+    """Why nothing was asked, where nothing is to be asked: then `ok` is no finding."""
     value: Mapping[str, Any] | None = None
     latency_ms: int = 0
     known: bool = True

@@ -11,6 +11,7 @@ LOST: Final = "connection lost"
 UNKNOWN_HOST: Final = "host name not found"
 UNREACHABLE: Final = "network unreachable"
 NO_ACCESS: Final = "password or key refused"
+STARTING: Final = "starting up or shutting down"
 
 ERRNO: Final = {
     errno.ECONNREFUSED: REFUSED,
@@ -34,7 +35,7 @@ SQLSTATE: Final = {
     "42703": "a column is missing",
     "42501": "permission denied",
     "53300": "too many connections",
-    "57P03": "starting up or shutting down",
+    "57P03": STARTING,
     "57014": "query cancelled",
     "57P01": LOST,
     "57P02": LOST,
@@ -46,7 +47,7 @@ TEXT: Final = (
     (r"password authentication failed|no password supplied|no pg_hba\.conf entry", NO_ACCESS),
     (r'role ".*" does not exist|role ".*" is not permitted', NO_ACCESS),
     (r'database ".*" does not exist', "database not found"),
-    (r"starting up|shutting down", "starting up or shutting down"),
+    (r"starting up|shutting down|in recovery mode|not (yet )?accepting connections", STARTING),
     (r"too many (clients|connections)|remaining connection slots", "too many connections"),
     (r"name or service not known|name resolution|nodename nor servname|no address associated", UNKNOWN_HOST),
     (r"failed to resolve host|could not translate host name|could not resolve", UNKNOWN_HOST),

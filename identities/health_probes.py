@@ -19,7 +19,8 @@ class Identities(TypedDict):
 @probe("identities", ttl=5.0, section="identities", requires=("postgres",))
 def identities() -> Identities:
     """Each identity has its file, each file its row, and the index names them all."""
-    store = _read(root())
+    folder = root()
+    store = _read(folder)
     files, rows = len(store.files) if store else 0, Identity.objects.count()
     found: Identities = {
         "directory_exists": store is not None,
@@ -29,7 +30,7 @@ def identities() -> Identities:
         "synced": store is not None and files == rows,
     }
     if not found["directory_exists"]:
-        raise Degraded("identities folder not accessible", found)
+        raise Degraded("identities folder not accessible" if folder else "IDENTITIES_DIR is not set", found)
     if not (found["synced"] and found["index_ok"]):
         raise Degraded(_difference(found), found)
     return found

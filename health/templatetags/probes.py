@@ -6,6 +6,7 @@ from django import template
 
 from health.registry import PROBES, Probe
 from health.snapshot import snapshot
+from health.status_table import says
 from health.verdict import Verdict
 
 # As for /health/detailed: what is not known by then is shown as such.
@@ -17,9 +18,12 @@ register = template.Library()
 class Row(NamedTuple):
     probe: Probe
     verdict: Verdict
+    says: str
 
 
 @register.simple_tag
 def probe_rows() -> list[Row]:
     """Every registered probe with its verdict, asked anew where that is no longer young."""
-    return [Row(PROBES[name], verdict) for name, verdict in snapshot.ask(budget=BUDGET).items()]
+    return [
+        Row(PROBES[name], verdict, says(PROBES[name], verdict)) for name, verdict in snapshot.ask(budget=BUDGET).items()
+    ]

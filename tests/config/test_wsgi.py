@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config.demo.process import HOST, ROOT, Program, Server, start
+from config.demo.serving import OPTIONS
 from health.snapshot import snapshot
 from tests.health.conftest import eventually
 from tests.processes import all_gone
@@ -185,7 +186,6 @@ def test_a_missing_setting_stops_the_start_with_one_line() -> None:
 @pytest.fixture
 def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """The production line with two workers, as part of a demo or not."""
-    options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--workers-kill-timeout", "4"]
 
     def program(port: int) -> Program:
         return Program(
@@ -194,7 +194,7 @@ def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
                 sys.executable,
                 "-m",
                 "granian",
-                *options,
+                *OPTIONS,
                 "--host",
                 HOST,
                 "--port",
@@ -223,9 +223,14 @@ def _is_ready(port: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a death signal")
 @pytest.mark.parametrize("granian", ["1"], indirect=True)
-def test_a_demos_workers_die_with_their_server(granian: Server) -> None:
+def test_a_demos_workers_die_with_their_server(granian: Server, tmp_path: Path) -> None:
     workers = granian.tree()[1:]
     assert len(workers) == 2
+    workers[0].kill()
+    assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 3, 60)
+    assert all_gone(workers[:1])
+    workers = granian.tree()[1:]  # one of them is new
+    assert eventually(lambda: _is_ready(granian.port), 20)
     granian.process.kill()
     assert all_gone(workers)
 

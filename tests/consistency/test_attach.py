@@ -2,16 +2,13 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
-from textwrap import dedent
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 
-from config.demo.process import ROOT
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Query
 from consistency.scanner import scan
@@ -22,6 +19,7 @@ from health.schema import OwnMigrations, inspect
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
 from tests.consistency.processes import check_consistency, manage_each
+from tests.consistency.steps import readme, sh
 from tests.consistency.test_plans import plan, seen, statements
 from tests.servers import Shared
 
@@ -82,19 +80,6 @@ def media(postgres_server: Shared) -> Iterator[Platform]:
 def indexes(media: Platform) -> set[str]:
     found = media.sql("SELECT indexname FROM pg_indexes WHERE tablename IN ('files', 'monitor_jobs')")
     return {name for (name,) in found if not name.endswith("_pkey")}
-
-
-def readme(language: str) -> list[str]:
-    """The section's lines in this language, a block at a time."""
-    section = (ROOT / "README.md").read_text().partition("## Attach to an existing platform")[2].partition("\n## ")[0]
-    return [dedent(block) for block in re.findall(rf"```{language}\n(.*?)```", section, re.S)]
-
-
-def sh(block: str) -> list[list[str]]:
-    """The block's commands, each the arguments of `manage.py`."""
-    python = ".venv/bin/python manage.py "
-    assert "python manage.py" not in block.replace(python, "")
-    return [shlex.split(line.partition(" > ")[0])[2:] for line in block.splitlines() if line.startswith(python)]
 
 
 def administrator(media: Platform, role: str, url: str = "") -> None:

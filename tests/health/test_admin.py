@@ -8,9 +8,11 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from health.models import RuntimeSwitch, SchemaMigration
 from health.registry import PROBES, Failed, probe
+from health.snapshot import snapshot
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +88,23 @@ def test_every_probe_is_on_the_page_of_health_at_once(admin: Client, foreign: No
     for name in PROBES:
         assert f'<th scope="row">{name}</th>' in page
     assert "&lt;it is&gt; full" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_table_of_probes_is_not_laid_out_as_the_index_of_the_admin(admin: Client) -> None:
+    page = admin.get("/admin/health/", secure=True).content.decode()
+    assert 'id="probes"' in page
+    assert "#probes th, #probes td { width: auto; white-space: normal; word-break: normal; }" in page
+    assert "overflow-x: auto" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_of_health_claims_nothing_that_was_not_asked(admin: Client, settings: Settings) -> None:
+    settings.SFTPGO_URL = ""
+    snapshot.close()
+    page = admin.get("/admin/health/", secure=True).content.decode()
+    assert "disabled: SFTPGO_URL is not set" in page
+    assert PROBES["sftpgo"].title not in page
 
 
 def test_the_page_of_health_is_for_staff_only(client: Client) -> None:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from health import switches
 from health.models import RuntimeSwitch, SchemaMigration
-from health.registry import Degraded, Failed
+from health.registry import Degraded, Failed, Unasked, Unwell
 from health.schema import OwnMigrations, Schema, inspect
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def found() -> Schema:
     """What is reported, whether all is applied or not."""
     try:
         return inspect(OwnMigrations())
-    except Degraded as outcome:
+    except Unwell as outcome:
         value: Schema = outcome.value  # type: ignore[assignment]
         return value
 
@@ -69,7 +69,13 @@ def test_one_of_djangos_own_that_is_not_applied_is_required(folder: Path) -> Non
 def test_an_applied_one_whose_file_is_gone_is_no_fault(settings: Settings) -> None:
     settings.MIGRATIONS_DIR = None
     SchemaMigration.objects.create(filename="long_ago.sql")
-    assert inspect(OwnMigrations())["ok"]
+    assert found()["ok"]
+
+
+def test_it_says_so_when_nobody_has_told_what_the_media_server_needs(folder: Path, settings: Settings) -> None:
+    settings.MIGRATIONS_DIR = None
+    with pytest.raises(Unasked, match="MIGRATIONS_DIR is not set"):
+        inspect(OwnMigrations())
 
 
 @pytest.mark.django_db(transaction=True)

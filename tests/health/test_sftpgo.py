@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from health.registry import Degraded
+from health.registry import Degraded, Unasked
 from health.sftpgo import UNKNOWN, SftpgoClient, client, inspect
 from health.snapshot import snapshot
 
@@ -115,7 +115,9 @@ def test_a_token_is_asked_for_once_and_again_when_it_no_longer_counts(
 def test_without_sftpgo_nothing_is_asked(settings: Settings) -> None:
     settings.SFTPGO_URL = ""
     assert client() is None
-    assert inspect(None) == UNKNOWN
+    with pytest.raises(Unasked, match="SFTPGO_URL is not set") as caught:
+        inspect(None)
+    assert caught.value.value == UNKNOWN
 
 
 # --- The endpoint ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """TMDB: asked only when it is configured and enabled; a wrong key is an answer, silence is none."""
 
 import http.server
+import logging.config
 import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -8,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pytest_django import Settings
 
-from health.registry import Failed
+from health.registry import PROBES, Failed, Unasked
+from health.snapshot import Snapshot
 from health.tmdb import Tmdb, TmdbClient, inspect
 
 V3 = "0123456789abcdef0123456789abcdef"
@@ -67,12 +69,17 @@ def test_a_wrong_key_is_reachable_all_the_same(films: type[Films], ask: Callable
     assert ask()["api_reachable"] is True
 
 
-@pytest.mark.parametrize(("key", "enabled"), [("", False), ("", True), (V3, False)])
+@pytest.mark.parametrize(
+    ("key", "enabled", "said"),
+    [("", False, "disabled: TMDB_"), ("", True, "not configured: TMDB_API_KEY"), (V3, False, "disabled: TMDB_")],
+)
 def test_it_is_left_alone_unless_configured_and_enabled(
-    films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str, enabled: bool
+    films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str, enabled: bool, said: str
 ) -> None:
     settings.TMDB_API_KEY, settings.TMDB_ENABLED = key, enabled
-    assert ask() == {"api_key_configured": bool(key), "enabled": enabled, "api_reachable": None}
+    with pytest.raises(Unasked, match=said) as caught:
+        ask()
+    assert caught.value.value == {"api_key_configured": bool(key), "enabled": enabled, "api_reachable": None}
     assert films.asked == []
 
 
@@ -89,3 +96,35 @@ def test_a_broken_tmdb_is_unreachable(films: type[Films], ask: Callable[[], Tmdb
         ask()
     assert caught.value.value
     assert caught.value.value["api_reachable"] is False
+
+
+# --- As the platform runs it -----------------------------------------------------------------------------
+def test_it_is_asked_every_quarter_of_an_hour(films: type[Films], snapshot_of: Callable[..., Snapshot]) -> None:
+    assert PROBES["tmdb"].ttl == 15 * 60
+    snapshot = snapshot_of({"tmdb": PROBES["tmdb"]})
+    for _ in range(3):
+        assert snapshot.ask(budget=10)["tmdb"].status == "ok"
+    assert films.asked == ["/3/configuration"]
+
+
+def test_its_key_is_in_no_log(
+    films: type[Films], snapshot_of: Callable[..., Snapshot], settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = {name: logging.getLogger(name).level for name in settings.LOGGING["loggers"]}
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    try:
+        logging.config.dictConfig(settings.LOGGING)
+        root.setLevel(logging.INFO)
+        root.info("logged")
+        assert snapshot_of({"tmdb": PROBES["tmdb"]}).ask(budget=10)["tmdb"].status == "ok"
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, before in levels.items():
+            logging.getLogger(name).setLevel(before)
+    printed = capsys.readouterr().err
+    assert films.asked
+    assert "logged" in printed
+    assert V3 not in printed

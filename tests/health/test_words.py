@@ -77,6 +77,15 @@ def test_silence_is_no_answer_within_the_time_waited() -> None:
         (psycopg.errors.InsufficientPrivilege("for table secret"), "permission denied"),
         (psycopg.errors.TooManyConnections(), "too many connections"),
         (psycopg.OperationalError("FATAL:  the database system is starting up"), "starting up or shutting down"),
+        (psycopg.OperationalError("FATAL:  the database system is in recovery mode"), "starting up or shutting down"),
+        (
+            psycopg.OperationalError("FATAL:  the database system is not yet accepting connections"),
+            "starting up or shutting down",
+        ),
+        (
+            psycopg.OperationalError("FATAL:  the database system is not accepting connections"),
+            "starting up or shutting down",
+        ),
         (psycopg.OperationalError('FATAL:  database "secret" does not exist'), "database not found"),
         (psycopg.OperationalError("server closed the connection unexpectedly"), "connection lost"),
         (PermissionError(13, "Permission denied", "/tmp/secret"), "permission denied"),

@@ -58,7 +58,7 @@ def test_without_a_folder_nothing_is_synced(folder: Path, settings: Settings, pl
     settings.IDENTITIES_DIR = folder / place if place else None
     assert found() == (
         {"directory_exists": False, "files_count": 0, "index_ok": False, "db_count": 3, "synced": False},
-        "identities folder not accessible",
+        "identities folder not accessible" if place else "IDENTITIES_DIR is not set",
     )
 
 

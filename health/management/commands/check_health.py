@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,10 +43,10 @@ exit codes:
 
 
 def probe_name(text: str) -> str:
-    """Accept the name of a registered probe. Raises ArgumentTypeError, which names the nearest one."""
+    """Accept the name of a registered probe. Raises ArgumentTypeError, which names one much like it."""
     if text in PROBES:
         return text
-    nearest = get_close_matches(text, PROBES, n=1, cutoff=0.0)
+    nearest = get_close_matches(text, PROBES, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     raise ArgumentTypeError(f"unknown probe {text!r}.{hint} --list-probes shows them all.")
 
@@ -94,30 +95,43 @@ class Command(BaseCommand):
     ) -> None:
         """Ask, print, and end with the exit code."""
         if list_probes:
-            self.stdout.write(status_table.listed(PROBES))
+            self._print(status_table.listed(PROBES))
             return
         with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
             verdicts = _asked(probes, timeout)
-        deciding = [verdicts[name] for name in probes or _deciding()]
-        self._show(verdicts, overall(deciding), partly=bool(probes), format=format, no_color=no_color)
-        if code := _exit_code(verdicts.values(), deciding, fail_level):
+        deciding = {name: verdicts[name] for name in probes or _deciding()}
+        self._show(verdicts, deciding, partly=bool(probes), format=format, no_color=no_color)
+        if code := _exit_code(verdicts.values(), deciding.values(), fail_level):
             sys.exit(code)
 
     def _show(
         self,
         verdicts: Mapping[str, Verdict],
-        status: str,
+        deciding: Mapping[str, Verdict],
         *,
         partly: bool,
         format: str,  # noqa: A002 - the option's name
         no_color: bool,
     ) -> None:
+        status = overall(deciding.values())
         if format == "json":
             shown = {name: verdict for name, verdict in verdicts.items() if partly or PROBES[name].section}
-            self.stdout.write(json.dumps(report.assembled(shown, status), indent=2))
+            self._print(json.dumps(report.assembled(shown, status), indent=2))
         else:
             terminal = self.stdout.isatty() and not no_color
-            self.stdout.write(status_table.table(PROBES, verdicts, status, terminal=terminal))
+            self._print(status_table.table(PROBES, verdicts, status, list(deciding), terminal=terminal))
+
+    def _print(self, text: str) -> None:
+        """Write at once: what a full disk refuses only at the interpreter's end is nobody's to handle."""
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except OSError as problem:
+            # Nor shall the interpreter try to write the rest.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise CommandError(
+                f"Could not write the report: {problem.strerror}.", returncode=COULD_NOT_CHECK
+            ) from problem
 
 
 def _asked(names: list[str], timeout: float) -> dict[str, Verdict]:

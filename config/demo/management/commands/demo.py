@@ -42,7 +42,8 @@ class Command(Options):
             history = _fill(demo, steps)
             report = _scan(steps)
         self._tell(history, words.found(report))
-        if (found := running.owner()) not in (None, os.getpid()):
+        found = running.owner()
+        if found is not None and found != os.getpid():
             self._tell(words.shadowed(found))
         if demo.serve:
             self._serve(demo)

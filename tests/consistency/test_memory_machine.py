@@ -93,8 +93,9 @@ class Memory(RuleBasedStateMachine):
     @rule(name=FILES, detail=st.sampled_from("xy"))
     def another_detail_under_an_acknowledgement(self, name: str, detail: str) -> None:
         self.is_open_and_acknowledged(name, detail)
-        self.breaks(name, "y" if detail == "x" else "x", scanned=True)
+        self.breaks(name, "y" if detail == "x" else "x", scanned=False)
         self.is_as_modelled()
+        self.is_scanned()
 
     @rule(name=FILES, detail=st.sampled_from("xy"), fails=st.booleans())
     def repaired_and_broken_under_an_acknowledgement(self, name: str, detail: str, fails: bool) -> None:

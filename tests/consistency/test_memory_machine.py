@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import F, Value
+from django.db.models import F, TextField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
@@ -274,7 +274,7 @@ def machine(transactional_db: None, define: Define) -> Iterator[type[Memory]]:
             raise CheckError("not today")
         return File.objects.processing()
 
-    Memory.check = define(NAME, rows, detail=Coalesce("file_path", Value("")))
+    Memory.check = define(NAME, rows, detail=Coalesce("file_path", Value(""), output_field=TextField()))
     yield Memory
     Memory.check = None
 

@@ -1,10 +1,12 @@
 """What recording costs: 50,000 findings into a million anomalies, against one bare INSERT of the same rows.
 
-Run from the project's folder: python -m benchmarks.recording
+Run from the project's folder: python -m benchmarks.recording [PYTHON], where PYTHON, that of a virtual environment with
+django-datawatch and psycopg, has its own way measured beside it, on the same server.
 """
 
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from urllib.parse import urlsplit
 
 import django
 from django.core.management import call_command
@@ -63,9 +66,9 @@ def rounds() -> dict[str, list[float]]:
 
     write, writing = Memory.write, list[float]()
 
-    def timed(*arguments: object) -> object:
+    def timed(*arguments: object, **more: object) -> object:
         result: list[object] = []
-        writing.append(seconds(lambda: result.append(write(*arguments))))  # type: ignore[arg-type]
+        writing.append(seconds(lambda: result.append(write(*arguments, **more))))  # type: ignore[arg-type]
         return result[0]
 
     def record() -> float:
@@ -105,13 +108,26 @@ def platform() -> Iterator[None]:
         yield
 
 
+def beside(python: str) -> None:
+    """django-datawatch, in a database of its own on this server."""
+    ask("CREATE DATABASE datawatch")
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path="/datawatch").geturl()
+    script = str(Path(__file__).with_name("datawatch.py"))
+    subprocess.run([python, script], env={"DATABASE_URL": url}, check=True)  # noqa: S603 - who measures names it
+
+
 def main() -> None:
-    """Print the medians, and their ratio to the bare INSERT."""
+    """Print the medians, their ratio to the bare INSERT, and rows a second."""
     with platform():
         taken = {name: median(each) for name, each in rounds().items()}
+        for python in sys.argv[1:]:
+            beside(python)
     for name, bare in (("new", "bare new"), ("again", "bare again"), ("scan and new", "bare new")):
         ratio = taken[name] / taken[bare]
-        sys.stdout.write(f"{FOUND} {name}: {taken[name]:.2f} s, bare INSERT {taken[bare]:.2f} s, x{ratio:.2f}\n")
+        sys.stdout.write(
+            f"{FOUND} {name}: {taken[name]:.2f} s, bare INSERT {taken[bare]:.2f} s, x{ratio:.2f}"
+            f", {FOUND / taken[name]:.0f} rows/s\n"
+        )
 
 
 if __name__ == "__main__":

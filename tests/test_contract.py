@@ -221,8 +221,13 @@ def pause(process: psutil.Process, what: signal.Signals) -> None:
 
 
 def becomes(platform: Served, status: str, down: list[str]) -> bool:
-    """Whether both addresses say so within a generous time; two workers learn of a change one after the other."""
-    return any(says(platform) == (status, status, down) for _ in until(20, step=0.1))
+    """Whether both addresses come to say so, and go on saying it: two workers learn of a change one after the other."""
+    in_a_row = 0
+    for _ in until(30, step=0.1):
+        in_a_row = in_a_row + 1 if says(platform) == (status, status, down) else 0
+        if in_a_row == 10:
+            return True
+    return False
 
 
 def says(platform: Served) -> tuple[str, str, list[str]]:

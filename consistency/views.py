@@ -1,14 +1,12 @@
 """Consistency over REST: reads the question, runs the scan, picks the words that the client asked for."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -59,12 +57,6 @@ class CSVRenderer(StreamRenderer):
         return formats.csv_pieces(stream)
 
 
-class AcceptOnly(DefaultContentNegotiation):
-    """The Accept header alone decides; `?format=` is an unknown parameter like any other."""
-
-    settings = cast(Any, SimpleNamespace(URL_FORMAT_OVERRIDE=None))
-
-
 class StreamUnderWay(APIException):
     status_code = 503
     default_detail = "Another stream of findings is under way in this process. Try again when it is done."
@@ -90,7 +82,6 @@ class ConsistencyViewSet(ViewSet):
 
     http_method_names = ["get", "head"]
     renderer_classes = [JSONRenderer, NDJSONRenderer, CSVRenderer]
-    content_negotiation_class = AcceptOnly
 
     @extend_schema(
         operation_id="health_consistency",

@@ -16,13 +16,18 @@ OPTIONS = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "16", 
 OPTIONS += ["--respawn-failed-workers", "--respawn-interval", "1"]
 
 
+def command(port: int) -> list[str]:
+    """The production line, as the README has it, on a port of the loopback."""
+    return [sys.executable, "-m", "granian", *OPTIONS, "--host", HOST, "--port", str(port), APPLICATION]
+
+
 def start_web(demo: Demo) -> Server:
     """Serve on the demo's port; returns when the first round of probes is done. Raises ServerError."""
 
     def program(port: int) -> Program:
         return Program(
             name="The web server",
-            command=[sys.executable, "-m", "granian", *OPTIONS, "--host", HOST, "--port", str(port), APPLICATION],
+            command=command(port),
             url=demo.url,
             log=demo.data / "web.log",
             cwd=ROOT,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from config.demo import serving
 from config.demo.process import HOST, ROOT, Program, Server, start
-from config.demo.serving import OPTIONS
 from health.snapshot import snapshot
 from tests.health.conftest import eventually
 from tests.processes import all_gone
@@ -190,17 +190,7 @@ def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     def program(port: int) -> Program:
         return Program(
             name="The web server",
-            command=[
-                sys.executable,
-                "-m",
-                "granian",
-                *OPTIONS,
-                "--host",
-                HOST,
-                "--port",
-                str(port),
-                "config.wsgi:application",
-            ],
+            command=serving.command(port),
             url=f"http://{HOST}:{port}",
             log=tmp_path / "web.log",
             cwd=ROOT,

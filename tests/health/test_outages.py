@@ -70,7 +70,7 @@ class Service:
         connection.close()
 
     def is_ok(self) -> bool:
-        return all(self.get("/health").body["status"] == "ok" for _ in range(8))  # of each worker
+        return all(self.get("/health").body["status"] == "ok" for _ in range(40))  # of both workers
 
     def threads(self) -> int:
         return sum(process.num_threads() for process in self.web.tree())

@@ -4,6 +4,7 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from redis.backoff import NoBackoff
@@ -68,6 +69,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "config.access",
     "config.demo",
+    "config.freshness",
     "health",
     "consistency",
     "identities",
@@ -184,6 +186,36 @@ BUILD_GIT_HASH = env.text("BUILD_GIT_HASH", "")
 BUILD_TIMESTAMP = env.moment("BUILD_TIMESTAMP")
 # Checks that run by default beside the contract's four.
 CONSISTENCY_CHECKS = env.words("CONSISTENCY_CHECKS")
+# Seconds between the two looks of a scan that is recorded; 0: one look.
+CONSISTENCY_CONFIRM = env.count("CONSISTENCY_CONFIRM", 0)
+# Days: the longest acknowledgement; how long scans, and anomalies that are resolved, are remembered.
+CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90)
+CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
+CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
+# Hours: a last complete scan that is older is a warning; 0: it never is.
+CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 26)
+
+# --- Notices ---------------------------------------------------------------------------------------------
+CONSISTENCY_WEBHOOK_URL = env.url(
+    "CONSISTENCY_WEBHOOK_URL", "", schemes=("http", "https"), example="https://chat.example/hooks/continuity"
+)
+# What is not signed is not sent.
+CONSISTENCY_WEBHOOK_SECRET = env.text(
+    "CONSISTENCY_WEBHOOK_SECRET",
+    None if CONSISTENCY_WEBHOOK_URL else "",
+    expected="a long random text that the receiver knows too, since CONSISTENCY_WEBHOOK_URL is set",
+)
+ADMINS = [("", address) for address in env.words("ADMINS")]
+SERVER_EMAIL = env.text("SERVER_EMAIL", "continuity@localhost")
+EMAIL_SUBJECT_PREFIX = "[Continuity] "
+EMAIL_TIMEOUT = 5
+EMAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+mail = urlsplit(
+    env.url("EMAIL_URL", "smtp://localhost:25", schemes=tuple(EMAIL_PORTS), example="smtp+tls://user:password@host:587")
+)
+EMAIL_HOST, EMAIL_PORT = mail.hostname or "localhost", mail.port or EMAIL_PORTS[mail.scheme]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(mail.username or ""), unquote(mail.password or "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = mail.scheme == "smtp+tls", mail.scheme == "smtps"
 
 # --- REST ------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
@@ -207,7 +239,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Continuity",
     "DESCRIPTION": "Health and consistency for media pipelines.",
     "VERSION": VERSION,
-    "TAGS": [{"name": "health"}, {"name": "stats"}, {"name": "access"}],
+    "TAGS": [{"name": "health"}, {"name": "consistency"}, {"name": "stats"}, {"name": "access"}],
     # 3.1 is JSON Schema itself: answers can be held against it.
     "OAS_VERSION": "3.1.0",
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",

@@ -2,7 +2,10 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
+
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def argument(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -33,3 +36,14 @@ def seconds(text: str) -> float:
     if not 0 < value <= 86_400:
         raise ValueError(f"{text!r} is not a number of seconds, more than 0 and at most 86400")
     return value
+
+
+def duration(text: str) -> timedelta:
+    """A length of time with its unit, such as 30s, 15m, 12h or 7d; up to a year."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 9 and unit in UNITS):
+        raise ValueError(f"{text!r} is not a length of time. Expected: a number and s, m, h or d, such as 30s or 7d")
+    length = timedelta(**{UNITS[unit]: int(number)})
+    if not timedelta() < length <= timedelta(days=366):
+        raise ValueError(f"{text!r} is not more than 0 and at most a year")
+    return length

@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console, RenderableType
@@ -84,21 +85,39 @@ def _headline(report: Report, database: str) -> Text:
 
 
 def _overview(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("check", "severity", "found", "ms", "title")
+    silent = any(outcome.count and outcome.loud < outcome.count for outcome in outcomes)
+    table = _table("check", "severity", "found", *(("acknowledged", "muted") if silent else ()), "ms", "title")
     for outcome in outcomes:
         check = outcome.check
         found = Text("could not run", "bold red") if outcome.count is None else Text(str(outcome.count))
-        table.add_row(check.name, _severity(check), found, str(outcome.duration_ms), harmless(check.title))
+        counts = (str(outcome.acknowledged), str(outcome.muted)) if silent else ()
+        table.add_row(check.name, _severity(check), found, *counts, str(outcome.duration_ms), harmless(check.title))
     return table
 
 
 def _details(outcome: Outcome) -> Sequence[RenderableType]:
     if outcome.error:
         return [Text.assemble((outcome.check.name, "bold"), " could not run: ", harmless(outcome.error))]
-    head = Text.assemble((outcome.check.name, "bold"), f": {outcome.count} found. ", harmless(outcome.check.hint))
+    found = f": {outcome.count} found{_silence(outcome)}. "
+    head = Text.assemble((outcome.check.name, "bold"), found, harmless(outcome.check.hint))
     hidden = (outcome.count or 0) - len(outcome.rows)
     more = [Text(f"  ... and {hidden} more: --limit N, or --format ndjson for all")] if hidden else []
     return [head, *([_rows(outcome.rows)] if outcome.rows else []), *more]
+
+
+def _silence(outcome: Outcome) -> str:
+    acknowledged = f", {outcome.acknowledged} acknowledged" if outcome.acknowledged else ""
+    if outcome.muted_until is None:
+        return acknowledged
+    return f"{acknowledged}, muted until {instant(outcome.muted_until)} ({left(outcome.muted_until)})"
+
+
+def left(until: datetime) -> str:
+    """The time left, in the two largest units that matter: `6 d 3 h`."""
+    minutes = max(0, int((until - datetime.now(UTC)).total_seconds()) // 60)
+    parts = {"d": minutes // 1440, "h": minutes // 60 % 24, "min": minutes % 60}
+    told = [f"{number} {unit}" for unit, number in parts.items() if number][:2]
+    return " ".join(told or ["less than a minute"]) + " left"
 
 
 def _rows(rows: Sequence[Row]) -> Padding:
@@ -116,5 +135,7 @@ def _severity(check: Check) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in ("found", "ms") else "left")
+        table.add_column(
+            column, overflow="fold", justify="right" if column in ("found", "acknowledged", "muted", "ms") else "left"
+        )
     return table

@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from consistency.report import Outcome, Report
 from consistency.stream import Stream
@@ -13,6 +13,14 @@ from consistency.stream import Stream
 CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
 # A spreadsheet runs a cell that begins with one of these as a formula, and file names come from anybody.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+Ending: TypeAlias = Callable[[Report], dict[str, Any]]
+
+
+def nothing(report: Report) -> dict[str, Any]:
+    """No more than the report itself."""
+    return {}
 
 
 def instant(moment: datetime) -> str:
@@ -36,45 +44,59 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "check": outcome.check.name,
         "severity": outcome.check.severity.word,
         "count": outcome.count,
+        "acknowledged": outcome.acknowledged,
+        "muted": outcome.muted,
         "truncated": outcome.truncated,
         "duration_ms": outcome.duration_ms,
         "hint": outcome.check.hint,
     }
-    return told | ({"error": outcome.error} if outcome.error else {})
+    mute = {"muted_until": instant(outcome.muted_until)} if outcome.muted_until else {}
+    return told | mute | ({"error": outcome.error} if outcome.error else {})
 
 
-def ndjson(stream: Stream) -> Iterator[str]:
-    """One line per finding, in pieces of many lines; the last line is the report without its rows."""
+def ndjson(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
+    """One line per finding, in pieces of many lines; the last line is the report without its rows, and `ending`."""
     for check, rows in stream:
         named = {"check": check.name, "severity": check.severity.word}
         yield "".join(json.dumps(named | row) + "\n" for row in rows)
-    yield json.dumps(as_dict(stream.report, rows=False)) + "\n"
+    report = stream.report
+    yield json.dumps(as_dict(report, rows=False) | ending(report)) + "\n"
 
 
-def csv_pieces(stream: Stream) -> Iterator[str]:
+def csv_pieces(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
     """A header, one record per finding, in pieces of many; the last line, after a `#`, says how it ended."""
-    yield _records([CSV_COLUMNS])
+    yield csv_records([CSV_COLUMNS])
     for check, rows in stream:
         named = {"check": check.name, "severity": check.severity.word}
-        yield _records([_safe((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
-    yield f"# {_ending(stream.report)}\r\n"
+        yield csv_records([safe_cell((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
+    report = stream.report
+    yield f"# {_ending(report, ending(report))}\r\n"
 
 
-def _ending(report: Report) -> str:
-    counts = [f"{outcome.check.name}: {outcome.error or outcome.count}" for outcome in report.outcomes]
+def _ending(report: Report, more: Mapping[str, Any]) -> str:
+    counts = [f"{outcome.check.name}: {outcome.error or _counted(outcome)}" for outcome in report.outcomes]
     told = [
         f"complete: {str(report.complete).lower()}",
         f"status: {report.status}",
         f"checked_at: {instant(report.checked_at)}",
     ]
-    return ", ".join(told + counts)
+    recorded = [f"{word}: {number}" for word, number in (more.get("recorded") or {}).items()]
+    return ", ".join(told + counts + recorded)
 
 
-def _records(records: Iterable[Iterable[str]]) -> str:
+def _counted(outcome: Outcome) -> str:
+    silent = {"acknowledged": outcome.acknowledged, "muted": outcome.muted}
+    told = "; ".join(f"{number} {word}" for word, number in silent.items() if number)
+    return f"{outcome.count} ({told})" if told else f"{outcome.count}"
+
+
+def csv_records(records: Iterable[Iterable[str]]) -> str:
+    """Lines of CSV."""
     text = io.StringIO()
     csv.writer(text).writerows(records)
     return text.getvalue()
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
+    """The cell, such that no spreadsheet takes it for a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell

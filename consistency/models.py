@@ -7,7 +7,24 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from consistency.expressions import text
+from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck
 from consistency.registry import Columns
+
+# Also what others import from here: to name some is to leave nothing else public.
+__all__ = [
+    "ACTIVE_JOB",
+    "Anomaly",
+    "File",
+    "FileQuerySet",
+    "FileStatus",
+    "JobStatus",
+    "MonitorJob",
+    "MonitorJobQuerySet",
+    "Mute",
+    "Scan",
+    "ScanCheck",
+    "outside",
+]
 
 
 class FileStatus(models.TextChoices):

@@ -13,7 +13,7 @@ TEXT: Final[Schema] = {"type": "string"}
 COUNT: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 
 
-def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+def record(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     return {
         "type": "object",
         "properties": properties,
@@ -21,7 +21,7 @@ def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     }
 
 
-ROW: Final = _object(
+ROW: Final = record(
     {
         "object_type": TEXT | {"description": "Kind of object; absent in rows of the default checks"},
         "object_id": TEXT | {"description": "Its primary key"},
@@ -32,25 +32,28 @@ ROW: Final = _object(
     },
     optional=("object_type", "object_id", "file_name", "file_uuid", "status"),
 )
-OUTCOME: Final = _object(
+OUTCOME: Final = record(
     {
         "check": TEXT,
         "severity": TEXT | {"enum": [severity.word for severity in Severity]},
         "count": COUNT | {"description": "All findings, exactly; null if the check could not run"},
+        "acknowledged": COUNT | {"type": "integer", "description": "How many of them somebody has acknowledged"},
+        "muted": COUNT | {"type": "integer", "description": "How many more are silent: the check is muted"},
+        "muted_until": TEXT | {"format": "date-time", "description": "When that ends; absent while it is not muted"},
         "truncated": {"type": "boolean", "description": "Whether there are more findings than rows"},
         "duration_ms": {"type": "integer"},
         "hint": TEXT | {"description": "What to do"},
         "error": TEXT | {"description": "Why the check could not run; absent if it ran"},
         "files": {"type": "array", "items": ROW, "description": "The first findings, by primary key"},
     },
-    optional=("error",),
+    optional=("error", "muted_until"),
 )
-REPORT: Final = _object(
+REPORT: Final = record(
     {
         "status": TEXT
         | {
             "enum": ["ok", "degraded"],
-            "description": "`degraded` if a check worse than info found something, or could not run",
+            "description": "`degraded` if a check worse than info found what nobody has silenced, or could not run",
         },
         "checked_at": TEXT | {"format": "date-time", "description": "The snapshot's time"},
         "complete": {"type": "boolean", "description": "Whether every check ran"},
@@ -73,6 +76,8 @@ EXAMPLE: Final = OpenApiExample(
                 "check": "stale_processing",
                 "severity": "warn",
                 "count": 3,
+                "acknowledged": 0,
+                "muted": 0,
                 "truncated": True,
                 "duration_ms": 4,
                 "hint": "No job will ever finish this file: start its processing again.",
@@ -88,7 +93,7 @@ EXAMPLE: Final = OpenApiExample(
         ],
     },
 )
-_ERROR: Final = _object({"detail": TEXT})
+ERROR: Final = record({"detail": TEXT})
 RESPONSES: Final = {
     (200, "application/json"): OpenApiResponse(REPORT, "The report"),
     (200, "application/x-ndjson"): OpenApiResponse(
@@ -97,10 +102,10 @@ RESPONSES: Final = {
     (200, "text/csv"): OpenApiResponse(
         OpenApiTypes.STR, "Every finding; the last line, after a `#`, says whether it is complete"
     ),
-    (400, "application/json"): OpenApiResponse(_ERROR, "A parameter is unknown or has a value that is not allowed"),
-    (406, "application/json"): OpenApiResponse(_ERROR, "None of the three media types is acceptable"),
+    (400, "application/json"): OpenApiResponse(ERROR, "A parameter is unknown or has a value that is not allowed"),
+    (406, "application/json"): OpenApiResponse(ERROR, "None of the three media types is acceptable"),
     (503, "application/json"): OpenApiResponse(
-        _ERROR, "PostgreSQL cannot be asked who you are, or another stream is under way; Retry-After says when"
+        ERROR, "PostgreSQL cannot be asked who you are, or another stream is under way; Retry-After says when"
     ),
 }
 

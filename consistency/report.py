@@ -22,6 +22,17 @@ class Outcome:
     error: str | None = None
     """Why it could not run, in words fit for outside."""
     duration_ms: int = 0
+    acknowledged: int = 0
+    """How many of the findings somebody has acknowledged, each by itself."""
+    muted: int = 0
+    """How many more are silent because the whole check is muted."""
+    muted_until: datetime | None = None
+    """When that mute ends at the latest; None while nothing is silent through one."""
+
+    @property
+    def loud(self) -> int:
+        """How many findings are neither acknowledged nor muted: these alone decide a status or an exit code."""
+        return (self.count or 0) - self.acknowledged - self.muted
 
 
 def could_not_run(check: Check, error: str, duration_ms: int = 0) -> Outcome:
@@ -48,10 +59,10 @@ class Report:
 
     @property
     def worst(self) -> Severity | None:
-        """The highest severity that found something."""
-        return max((outcome.check.severity for outcome in self.outcomes if outcome.count), default=None)
+        """The highest severity that found something which nobody has silenced."""
+        return max((outcome.check.severity for outcome in self.outcomes if outcome.loud), default=None)
 
     @property
     def status(self) -> str:
-        """`degraded` if something worse than info was found, or if a check could not run; else `ok`."""
+        """`degraded` if something worse than info was found and not silenced, or a check could not run; else `ok`."""
         return "degraded" if not self.complete or (self.worst or 0) > Severity.INFO else "ok"

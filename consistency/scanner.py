@@ -13,8 +13,9 @@ from consistency.budget import Budget
 from consistency.findings import Row, affected, cells, outside_row, rows
 from consistency.outside import confirmed
 from consistency.reasons import NO_TIME, no_connection, reason
-from consistency.registry import Check
+from consistency.registry import Check, Query
 from consistency.report import Outcome, Report, could_not_run
+from consistency.sight import PIECE, Sight
 from consistency.transaction import begin, bounded, limit_statement, lost, only_reading
 
 Progress: TypeAlias = Callable[[Check], None]
@@ -28,12 +29,14 @@ def scan(
     limit: int = 100,
     timeout: float = 10.0,
     progress: Progress | None = None,
+    sight: Sight | None = None,
 ) -> Report:
     """Run the checks; at most `limit` rows of each, all within `timeout` seconds. Never writes, never raises for
-    what PostgreSQL or a check does; `progress` is told each check before it runs.
+    what PostgreSQL or a check does; `progress` is told each check before it runs, `sight` sees what it wants to.
     """
+    sight = sight or Sight()
     with bounded(connections[database], timeout):
-        return _Scan(checks, database, limit, timeout, progress or (lambda check: None)).run()
+        return sight.report(_Scan(checks, database, limit, timeout, progress or (lambda check: None), sight).run())
 
 
 class _LostError(Exception):
@@ -41,12 +44,15 @@ class _LostError(Exception):
 
 
 class _Scan:
-    def __init__(self, checks: Sequence[Check], database: str, limit: int, timeout: float, progress: Progress) -> None:
+    def __init__(
+        self, checks: Sequence[Check], database: str, limit: int, timeout: float, progress: Progress, sight: Sight
+    ) -> None:
         self.checks = checks
         self.database = database
         self.connection = connections[database]
         self.limit = limit
         self.progress = progress
+        self.sight = sight
         # The server must end a statement before our own deadline ends the connection, and the snapshot with it.
         self.budget = Budget(timeout - min(0.5, timeout / 10))
         self.checked_at = datetime.now(UTC)
@@ -102,6 +108,7 @@ class _Scan:
         self.progress(check)
         share = self.budget.share(parts)
         try:
+            self.sight.start(check)
             count, found = ask(check, share)
             outcome = Outcome(
                 check=check, count=count, rows=found, truncated=count > len(found), duration_ms=share.spent_ms()
@@ -117,20 +124,42 @@ class _Scan:
         with transaction.atomic(using=self.database), only_reading(self.connection):
             limit_statement(self.connection, share)
             for query in check.queries():
-                here = query.using(self.database)
-                limit_statement(self.connection, share)
-                here_found = here.count()
-                count += here_found
-                if here_found and len(found) < self.limit:
-                    limit_statement(self.connection, share)
-                    found += rows(here, check, cells(here, check)[: self.limit - len(found)])
+                ask = self._every if self.sight.wants(check) else self._first
+                counted, told = ask(check, query.using(self.database), share, self.limit - len(found))
+                count += counted
+                found += told
+        return count, found
+
+    def _first(self, check: Check, query: Query, share: Budget, limit: int) -> tuple[int, list[Row]]:
+        """The number of rows, and the first ones."""
+        limit_statement(self.connection, share)
+        count = query.count()
+        if not count or limit < 1:
+            return count, []
+        limit_statement(self.connection, share)
+        return count, list(rows(query, check, cells(query, check)[:limit]))
+
+    def _every(self, check: Check, query: Query, share: Budget, limit: int) -> tuple[int, list[Row]]:
+        """The same, showing each row to who wants to see it: then the rows count themselves."""
+        count, found = 0, list[Row]()
+        limit_statement(self.connection, share)
+        seen = rows(query, check, cells(query, check).iterator(chunk_size=PIECE))
+        while piece := list(islice(seen, PIECE)):
+            kept = self.sight.sift(check, piece)
+            count += len(kept)
+            found += kept[: limit - len(found)]
+            limit_statement(self.connection, share)
         return count, found
 
     def _outside(self, check: Check, share: Budget) -> tuple[int, list[Row]]:
+        count, found = 0, list[Row]()
         with only_reading(self.connection):
             findings = confirmed(check, self.database, share)
-            found = [outside_row(finding) for finding in islice(findings, self.limit)]
-            return len(found) + sum(1 for _ in findings), found
+            while piece := list(islice(findings, PIECE)):
+                kept = self.sight.sift(check, [outside_row(finding) for finding in piece])
+                count += len(kept)
+                found += kept[: self.limit - len(found)]
+        return count, found
 
     def _count_affected(self) -> None:
         if any(outcome.error for outcome in self.outcomes.values()):

@@ -15,12 +15,12 @@ from consistency.outside import confirmed
 from consistency.reasons import NO_TIME, reason
 from consistency.registry import Check, CheckError, Query
 from consistency.report import Outcome, Report, could_not_run
+from consistency.sight import PIECE as PIECE
+from consistency.sight import Sight
 from consistency.slot import PATIENCE, Slot
 from consistency.sql import compiled, counting
 from consistency.transaction import begin, bounded, limit_statement, lost, only_reading
 
-PIECE: Final = 2000
-"""Rows per piece: more are no faster, and a piece is all that is ever held."""
 CLOSING: Final = 1.0
 """Seconds that PostgreSQL gets for what must be said after time is up."""
 SLOT: Final = Slot()
@@ -37,12 +37,19 @@ class Stream:
     """
 
     def __init__(
-        self, checks: Sequence[Check], *, database: str = "default", limit: int | None = None, timeout: float = 300.0
+        self,
+        checks: Sequence[Check],
+        *,
+        database: str = "default",
+        limit: int | None = None,
+        timeout: float = 300.0,
+        sight: Sight | None = None,
     ) -> None:
         self.checks = checks
         self.database = database
         self.limit = limit
         self.budget = Budget(timeout)
+        self.sight = sight or Sight()
         self.outcomes: dict[Check, Outcome] = {}
         self.affected_files: int | None = None
         # Its own connection: between two pieces the thread's may serve somebody else, or the thread be another.
@@ -63,10 +70,12 @@ class Stream:
     @property
     def report(self) -> Report:
         """What it came to, without rows; a check that was not reached could not run."""
-        return Report(
-            checked_at=self.checked_at,
-            outcomes=[self.outcomes.get(check) or could_not_run(check, NO_TIME) for check in self.checks],
-            affected_files=self.affected_files,
+        return self.sight.report(
+            Report(
+                checked_at=self.checked_at,
+                outcomes=[self.outcomes.get(check) or could_not_run(check, NO_TIME) for check in self.checks],
+                affected_files=self.affected_files,
+            )
         )
 
     def __iter__(self) -> Iterator[Piece]:
@@ -84,16 +93,13 @@ class Stream:
 
     def _begin(self) -> datetime:
         self.connection.set_autocommit(False)
-        taken = begin(self.connection, PATIENCE)
-        with self.connection.cursor() as cursor:
-            # All rows are wanted, not the first ones soon.
-            cursor.execute("SELECT set_config('cursor_tuple_fraction', '1', true)")
-        return taken
+        return begin(self.connection, PATIENCE)
 
     def _pieces(self, check: Check, ask: Callable[[Check, Budget], Iterator[Counted]], parts: int) -> Iterator[Piece]:
         share = self.budget.share(parts)
         count = given = 0
         try:
+            self.sight.start(check)
             for counted, found in ask(check, share):
                 count += counted
                 given += len(found)
@@ -129,11 +135,16 @@ class Stream:
             raise
 
     def _query(self, query: Query, check: Check, limit: int | None, share: Budget) -> Iterator[Counted]:
-        """Pieces of one query. Unlimited rows count themselves; limited ones are counted beforehand."""
-        if limit is not None:
+        """Pieces of one query. Rows that are all fetched count themselves; else they are counted beforehand."""
+        every = limit is None or self.sight.wants(check)
+        if not every:
             yield self._count(query, share), []
-        for tuples in self._fetch(cells(query, check)[:limit], share):
-            yield len(tuples) if limit is None else 0, list(rows(query, check, tuples))
+        given = 0
+        for tuples in self._fetch(cells(query, check)[: None if every else limit], share):
+            kept = self.sight.sift(check, list(rows(query, check, tuples)))
+            told = kept if limit is None else kept[: max(0, limit - given)]
+            given += len(told)
+            yield len(kept) if every else 0, told
 
     def _fetch(self, query: Query, share: Budget) -> Iterator[list[tuple[Any, ...]]]:
         if not (statement := compiled(query, self.connection)):
@@ -168,9 +179,10 @@ class Stream:
             found = confirmed(check, self.database, share)
             given = 0
             while piece := list(islice(found, PIECE)):
-                wanted = piece if self.limit is None else piece[: max(0, self.limit - given)]
-                given += len(wanted)
-                yield len(piece), [outside_row(finding) for finding in wanted]
+                kept = self.sight.sift(check, [outside_row(finding) for finding in piece])
+                told = kept if self.limit is None else kept[: max(0, self.limit - given)]
+                given += len(told)
+                yield len(kept), told
 
     def _count_affected(self) -> None:
         if any(outcome.error for outcome in self.outcomes.values()):

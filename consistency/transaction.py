@@ -22,9 +22,10 @@ def begin(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
     settings = {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": seconds}
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # Of a cursor all rows are wanted, not the first ones soon.
         cursor.execute(
             "SELECT statement_timestamp(), set_config('timezone', 'UTC', true)"
-            + ", set_config(%s, %s, true)" * len(settings),
+            ", set_config('cursor_tuple_fraction', '1', true)" + ", set_config(%s, %s, true)" * len(settings),
             [word for name, value in settings.items() for word in (name, _milliseconds(value))],
         )
         taken: datetime = cursor.fetchone()[0]

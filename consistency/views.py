@@ -13,9 +13,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from consistency import formats, openapi
+from consistency.recorder import look
 from consistency.registry import Check
-from consistency.scanner import scan
 from consistency.selection import UnknownWordError, chosen, known
+from consistency.silence import MEMORY, silence_of
 from consistency.slot import PATIENCE, BusyError
 from consistency.stream import Stream
 
@@ -97,7 +98,7 @@ class ConsistencyViewSet(ViewSet):
         """
         checks, limit = _checks(request), _limit(request)
         if not isinstance(request.accepted_renderer, StreamRenderer):
-            found = scan(checks, limit=DEFAULT_LIMIT if limit is None else limit, timeout=SECONDS)
+            found = look(checks, limit=DEFAULT_LIMIT if limit is None else limit, timeout=SECONDS)
             return Response(formats.as_dict(found))
         if request.method == "HEAD":
             return HttpResponse(content_type=request.accepted_renderer.content_type)
@@ -118,7 +119,7 @@ class ConsistencyViewSet(ViewSet):
 
 def _streamed(checks: list[Check], limit: int | None, renderer: StreamRenderer) -> StreamingHttpResponse:
     try:
-        stream = Stream(checks, limit=limit)
+        stream = Stream(checks, limit=limit, sight=silence_of(checks, MEMORY))
     except BusyError:
         raise StreamUnderWay from None
     return StreamingHttpResponse(Pieces(stream, renderer.pieces(stream)), content_type=renderer.content_type)

@@ -162,6 +162,7 @@ DETAILED_EXAMPLE: Final = OpenApiExample(
         },
         "config": {"cache": True, "auto_pipeline": False, "watcher": True},
         "integrations": {"tmdb": {"api_key_configured": False, "enabled": False, "api_reachable": None}},
+        "consistency": {"last_complete_scan": "2026-05-18T17:30:01Z", "age_s": 412, "status": "ok"},
     },
     response_only=True,
     status_codes=["200"],

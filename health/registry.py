@@ -55,6 +55,8 @@ class Probe:
     """The section's keys with their types; None for a service, whose section is its status and latency."""
     essential: bool
     """Whether the overall status depends on it."""
+    fails_command: bool
+    """Whether the exit code of check_health depends on it, as it does on the essential ones."""
     requires: tuple[str, ...]
     """Probes without which this one cannot succeed."""
     client: Client | None
@@ -77,6 +79,7 @@ def probe(
     deadline: float = 1.0,
     section: str | None = "services.*",
     essential: bool = False,
+    fails_command: bool = False,
     requires: tuple[str, ...] = (),
     client: Client | None = None,
     kept_young: bool = False,
@@ -98,6 +101,7 @@ def probe(
             section=_section(name, section, registry),
             keys=_keys(name, look),
             essential=essential,
+            fails_command=fails_command or essential,
             requires=requires,
             client=client,
             kept_young=kept_young or essential,

@@ -19,7 +19,10 @@ from tests.access.conftest import Caller, bearer, sign_in
 from tests.access.test_openapi import UNDOCUMENTED, addresses
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOSED = {"/health/detailed", "/health/consistency"}
+LISTS = {f"/api/v1/consistency/{name}" for name in ("checks", "scans", "anomalies")}
+OPENS = {"/health/detailed", "/health/consistency"} | LISTS
+ASKED = {path.format(number=1, check="stale_processing") for path in addresses()}
+CLOSED = OPENS | {path for path in ASKED if path.startswith("/api/v1/consistency/")}
 # Asks each address over plain HTTP, as in a demo, and prints {address: {method: status}}.
 ASK = """
 import json
@@ -31,7 +34,7 @@ print(json.dumps({path: {method: getattr(client, method)(path).status_code for m
 
 
 def statuses(**environment: str) -> Any:
-    paths = sorted(addresses() | UNDOCUMENTED)
+    paths = sorted(ASKED | UNDOCUMENTED)
     code = f"PATHS = {paths!r}\n{ASK}"
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     environ = os.environ | environment
@@ -49,7 +52,7 @@ def test_in_a_demo_what_needs_credentials_still_does() -> None:
         assert found[path]["get"] in {200, 405} or path == "/health/ready", path
 
 
-@pytest.mark.parametrize("path", sorted(addresses()))
+@pytest.mark.parametrize("path", sorted(ASKED))
 def test_nobody_gets_in_without_credentials(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code == 401) is (path in CLOSED)
@@ -58,7 +61,7 @@ def test_nobody_gets_in_without_credentials(client: Client, path: str) -> None:
         assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-@pytest.mark.parametrize("path", sorted(CLOSED))
+@pytest.mark.parametrize("path", sorted(OPENS))
 def test_each_of_the_three_opens(client: Client, ada: User, path: str) -> None:
     _, secret = keys.issue("tests", 1)
     token = str(RefreshToken.for_user(ada).access_token)

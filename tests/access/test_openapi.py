@@ -36,7 +36,7 @@ def addresses() -> set[str]:
             if isinstance(pattern, URLResolver) and pattern.app_name != "admin":
                 yield from walk(pattern.url_patterns, address)
             elif isinstance(pattern, URLPattern):
-                yield address
+                yield re.sub(r"<\w+:(\w+)>", r"{\1}", address)
 
     return set(walk(get_resolver("config.urls").url_patterns)) - UNDOCUMENTED
 

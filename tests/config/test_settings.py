@@ -58,6 +58,9 @@ WRONG = [
     ("PIPELINE_PROCESSORS", "asr"),
     ("PIPELINE_PROCESSORS", "asr="),
     ("LOG_LEVEL", "LOUD"),
+    ("CONSISTENCY_MAX_AGE", "a day"),
+    ("CONSISTENCY_WEBHOOK_URL", "ftp://hidden@host"),
+    ("EMAIL_URL", "https://u:hidden@host"),
 ]
 
 
@@ -83,6 +86,29 @@ def test_each_wrong_or_missing_variable_stops_the_start_with_one_line_that_names
     cases = [*WRONG, *((name, None) for name in PRODUCTION), ("SECRET_KEY", ""), ("REDIS_URL", "  ")]
     with ThreadPoolExecutor(2) as starts:
         assert [bad for bad in starts.map(complaint, cases) if bad] == []
+
+
+def test_a_webhook_without_its_secret_stops_the_start() -> None:
+    ended = run(["manage.py", "version"], {"CONSISTENCY_WEBHOOK_URL": "https://hidden.example/hook"})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("CONSISTENCY_WEBHOOK_SECRET is not set. Expected: ")
+    assert "hidden" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("smtp://host", ("host", 25, "", "", False, False)),
+        ("smtp+tls://ada%40example.com:p%2Fw@host", ("host", 587, "ada@example.com", "p/w", True, False)),
+        ("smtps://host:2465", ("host", 2465, "", "", False, True)),
+    ],
+)
+def test_an_email_url_says_how_to_reach_the_mail_server(url: str, told: tuple[object, ...]) -> None:
+    names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
+    show = f"from django.conf import settings as s; print(s.ADMINS, *(repr(getattr(s, 'EMAIL_' + n)) for n in {names}))"
+    settings = {"DJANGO_SETTINGS_MODULE": "config.settings", "EMAIL_URL": url, "ADMINS": "a@b.example"}
+    ended = run(["-c", show], settings)
+    assert ended.stdout.split("] ")[1].split() == [repr(value) for value in told], ended.stderr
 
 
 GOOD = [

@@ -1,19 +1,23 @@
 """Checks that exist for one test, and the address of the database that the tests are in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import dj_database_url
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.db.models import Value
 from django.db.models.expressions import Expression
+from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.data import a_file
+from tests.consistency.pages import SEE
 from tests.servers import Shared
 
 
@@ -44,7 +48,10 @@ def transactional_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) 
     with django_db_blocker.unblock():
         yield
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE files, monitor_jobs, identities, rest_framework_api_key_apikey")
+            cursor.execute(
+                "TRUNCATE files, monitor_jobs, identities, rest_framework_api_key_apikey,"
+                " consistency_scan, consistency_scancheck, consistency_anomaly, consistency_mute"
+            )
 
 
 @contextmanager
@@ -71,3 +78,26 @@ def one_of_each(transactional_db: None) -> None:
     """What `HEALTHY` counts."""
     a_file("stale", "processing")
     a_file("rest", "unregistered")
+
+
+@pytest.fixture
+def person(client: Client, transactional_db: None) -> Iterator[Callable[..., User]]:
+    """Sign somebody in who has these permissions only."""
+    made: list[User] = []
+
+    def sign_in(*permissions: str, name: str = "ann") -> User:
+        user = User.objects.create_user(name, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client.force_login(user)
+        made.append(user)
+        return user
+
+    yield sign_in
+    for user in made:
+        LogEntry.objects.filter(user=user).delete()
+        user.delete()
+
+
+@pytest.fixture
+def reviewer(person: Callable[..., User]) -> User:
+    return person(*SEE, "acknowledge_anomaly", "mute_check", "scan_now")

@@ -73,10 +73,15 @@ def check_consistency(*arguments: str, **more: Any) -> "subprocess.CompletedProc
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    """The command within this process: exit code, stdout, stderr."""
+    """`check_consistency` within this process: exit code, stdout, stderr."""
+    return within("check_consistency", *arguments)
+
+
+def within(command: str, *arguments: str) -> tuple[int, str, str]:
+    """A command within this process: exit code, stdout, stderr."""
     out, err = io.StringIO(), io.StringIO()
     try:
-        call_command("check_consistency", *arguments, stdout=out, stderr=err)
+        call_command(command, *arguments, stdout=out, stderr=err)
     except SystemExit as end:
         return int(end.code or 0), out.getvalue(), err.getvalue()
     except CommandError as problem:

@@ -60,7 +60,7 @@ def test_text_shows_ten_rows_a_check_and_says_how_to_see_more() -> None:
 def test_json_is_the_report_of_the_rest_endpoint() -> None:
     one_of_each()
     report = json.loads(run("--format", "json")[1])
-    assert list(report) == ["status", "checked_at", "complete", "affected_files", "checks"]
+    assert list(report) == ["status", "checked_at", "complete", "affected_files", "checks", "recorded"]
     assert [check["count"] for check in report["checks"]] == [1, 2, 1, 1]
     assert report["checks"][0]["files"][0]["detail"] == "job_id is null"
     assert json.loads(run("--format", "json", "--limit", "0")[1])["checks"][1]["files"] == []

@@ -65,7 +65,7 @@ def test_with_everything_away_it_still_reports_and_ends() -> None:
     )
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.count("skipped: postgres is down") >= 3
-    assert done.stdout.rstrip().endswith("Overall: degraded (postgres, redis, qdrant decide)")
+    assert done.stdout.rstrip().endswith("Overall: degraded (consistency, postgres, redis, qdrant decide)")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -204,7 +204,7 @@ def test_json_is_the_detailed_report() -> None:
     body: dict[str, Any] = json.loads(output)
     assert code == 0
     assert list(body)[:4] == ["status", "version", "services", "resources"]
-    assert {"config", "integrations"} <= set(body)
+    assert {"config", "integrations", "consistency"} <= set(body)
     assert list(body["services"])[:3] == ["postgres", "redis", "qdrant"]
 
 

@@ -248,7 +248,7 @@ def test_a_probe_of_another_app_is_in_the_report_at_once(somebody: Answers, fore
     body = somebody.get("/health/detailed").json()
     assert body["services"]["archive"]["status"] == "ok"
     assert body["storage"] == {"disk": {"free_gb": 7}, "tape": {"free_gb": None, "error": "it is torn"}}
-    assert list(body)[-2:] == ["integrations", "storage"]
+    assert list(body)[-2:] == ["consistency", "storage"]
     assert body["status"] == "ok", "only essential probes degrade"
 
 
@@ -263,6 +263,7 @@ def test_it_is_described_at_once(foreign: None) -> None:
 def test_the_documents_example_is_the_contracts_sample() -> None:
     documented = dict(openapi.DETAILED_EXAMPLE.value)
     assert list(documented.pop("config")) == ["cache", "auto_pipeline", "watcher"]
+    assert list(documented.pop("consistency")) == ["last_complete_scan", "age_s", "status"]
     assert documented == json.loads((CONTRACT / "health_detailed.json").read_text())
     assert openapi.SUMMARY_EXAMPLE.value == json.loads((CONTRACT / "health.json").read_text())
 

@@ -5,27 +5,33 @@ import logging
 import os
 import sys
 import tempfile
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency import formats
-from consistency.arguments import argument, seconds, whole_number
+from consistency.arguments import argument, duration, seconds, whole_number
 from consistency.budget import Budget
+from consistency.command_help import EPILOG, HelpFormatter
 from consistency.console import checks_text, progress_bar, report_text
+from consistency.delivery import preview, tell, told_by
+from consistency.memory import AlreadyRunningError
+from consistency.memory_models import Trigger
 from consistency.reasons import no_connection
+from consistency.recorder import Book, Recorded, os_user, recording, twice
 from consistency.registry import CHECKS, Check, Severity
 from consistency.report import Report
 from consistency.scanner import scan
 from consistency.selection import UnknownWordError, chosen, known, tags
+from consistency.sight import Sight
+from consistency.silence import MEMORY
 from consistency.sql import runnable
 from consistency.stream import Stream
 from consistency.target import TargetError, whole_file
@@ -38,21 +44,6 @@ STREAMED: Final = {"ndjson": formats.ndjson, "csv": formats.csv_pieces}
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 SCAN_SECONDS, STREAM_SECONDS = 60.0, 300.0
 
-EPILOG: Final = """\
-examples:
-  check_consistency                                    the default checks, for people
-  check_consistency --quiet                            for cron: no output while there is nothing to act on
-  check_consistency orphaned_processing --format csv   every finding of one check
-  check_consistency --tag jobs --format json --output /var/lib/report.json
-  check_consistency --sql stale_processing | psql      what it asks, for you to ask
-
-exit codes:
-  0  clean: nothing at or above --fail-level
-  1  found something at or above --fail-level
-  2  wrong usage
-  3  could not check: a check did not run, or PostgreSQL cannot be reached; wins over 0 and 1
-"""
-
 FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
 Write: TypeAlias = Callable[[str], object]
 
@@ -61,12 +52,8 @@ class UnreachableError(Exception):
     """There is no report at all, since PostgreSQL does not answer; the text is for stderr."""
 
 
-class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Django's, with the lines of the epilog as they are."""
-
-
 class Command(BaseCommand):
-    help = "Look for files, jobs and identities whose stored data disagrees. Reports; never writes."
+    help = "Look for files, jobs and identities whose stored data disagrees. Never changes them; remembers what it saw."
     # Cron's minutes are for the scan; `manage.py check` is for what is wrong with the settings.
     requires_system_checks: tuple[str, ...] = ()
 
@@ -97,6 +84,16 @@ class Command(BaseCommand):
         )
         add("--format", default="text", choices=("text", "json", *STREAMED), help="text (default), json, ndjson, csv")
         add("--output", metavar="FILE", type=Path, help="write there, whole or not at all")
+        add("--no-record", action="store_true", help="remember nothing of this scan")
+        add(
+            "--confirm",
+            metavar="TIME",
+            type=argument(lambda text: duration(text).total_seconds()),
+            help="look twice, so far apart (30s, 2m), and report what both saw (CONSISTENCY_CONFIRM)",
+        )
+        add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
+        add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
+        add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
         add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")
 
     def handle(self, **options: Any) -> None:
@@ -107,6 +104,8 @@ class Command(BaseCommand):
             sys.stdout.flush()
         except (UnknownWordError, TargetError) as problem:
             raise CommandError(str(problem), returncode=USAGE) from None
+        except CommandError:
+            raise
         except BrokenPipeError:
             # Nobody reads any more, as after `| head`; what Python would flush at exit must go elsewhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -121,13 +120,24 @@ class Command(BaseCommand):
         if self.options["list_checks"]:
             self._print(checks_text(list(CHECKS.values()), **self._look()))
             return CLEAN
+        for name in ("only_new", "dry_run_notices"):
+            if self.options[name] and self.options["no_record"]:
+                option = name.replace("_", "-")
+                raise CommandError(f"--{option} needs the memory: leave --no-record out", returncode=USAGE)
         checks = self._chosen()
         if self.options["sql"]:
             self._print("".join(self._sql(check) for check in checks))
             return CLEAN
         try:
-            return self._code(self._written(checks))
+            done = self._written(checks)
+            self._tell(done)
+            return self._code(done)
         except UnreachableError as problem:
+            self.stderr.write(str(problem))
+            return COULD_NOT_CHECK
+        except AlreadyRunningError as problem:
+            if self.options["skip_if_running"]:
+                return CLEAN
             self.stderr.write(str(problem))
             return COULD_NOT_CHECK
 
@@ -141,69 +151,136 @@ class Command(BaseCommand):
         told = [f"{statement};" for statement in statements] or ["-- The truth lies outside PostgreSQL: no SQL."]
         return "\n".join([f"-- {check.name}: {check.title}", *told]) + "\n\n"
 
-    def _written(self, checks: Sequence[Check]) -> Report:
+    def _written(self, checks: Sequence[Check]) -> Recorded:
         if self.options["output"]:
             with whole_file(self.options["output"]) as file:
                 return self._report(checks, file.write)
         if not self.options["quiet"]:
             return self._report(checks, self._print)
         with tempfile.SpooledTemporaryFile(1_000_000, "w+", encoding="utf-8", newline="") as held:
-            report = self._report(checks, held.write)
-            if self._noteworthy(report):
+            done = self._report(checks, held.write)
+            if self._noteworthy(done):
                 held.seek(0)
                 for piece in iter(partial(held.read, 65_536), ""):
                     self._print(piece)
-        return report
+        return done
 
-    def _report(self, checks: Sequence[Check], write: Write) -> Report:
-        if self.options["format"] in STREAMED:
-            return self._streamed(checks, write)
-        report = self._scanned(checks)
-        if self.options["format"] == "json":
-            write(json.dumps(formats.as_dict(report), indent=2) + "\n")
-        if report.unreachable and self.options["format"] == "json":
-            self.stderr.write(str(self._unreachable(report.unreachable)))
-        elif report.unreachable:
+    def _report(self, checks: Sequence[Check], write: Write) -> Recorded:
+        with self._book() as book:
+            done = (
+                self._streamed(checks, write, book)
+                if self.options["format"] in STREAMED
+                else self._scanned(checks, book)
+            )
+        report, how = done.report, self.options["format"]
+        # Who cannot be scanned for being away cannot remember either: one line is enough.
+        if done.problem and not (report.unreachable and self.options["database"] == MEMORY):
+            self.stderr.write(f"Not recorded: {done.problem}.")
+        if report.unreachable and how == "text":
             raise self._unreachable(report.unreachable)
-        elif self.options["format"] == "text":
+        if how == "json":
+            write(json.dumps(formats.as_dict(report) | self._recorded(done), indent=2) + "\n")
+            if report.unreachable:
+                self.stderr.write(str(self._unreachable(report.unreachable)))
+        elif how == "text":
             write(report_text(report, database=self.options["database"], **self._look()))
-        return report
+            write(f"\n{done.scan.news}\n" if done.scan else "")
+        return done
 
-    def _scanned(self, checks: Sequence[Check]) -> Report:
+    def _tell(self, done: Recorded) -> None:
+        """Send the notices now: the report is out, the scan is recorded, and a process of cron ends after this."""
+        self.stdout.flush()
+        if done.scan is None:
+            return
+        told, database = (done.report, done.scan), self.options["database"]
+        if self.options["dry_run_notices"]:
+            # Beside a report for programs it would be in their way.
+            out = self.stdout if self.options["format"] == "text" else self.stderr
+            out.write(f"\n{preview(told_by(*told, database))}", ending="")
+            return
+        for problem in tell(*told, database):
+            self.stderr.write(f"Notice not sent: {problem}.")
+
+    def _book(self) -> AbstractContextManager[Book]:
+        if self.options["no_record"]:
+            return nullcontext(Book(None, None))
+        seconds = 2 * self._timeout() + self._pause()
+        return recording(
+            self.options["database"], trigger=Trigger.COMMAND, actor=os_user(), seconds=seconds, keep=self._keep()
+        )
+
+    def _recorded(self, done: Recorded) -> dict[str, Any]:
+        if self.options["no_record"]:
+            return {}
+        return {"recorded": done.scan.as_dict() if done.scan and self._keep() else None}
+
+    def _keep(self) -> bool:
+        return not self.options["dry_run_notices"]
+
+    def _scanned(self, checks: Sequence[Check], book: Book) -> Recorded:
         limit = self.options["limit"]
+        sight = self._sight(checks, book)
         with progress_bar(len(checks), shown=sys.stderr.isatty()) as progress:
-            return scan(
+            report = scan(
                 checks,
                 database=self.options["database"],
                 limit=DEFAULT_LIMITS[self.options["format"]] if limit is None else limit,
-                timeout=self.options["timeout"] or SCAN_SECONDS,
+                timeout=self._timeout(),
                 progress=progress,
+                sight=sight,
             )
+        return book.recorded(report)
 
-    def _streamed(self, checks: Sequence[Check], write: Write) -> Report:
-        timeout = self.options["timeout"] or STREAM_SECONDS
+    def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
+        return book.sight(twice(checks, self.options["database"], timeout=self._timeout(), pause=self._pause()))
+
+    def _timeout(self) -> float:
+        usual = STREAM_SECONDS if self.options["format"] in STREAMED else SCAN_SECONDS
+        return self.options["timeout"] or usual
+
+    def _pause(self) -> float:
+        confirm: float | None = self.options["confirm"]
+        return settings.CONSISTENCY_CONFIRM if confirm is None else confirm
+
+    def _streamed(self, checks: Sequence[Check], write: Write, book: Book) -> Recorded:
+        database, limit, timeout = self.options["database"], self.options["limit"], self._timeout()
+        sight = self._sight(checks, book)
         try:
-            with bounded(connections[self.options["database"]], timeout):
-                stream = Stream(checks, database=self.options["database"], limit=self.options["limit"], timeout=timeout)
+            with bounded(connections[database], timeout):
+                stream = Stream(checks, database=database, limit=limit, timeout=timeout, sight=sight)
         except DatabaseError as error:
             raise self._unreachable(no_connection(error, Budget(timeout))) from error
+        done: list[Recorded] = []
+
+        def ending(report: Report) -> dict[str, Any]:
+            done.append(book.recorded(report))
+            return self._recorded(done[0])
+
         with closing(stream):
-            for piece in STREAMED[self.options["format"]](stream):
+            for piece in STREAMED[self.options["format"]](stream, ending):
                 write(piece)
-        return stream.report
+        return done[0]
 
     def _unreachable(self, words: str) -> "UnreachableError":
         return UnreachableError(f"Database {self.options['database']!r}: {words}. Is it running, and is its URL right?")
 
-    def _noteworthy(self, report: Report) -> bool:
+    def _noteworthy(self, done: Recorded) -> bool:
         level = self.options["fail_level"]
         # Who never wants to fail wants to read all the more.
-        return not report.complete or (report.worst or 0) >= (level if level <= max(Severity) else Severity.INFO)
+        return not done.report.complete or self._reaches(done, level if level <= max(Severity) else Severity.INFO)
 
-    def _code(self, report: Report) -> int:
-        if not report.complete:
+    def _code(self, done: Recorded) -> int:
+        if not done.report.complete:
             return COULD_NOT_CHECK
-        return FOUND if (report.worst or 0) >= self.options["fail_level"] else CLEAN
+        return FOUND if self._reaches(done, self.options["fail_level"]) else CLEAN
+
+    def _reaches(self, done: Recorded, level: int) -> bool:
+        """Whether anything that counts is as bad; what is news is unknown where nothing was recorded."""
+        if not (self.options["only_new"] and done.scan):
+            return (done.report.worst or 0) >= level
+        news = done.scan.by_check
+        loud = [outcome.check for outcome in done.report.outcomes if outcome.loud]
+        return any(check.severity >= level and news[check.name].any_news for check in loud)
 
     def _look(self) -> dict[str, bool]:
         terminal = self.stdout.isatty() and not self.options["output"]

@@ -24,8 +24,8 @@ LEVELS: Final = (OK, DEGRADED, ERROR)
 TIMEOUT: Final = 10.0
 
 EXAMPLES: Final = """
-The probes are those of /health/detailed, asked anew by this process. Without names the exit code follows the
-essential probes, as the overall status does; with names it follows the named ones.
+The probes are those of /health/detailed, asked anew by this process. Without names status and exit code
+follow the essential probes, as in /health/detailed, and the age of the last complete scan; with names the named ones.
 
 examples:
   manage.py check_health                              the whole platform, as a table
@@ -99,7 +99,7 @@ class Command(BaseCommand):
             return
         with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
             verdicts = _asked(probes, timeout)
-        deciding = {name: verdicts[name] for name in probes or _essential()}
+        deciding = {name: verdicts[name] for name in probes or _deciding()}
         self._show(verdicts, deciding, partly=bool(probes), format=format, no_color=no_color)
         if code := _exit_code(verdicts.values(), deciding.values(), fail_level):
             sys.exit(code)
@@ -142,8 +142,8 @@ def _asked(names: list[str], timeout: float) -> dict[str, Verdict]:
         own.close()
 
 
-def _essential() -> list[str]:
-    return [name for name, probe in PROBES.items() if probe.essential]
+def _deciding() -> list[str]:
+    return [name for name, probe in PROBES.items() if probe.fails_command]
 
 
 def _exit_code(verdicts: Iterable[Verdict], deciding: Iterable[Verdict], fail_level: str) -> int:

@@ -1,0 +1,88 @@
+"""How many rows a second django-datawatch records by its own path, a row at a time, in a database that is empty.
+
+benchmarks/recording.py runs it, with the Python of a virtual environment that has django-datawatch and psycopg.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from psycopg.conninfo import conninfo_to_dict
+
+ROWS = 2_000
+FILES = "CREATE TABLE files (file_uuid text PRIMARY KEY, status text NOT NULL)"
+FILLED = "INSERT INTO files SELECT md5('file' || n), 'processing' FROM generate_series(1, %s) n"
+
+
+def configure(url: str) -> None:
+    """Django with what django-datawatch needs, on the database at this URL."""
+    at = conninfo_to_dict(url)
+    place = {"NAME": at["dbname"], "USER": at["user"], "PASSWORD": at.get("password", ""), "HOST": at["host"]}
+    postgres = {"ENGINE": "django.db.backends.postgresql", "PORT": str(at.get("port", ""))}
+    settings.configure(
+        DATABASES={"default": postgres | place},
+        INSTALLED_APPS=[f"django.contrib.{name}" for name in ("contenttypes", "auth", "admin", "messages")]
+        + ["django_extensions", "django_datawatch"],
+        USE_TZ=True,
+        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        DJANGO_DATAWATCH_RUN_SIGNALS=False,
+    )
+    django.setup()
+
+
+def registered() -> Any:
+    """A check as its documentation has it: every processing file is wrong."""
+    from django.db import models
+    from django_datawatch.base import BaseCheck, CheckResponse
+    from django_datawatch.datawatch import datawatch
+    from django_datawatch.models import Result
+
+    class File(models.Model):
+        file_uuid = models.TextField(primary_key=True)
+        status = models.TextField()
+
+        class Meta:
+            app_label = "files"
+            db_table = "files"
+            managed = False
+
+        def __str__(self) -> str:
+            return self.file_uuid
+
+    @datawatch.register
+    class Processing(BaseCheck):
+        model_class = File
+
+        def generate(self) -> Iterator[File]:
+            yield from File.objects.filter(status="processing")
+
+        def check(self, payload: File) -> CheckResponse:
+            response = CheckResponse()
+            response.set_status(Result.STATUS.warning)
+            return response
+
+    return Processing
+
+
+def main() -> None:
+    """Print rows a second of the first scan, which creates, and of the second, which updates."""
+    configure(os.environ["DATABASE_URL"])
+    call_command("migrate", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute(FILES)
+        cursor.execute(FILLED, [ROWS])
+    check = registered()()
+    for name in ("new", "again"):
+        started = perf_counter()
+        check.run()
+        sys.stdout.write(f"django-datawatch, {ROWS} {name}: {ROWS / (perf_counter() - started):.0f} rows/s\n")
+
+
+if __name__ == "__main__":
+    main()

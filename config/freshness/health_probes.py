@@ -1,0 +1,61 @@
+"""The probe of consistency: how old the last complete scan is, so that a cron which silently stopped is found."""
+
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from django.conf import settings
+from django.db import ProgrammingError
+from django.utils import timezone
+
+from consistency.formats import instant
+from consistency.memory import recording_problem
+from consistency.memory_models import Scan
+from consistency.review import first_scan, last_complete_scan
+from health.registry import Degraded, Failed, probe
+from health.verdict import DEGRADED
+
+
+class Consistency(TypedDict):
+    last_complete_scan: str | None
+    age_s: int | None
+    status: str | None
+
+
+@probe("consistency", ttl=5.0, section="consistency", requires=("postgres",), fails_command=True)
+def consistency() -> Consistency:
+    """The last complete scan is not too old."""
+    try:
+        scan = last_complete_scan()
+        return _told(scan) if scan else _without_any()
+    except ProgrammingError as error:
+        raise Failed(recording_problem(error)) from error
+
+
+def _told(scan: Scan) -> Consistency:
+    # Two clocks may differ by more than the scan is old.
+    age = max(timedelta(), timezone.now() - scan.recorded_at)
+    found: Consistency = {
+        "last_complete_scan": instant(scan.recorded_at),
+        "age_s": int(age.total_seconds()),
+        "status": scan.status,
+    }
+    if _is_too_old(scan.recorded_at):
+        raise Degraded(
+            f"the last complete scan is of {instant(scan.recorded_at)}: does cron still run check_consistency?",
+            found | {"status": DEGRADED},
+        )
+    return found
+
+
+def _without_any() -> Consistency:
+    """A fresh installation has none, and is well; one that scans and never completes is not."""
+    found: Consistency = {"last_complete_scan": None, "age_s": None, "status": None}
+    first = first_scan()
+    if first and _is_too_old(first.recorded_at):
+        raise Degraded("no scan that is remembered was complete", found | {"status": DEGRADED})
+    return found
+
+
+def _is_too_old(moment: datetime) -> bool:
+    hours = settings.CONSISTENCY_MAX_AGE
+    return bool(hours) and timezone.now() - moment > timedelta(hours=hours)

@@ -1,0 +1,99 @@
+"""What people do with anomalies: set-based, whatever their number, and in the admin's log with the reason."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, Final
+
+from django import forms
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from consistency.admin.base import log
+from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
+from consistency.formats import instant
+from consistency.memory_models import Anomaly
+from consistency.silence import MEMORY, acknowledge, end_acknowledgement
+
+logger = logging.getLogger(__name__)
+
+EACH: Final = 100
+"""Up to so many are logged one by one; an act on more is one line in the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One thing to do with anomalies."""
+
+    title: str
+    form: type[forms.Form]
+    change: Callable[[str, Any, Iterable[int]], int]
+    """Given who, a valid form and primary keys; returns how many it changed."""
+    words: Callable[[Any], str]
+    """What the log says, given the valid form."""
+
+
+def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> int:
+    """Do it to all that was found, and log it; SilenceError if it cannot be."""
+    by, words = request.user.get_username(), act.words(form)
+    with transaction.atomic(using=MEMORY):
+        rows = list(found.order_by()[: EACH + 1])
+        few = len(rows) <= EACH
+        keys: Iterable[int] = [row.pk for row in rows] if few else found.order_by().values_list("pk", flat=True)
+        count = act.change(by, form, keys)
+        which = "" if few else f"{count:,} anomalies ({request.META['QUERY_STRING'] or 'no filter'}): "
+        log(request.user.pk, Anomaly, which + words, rows if few else ())
+    return count
+
+
+def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
+    """The same in a thread, for so many that no proxy would wait: all of it is done, and logged, or nothing."""
+
+    def run() -> None:
+        try:
+            perform(request, act, form, found)
+        except Exception:
+            logger.exception("%s: nothing was changed", act.title)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run, name="consistency-act", daemon=True)
+    thread.start()
+    return thread
+
+
+def _acknowledge(by: str, form: SilenceForm, keys: Iterable[int]) -> int:
+    return acknowledge(keys, until=form.end, by=by, reason=form.cleaned_data["reason"])
+
+
+def _assign(by: str, form: AssignForm, keys: Iterable[int]) -> int:
+    return Anomaly.objects.filter(pk__in=keys).update(assignee=form.cleaned_data["assignee"] or None)
+
+
+def _assigned(form: AssignForm) -> str:
+    why = form.cleaned_data["reason"]
+    return f"Assigned to {form.cleaned_data['assignee'] or 'nobody'}" + (f": {why}" if why else "")
+
+
+def _note(by: str, form: NoteForm, keys: Iterable[int]) -> int:
+    return Anomaly.objects.filter(pk__in=keys).update(note=form.cleaned_data["note"])
+
+
+ACTS: Final[dict[str, Act]] = {
+    "acknowledge": Act(
+        title="Acknowledge",
+        form=SilenceForm,
+        change=_acknowledge,
+        words=lambda form: f"Acknowledged until {instant(form.end)}: {form.cleaned_data['reason']}",
+    ),
+    "end_acknowledgement": Act(
+        title="End acknowledgement",
+        form=ReasonForm,
+        change=lambda by, form, keys: end_acknowledgement(keys),
+        words=lambda form: f"Acknowledgement ended: {form.cleaned_data['reason']}",
+    ),
+    "assign": Act(title="Assign", form=AssignForm, change=_assign, words=_assigned),
+    "note": Act(title="Note", form=NoteForm, change=_note, words=lambda form: f"Note: {form.cleaned_data['note']}"),
+}

@@ -1,0 +1,242 @@
+"""Anomalies: a list to work through, and a page for each."""
+
+from copy import copy
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from consistency.admin.acts import ACTS, Act, perform, perform_later
+from consistency.admin.base import ReviewAdmin, act_page, require
+from consistency.admin.export import WAYS, exported
+from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
+from consistency.admin.pages import anomaly_context
+from consistency.admin.scanning import scan_now
+from consistency.memory_models import Anomaly
+from consistency.paginator import MOST
+from consistency.registry import CHECKS, Severity
+from consistency.silence import SilenceError
+
+SHOWN = 70
+"""Characters of a name or a sentence in a list; the anomaly's page has them all."""
+
+
+@admin.register(Anomaly)
+class AnomalyAdmin(ReviewAdmin):
+    list_display = ("subject", "rule", "standing", "seen", "times_seen", "assignee")
+    list_display_links = ("subject",)
+    list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter)
+    sortable_by = ()
+    search_fields = ("file_uuid", "file_name")
+    search_help_text = "The first characters of a file_uuid or a name; case matters."
+    actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
+
+    # --- The list ----------------------------------------------------------------------------------------
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Django's, named after what it is."""
+        return super().changelist_view(request, {"title": "Anomalies", **(extra_context or {})})
+
+    @admin.display(description="object")
+    def subject(self, anomaly: Anomaly) -> str:
+        return _short(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
+
+    @admin.display(description="check, and why")
+    def rule(self, anomaly: Anomaly) -> str:
+        retired = " (retired)" if anomaly.retired else ""
+        return format_html('{}{}<br><span class="why">{}</span>', anomaly.check_name, retired, _short(anomaly.detail))
+
+    @admin.display(description="state")
+    def standing(self, anomaly: Anomaly) -> str:
+        held, level = anomaly.acknowledged_until, Severity(anomaly.severity).word
+        badges = '<span class="badge {}">{}</span> <span class="badge {}">{}</span>'
+        if held and held > timezone.now() and not anomaly.resolved_at:
+            return format_html(badges, level, level, "silent", f"acknowledged until {held:%Y-%m-%d %H:%M}")
+        return format_html(badges, level, level, anomaly.state, anomaly.state)
+
+    @admin.display(description="first seen")
+    def seen(self, anomaly: Anomaly) -> str:
+        when, ago = f"{anomaly.first_seen:%Y-%m-%d %H:%M} UTC", timesince(anomaly.first_seen, depth=1)
+        return format_html('<time title="{}">{} ago</time>', when, ago)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The newest first, by what an index orders."""
+        orders = {"all": ("-id",), "resolved": ("-resolved_at", "-id")}
+        return orders.get(request.GET.get("state", ""), ("-first_seen", "-id"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
+    ) -> tuple[QuerySet[Anomaly], bool]:
+        """The whole term is the beginning of an identifier or of a name, which may have spaces."""
+        if not search_term or "\0" in search_term:
+            return queryset, False
+        return queryset.filter(Q(file_uuid__startswith=search_term) | Q(file_name__startswith=search_term)), False
+
+    # --- Acts on many ------------------------------------------------------------------------------------
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        """Whether who asks may acknowledge, assign and annotate."""
+        return request.user.has_perm("consistency.acknowledge_anomaly")
+
+    def has_scan_permission(self, request: HttpRequest) -> bool:
+        """Whether who asks may start a scan."""
+        return request.user.has_perm("consistency.scan_now")
+
+    @admin.action(description="Acknowledge ...", permissions=["acknowledge"])
+    def acknowledge(self, request: HttpRequest, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
+        return self._bulk(request, "acknowledge", found)
+
+    @admin.action(description="End acknowledgement ...", permissions=["acknowledge"])
+    def end_acknowledgement(self, request: HttpRequest, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
+        return self._bulk(request, "end_acknowledgement", found)
+
+    @admin.action(description="Assign ...", permissions=["acknowledge"])
+    def assign(self, request: HttpRequest, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
+        return self._bulk(request, "assign", found)
+
+    @admin.action(description="Recheck: scan their checks now", permissions=["scan"])
+    def recheck(self, request: HttpRequest, found: QuerySet[Anomaly]) -> None:
+        """Only a scan of a whole check may call anything resolved."""
+        pairs = list(found.order_by().values_list("database", "check_name").distinct())
+        for database in sorted({database for database, _ in pairs}):
+            names = {name for of, name in pairs if of == database}
+            if checks := [check for check in CHECKS.values() if check.name in names]:
+                scan_now(request, checks, database)
+            else:
+                messages.warning(request, "Their checks are retired: nothing to ask.")
+
+    @admin.action(description="Export as CSV")
+    def as_csv(self, request: HttpRequest, found: QuerySet[Anomaly]) -> HttpResponseBase:
+        return exported(found, "csv")
+
+    @admin.action(description="Export as JSON")
+    def as_json(self, request: HttpRequest, found: QuerySet[Anomaly]) -> HttpResponseBase:
+        return exported(found, "json")
+
+    def _bulk(self, request: HttpRequest, name: str, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
+        across = request.POST.get("select_across") == "1"
+        chosen = [] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
+        number = found.order_by()[:MOST].count()
+        about = f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
+        if across:
+            about = f"All that match the list's filters: {about}" + (" or more" if number == MOST else "")
+        # One key at least: without any, Django takes nothing for selected.
+        hidden = [("action", name), ("select_across", "1" if across else "0")]
+        hidden += [(ACTION_CHECKBOX_NAME, key) for key in chosen or ["0"]]
+        back = request.get_full_path()
+        return self._act(
+            request,
+            ACTS[name],
+            found,
+            about=about,
+            hidden=hidden,
+            back=back,
+            sent="sent" in request.POST,
+            many=number == MOST,
+        )
+
+    def _act(
+        self,
+        request: HttpRequest,
+        act: Act,
+        found: QuerySet[Anomaly],
+        *,
+        sent: bool,
+        about: str,
+        back: str,
+        many: bool = False,
+        **more: Any,
+    ) -> HttpResponseBase:
+        form = act.form(request.POST if sent else None)
+        if sent and form.is_valid():
+            if many:
+                perform_later(request, act, form, found)
+                messages.info(request, f"{act.title}: under way for all that match; the log says when it is done.")
+                return HttpResponseRedirect(back)
+            try:
+                count = perform(request, act, form, found)
+            except SilenceError as problem:
+                form.add_error(None, str(problem))
+            else:
+                messages.success(request, f"{act.title}: {count:,} {'anomaly' if count == 1 else 'anomalies'}.")
+                return HttpResponseRedirect(back)
+        return act_page(request, Anomaly, form, title=act.title, about=about, back=back, **more)
+
+    # --- One anomaly -------------------------------------------------------------------------------------
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path("export/<str:how>/", view(self.export), name="consistency_anomaly_export"),
+            path("<int:number>/act/<str:name>/", view(self.act), name="consistency_anomaly_act"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Everything about one, to read; what can be done is a form of its own."""
+        require(request, "view_anomaly")
+        anomaly = self.get_object(request, object_id)
+        if anomaly is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(anomaly),
+            "media": self.media,
+            "filters": self.get_preserved_filters(request),
+            "list_query": request.GET.get("_changelist_filters", ""),
+            "may_acknowledge": self.has_acknowledge_permission(request),
+            "may_scan": self.has_scan_permission(request),
+            "forms": {name: act.form(initial=_initial(anomaly, name)) for name, act in ACTS.items()},
+            **anomaly_context(anomaly, self._listed(request)),
+        }
+        return TemplateResponse(request, "admin/consistency/anomaly/page.html", context)
+
+    def _listed(self, request: HttpRequest) -> QuerySet[Anomaly]:
+        """The list that one came from, for its neighbours."""
+        asked = copy(request)
+        asked.GET = QueryDict(request.GET.get("_changelist_filters", ""))
+        try:
+            found: QuerySet[Anomaly] = self.get_changelist_instance(asked).queryset
+        except IncorrectLookupParameters:
+            return self.get_queryset(request)
+        return found
+
+    def act(self, request: HttpRequest, number: int, name: str) -> HttpResponseBase:
+        """Do one thing to one anomaly; the page it came from has the form."""
+        found = Anomaly.objects.filter(pk=number)
+        if not found or name not in (*ACTS, "recheck"):
+            raise Http404
+        require(request, "scan_now" if name == "recheck" else "acknowledge_anomaly")
+        back = f"{reverse('admin:consistency_anomaly_change', args=[number])}?{request.GET.urlencode()}"
+        if name == "recheck":
+            if request.method == "POST":
+                self.recheck(request, found)
+            return HttpResponseRedirect(back)
+        return self._act(request, ACTS[name], found, about=str(found[0]), back=back, sent=request.method == "POST")
+
+    def export(self, request: HttpRequest, how: str) -> HttpResponseBase:
+        """All that match the list's filters, as a download."""
+        require(request, "view_anomaly")
+        if how not in WAYS:
+            raise Http404
+        try:
+            return exported(self.get_changelist_instance(request).queryset, how)
+        except IncorrectLookupParameters:
+            raise Http404 from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _initial(anomaly: Anomaly, name: str) -> dict[str, Any]:
+    return {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}.get(name, {})

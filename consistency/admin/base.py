@@ -1,0 +1,110 @@
+"""What the pages share: rows that nobody edits in place, in tables that may be huge, and acts that are logged."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import DataError, transaction
+from django.db.models import Model
+from django.forms import Form
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from consistency.paginator import BoundedPaginator
+
+
+class TolerantChangeList(ChangeList):
+    """No rows where a column's type (uuid, enum) does not know the word that the address asks for."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            # In a savepoint: an error would end a transaction around it.
+            with transaction.atomic(using=self.queryset.db):
+                super().get_results(request)
+        except DataError:
+            self.queryset = self.queryset.none()
+            super().get_results(request)
+
+
+class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shows rows that another program owns, in tables that may be huge."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    # Each would count the whole table.
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TolerantChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row; None where no row can have this key, as a word in a column of type uuid."""
+        try:
+            with transaction.atomic(using=self.get_queryset(request).db):
+                return super().get_object(request, object_id, from_field)
+        except DataError:
+            return None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReviewAdmin(ViewOnlyAdmin):
+    """The same for what review remembers: changed by acts alone, each with a permission of its own."""
+
+    list_per_page = 25
+
+    class Media:
+        css = {"all": ["consistency/review.css"]}
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Refuse who may not (403)."""
+    if not request.user.has_perm(f"consistency.{permission}"):
+        raise PermissionDenied
+
+
+def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> None:
+    """Write an act into the admin's log: once per row, or once in all where no rows are named."""
+    kind = ContentType.objects.get_for_model(model).pk
+    named: list[tuple[str | None, str]] = [(str(row.pk), str(row)[:200]) for row in rows]
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            action_time=timezone.now(),
+            user_id=user,
+            content_type_id=kind,
+            object_id=number,
+            object_repr=name,
+            action_flag=flag,
+            change_message=act,
+        )
+        for number, name in named or [(None, act[:200])]
+    )
+
+
+def act_page(
+    request: HttpRequest, model: type[Model], form: Form, *, title: str, about: str, **more: Any
+) -> TemplateResponse:
+    """The page that asks for the reason of an act; it posts to where it was shown."""
+    context = {
+        **admin.site.each_context(request),
+        "opts": model._meta,
+        "form": form,
+        "title": title,
+        "about": about,
+        "media": form.media,
+        **more,
+    }
+    return TemplateResponse(request, "admin/consistency/act.html", context, status=400 if form.errors else 200)

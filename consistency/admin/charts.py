@@ -1,0 +1,103 @@
+"""Where things lie in the small pictures: numbers for plain SVG, which templates draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+
+from consistency.memory_models import Anomaly
+from consistency.overview import SCANS, Point
+from consistency.subject import Job
+
+WIDTH: Final = 360
+HEIGHT: Final = 40
+CELL: Final = WIDTH / SCANS
+ROW: Final = 18
+AXIS: Final = 600
+"""Width of a time line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One scan in a strip."""
+
+    x: float
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One job on a time line."""
+
+    x: float
+    width: float
+    y: float
+    tone: str
+    words: str
+
+
+def strip(points: Sequence[Point]) -> list[Cell]:
+    """One cell per scan, the newest at the right end."""
+    start = SCANS - len(points)
+    return [Cell(round((start + place) * CELL, 1), point.outcome, point.words) for place, point in enumerate(points)]
+
+
+def trend(points: Sequence[Point]) -> str:
+    """The counts as the points of a polyline, 0 at the bottom; a check that could not run leaves no point."""
+    start = SCANS - len(points)
+    counts = [(start + place, point.count) for place, point in enumerate(points) if point.count is not None]
+    highest = max((count for _, count in counts), default=0) or 1
+    placed = [
+        (round((place + 0.5) * CELL, 1), round(HEIGHT - 2 - (HEIGHT - 4) * n / highest, 1)) for place, n in counts
+    ]
+    if len(placed) == 1:
+        # One scan is no line yet: a short one, for it to be seen.
+        placed.insert(0, (placed[0][0] - CELL, placed[0][1]))
+    return " ".join(f"{x},{y}" for x, y in placed)
+
+
+def area(line: str) -> str:
+    """The polygon between a polyline and the bottom."""
+    placed = line.split()
+    first, last = placed[0].partition(",")[0], placed[-1].partition(",")[0]
+    return f"{first},{HEIGHT - 1} {line} {last},{HEIGHT - 1}"
+
+
+class TimeLine:
+    """A file's jobs and what was seen of one anomaly, on one axis."""
+
+    def __init__(self, jobs: Sequence[Job], anomaly: Anomaly) -> None:
+        self.now = timezone.now()
+        self.jobs = [job for job in jobs if job.created_at]
+        seen = {"first seen": anomaly.first_seen, "last seen": anomaly.last_seen, "resolved": anomaly.resolved_at}
+        self.seen = {words: at for words, at in seen.items() if at}
+        starts = [job.created_at for job in self.jobs if job.created_at]
+        self.start = min(starts + list(self.seen.values()))
+        self.seconds = max(1.0, (self.now - self.start).total_seconds())
+        self.height = ROW * max(1, len(self.jobs))
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The jobs, the oldest on top; one that has not ended goes on to now."""
+        return [self._bar(row, job) for row, job in enumerate(self.jobs)]
+
+    @property
+    def marks(self) -> list[tuple[float, str]]:
+        """Where the anomaly was seen, and what happened then."""
+        return [(self._x(at), f"{words} {at:%Y-%m-%d %H:%M}") for words, at in self.seen.items()]
+
+    def _bar(self, row: int, job: Job) -> Bar:
+        x, end = self._x(job.created_at), self._x(job.finished_at or self.now)
+        ended = f"to {job.finished_at:%Y-%m-%d %H:%M}" if job.finished_at else "has not ended"
+        words = f"job {job.id}, {job.status}: from {job.created_at:%Y-%m-%d %H:%M}, {ended}"
+        return Bar(x, max(3.0, round(end - x, 1)), row * ROW + 3, job.status, words)
+
+    def _x(self, at: datetime | None) -> float:
+        if at is None:
+            return 0.0
+        # A column may have no zone; it is UTC then, as everywhere.
+        at = at if timezone.is_aware(at) else timezone.make_aware(at)
+        return round(min(1.0, max(0.0, (at - self.start).total_seconds() / self.seconds)) * AXIS, 1)

@@ -1,0 +1,117 @@
+"""The filters of the list of anomalies: each one condition that an index serves."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from consistency.memory_models import Anomaly, Scan, State
+from consistency.overview import check_names, running_mutes
+from consistency.registry import CHECKS
+from consistency.review import silenced
+
+Found = QuerySet[Anomaly]
+
+
+class CheckFilter(admin.SimpleListFilter):
+    title, parameter_name = "check", "check"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name if name in CHECKS else f"{name} (retired)") for name in check_names()]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        return queryset.filter(check_name=self.value()) if self.value() else queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Without a choice: what is open and nobody has silenced."""
+
+    title, parameter_name = "state", "state"
+    words = {
+        "open": "Open, silenced too",
+        "new": "New",
+        "ongoing": "Ongoing",
+        "returned": "Returned",
+        "acknowledged": "Acknowledged",
+        "muted": "Muted",
+        "resolved": "Resolved",
+        "all": "All",
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(self.words.items())
+
+    def choices(self, changelist: Any) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "Open, not silenced"}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        word = self.value()
+        if word == "all":
+            return queryset
+        if word == State.RESOLVED:
+            return queryset.filter(resolved_at__isnull=False)
+        found = queryset.filter(resolved_at__isnull=True)
+        if word is None:
+            return found.exclude(_silent())
+        if word == "acknowledged":
+            return found.filter(acknowledged_until__gt=timezone.now())
+        if word == "muted":
+            return found.filter(_muted())
+        return found if word == "open" else found.filter(state=word)
+
+
+class NewsFilter(admin.SimpleListFilter):
+    title, parameter_name = "last scan", "news"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "New or back in it")]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        if not self.value():
+            return queryset
+        newest = Scan.objects.order_by("database", "-id").distinct("database").values("pk")
+        return queryset.filter(state__in=[State.NEW, State.RETURNED], last_scan__in=newest)
+
+
+class AgeFilter(admin.SimpleListFilter):
+    title, parameter_name = "first seen", "age"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("day", "Within a day"), ("week", "Within a week"), ("old", "Before that"), ("month", "30 days ago")]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        days = {"day": 1, "week": 7, "old": 7, "month": 30}.get(self.value() or "")
+        if days is None:
+            return queryset
+        since = timezone.now() - timedelta(days=days)
+        if self.value() in ("day", "week"):
+            return queryset.filter(first_seen__gte=since)
+        return queryset.filter(first_seen__lt=since)
+
+
+class AssigneeFilter(admin.SimpleListFilter):
+    title, parameter_name = "assignee", "assignee"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("me", "Me"), ("nobody", "Nobody"), ("anybody", "Anybody")]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        word = self.value()
+        if word == "me":
+            return queryset.filter(assignee=request.user.get_username())
+        return queryset.filter(assignee__isnull=word == "nobody") if word in ("nobody", "anybody") else queryset
+
+
+def _silent() -> Q:
+    return silenced(running_mutes())
+
+
+def _muted() -> Q:
+    of_checks = Q(pk__in=[])
+    for mute in running_mutes():
+        of_checks |= Q(database=mute.database, check_name=mute.check_name)
+    return of_checks

@@ -1,0 +1,106 @@
+"""What an act asks for: until when, whom, and always why."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from consistency.overview import check_names
+from consistency.silence import LONGEST_MUTE, MEMORY
+
+LENGTHS: Final = {
+    "1h": ("1 hour", timedelta(hours=1)),
+    "1d": ("1 day", timedelta(days=1)),
+    "3d": ("3 days", timedelta(days=3)),
+    "7d": ("1 week", timedelta(days=7)),
+    "30d": ("30 days", timedelta(days=30)),
+    "90d": ("90 days", timedelta(days=90)),
+}
+MOST_PEOPLE: Final = 500
+
+
+class ReasonForm(forms.Form):
+    """Why, for everybody who looks later."""
+
+    reason = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}))
+
+
+class SilenceForm(forms.Form):
+    """For how long, or until when, and why."""
+
+    length = forms.ChoiceField(label="For", initial="1d")
+    until = forms.DateTimeField(
+        required=False,
+        label="Or until (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Instead of a length of time.",
+    )
+    reason = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}))
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        fitting = [(key, words) for key, (words, length) in LENGTHS.items() if length <= self.longest()]
+        self.fields["length"].choices = fitting  # type: ignore[attr-defined]
+
+    def longest(self) -> timedelta:
+        """How long it may be."""
+        return timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE)
+
+    def clean_until(self) -> datetime | None:
+        """In the future, and not too far."""
+        until: datetime | None = self.cleaned_data["until"]
+        if until and not timedelta() < until - timezone.now() <= self.longest():
+            raise forms.ValidationError(f"It must lie in the future, at most {self.longest().days} days from now.")
+        return until
+
+    @property
+    def end(self) -> datetime:
+        """When it ends, of a valid form."""
+        until: datetime | None = self.cleaned_data["until"]
+        return until or timezone.now() + LENGTHS[self.cleaned_data["length"]][1]
+
+
+class MuteForm(SilenceForm):
+    """Which check, and whether it holds whatever happens."""
+
+    check_name = forms.ChoiceField(label="Check")
+    database = forms.CharField(initial=MEMORY, widget=forms.HiddenInput)
+    sticky = forms.BooleanField(
+        required=False, help_text="Hold when the count rises above what is there now, and when the check is clean."
+    )
+    field_order = ("check_name", "length", "until", "reason", "sticky", "database")
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["check_name"].choices = [(name, name) for name in check_names()]  # type: ignore[attr-defined]
+        self.fields["length"].initial = "7d"
+
+    def longest(self) -> timedelta:
+        """A year."""
+        return LONGEST_MUTE
+
+
+class AssignForm(forms.Form):
+    """Who looks after it, and why."""
+
+    assignee = forms.ChoiceField(required=False, label="Assign to")
+    reason = forms.CharField(
+        required=False, max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"})
+    )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        people = get_user_model().objects.filter(is_active=True, is_staff=True).order_by("username")
+        names = people.values_list("username", flat=True)[:MOST_PEOPLE]
+        self.fields["assignee"].choices = [("", "nobody"), *((name, name) for name in names)]  # type: ignore[attr-defined]
+
+
+class NoteForm(forms.Form):
+    """What the next person should know."""
+
+    note = forms.CharField(
+        required=False, max_length=2000, strip=True, widget=forms.Textarea(attrs={"rows": 3, "cols": 60})
+    )

@@ -1,0 +1,112 @@
+"""Mutes, active and past; made and ended on pages that ask for the reason."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+
+from consistency.admin.base import ReviewAdmin, act_page, log, require
+from consistency.admin.forms import MuteForm, ReasonForm
+from consistency.formats import instant
+from consistency.memory_models import Mute
+from consistency.silence import MEMORY, SilenceError, mute, unmute
+
+
+class RunningFilter(admin.SimpleListFilter):
+    title, parameter_name = "whether it holds", "running"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Active"), ("0", "Past")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mute]) -> QuerySet[Mute]:
+        running = Q(ended_at__isnull=True, until__gt=timezone.now())
+        return {"1": queryset.filter(running), "0": queryset.exclude(running)}.get(self.value() or "", queryset)
+
+
+@admin.register(Mute)
+class MuteAdmin(ReviewAdmin):
+    list_display = ("check_name", "left", "by", "reason", "until", "sticky", "mark", "ended_at", "ended_because")
+    list_filter = (RunningFilter,)
+    fields = (
+        "check_name", "database", "left", "by", "reason", "created_at", "until", "sticky", "mark", "ended_at",
+        "ended_because",
+    )  # fmt: skip
+    readonly_fields = ("left",)
+
+    @admin.display(description="time left")
+    def left(self, mute: Mute) -> str:
+        """How long it holds at most."""
+        if mute.ended_at or mute.until <= timezone.now():
+            return "over"
+        return timeuntil(mute.until, depth=2)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path("new/", view(self.begin), name="consistency_mute_new"),
+            path("<int:number>/end/", view(self.end), name="consistency_mute_end"),
+            *super().get_urls(),
+        ]
+
+    def begin(self, request: HttpRequest) -> HttpResponseBase:
+        """Mute a check, in place of a mute that it has."""
+        require(request, "mute_check")
+        asked = {name: request.GET[name] for name in ("check_name", "database") if name in request.GET}
+        form = MuteForm(request.POST) if request.method == "POST" else MuteForm(initial=asked)
+        if form.is_bound and form.is_valid():
+            try:
+                made = self._muted(request, form)
+            except SilenceError as problem:
+                form.add_error(None, str(problem))
+            else:
+                messages.success(request, f"{made.check_name} is muted until {instant(made.until)}.")
+                return _to_overview(made.database)
+        about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
+        return act_page(request, Mute, form, title="Mute a check", about=about, back=_overview(asked.get("database")))
+
+    def end(self, request: HttpRequest, number: int) -> HttpResponseBase:
+        """Unmute: the check is heard again from now on."""
+        require(request, "mute_check")
+        running = Mute.objects.filter(pk=number, ended_at__isnull=True).first()
+        if running is None:
+            raise Http404
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if form.is_bound and form.is_valid():
+            with transaction.atomic(using=MEMORY):
+                unmute(running.check_name, database=running.database)
+                log(request.user.pk, Mute, f"Unmuted: {form.cleaned_data['reason']}", [running])
+            messages.success(request, f"{running.check_name} is heard again.")
+            return _to_overview(running.database)
+        about = f"{running.check_name}, muted by {running.by} until {instant(running.until)}: {running.reason}"
+        return act_page(request, Mute, form, title="Unmute", about=about, back=_overview(running.database))
+
+    def _muted(self, request: HttpRequest, form: MuteForm) -> Mute:
+        told = form.cleaned_data
+        with transaction.atomic(using=MEMORY):
+            made = mute(
+                told["check_name"],
+                until=form.end,
+                by=request.user.get_username(),
+                reason=told["reason"],
+                sticky=told["sticky"],
+                database=told["database"],
+            )
+            words = f"Muted until {instant(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
+            log(request.user.pk, Mute, words, [made], ADDITION)
+        return made
+
+
+def _overview(database: str | None) -> str:
+    address = reverse("admin:app_list", args=["consistency"])
+    return address if database in (None, MEMORY) else f"{address}?database={database}"
+
+
+def _to_overview(database: str) -> HttpResponseRedirect:
+    return HttpResponseRedirect(_overview(database))

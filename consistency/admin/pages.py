@@ -1,0 +1,95 @@
+"""What the page of one anomaly shows, gathered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from consistency.admin.charts import TimeLine
+from consistency.memory_models import Anomaly
+from consistency.overview import running_mutes
+from consistency.registry import CHECKS, Severity
+from consistency.subject import Subject, after, before, of_same_file, statements, subject
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to it."""
+
+    at: datetime
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One value, then and now."""
+
+    name: str
+    then: str | None
+    now: str | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it has changed, as far as both are known."""
+        return self.then is not None and self.then != self.now
+
+
+def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, Any]:
+    """All that the page needs, beside what is the same on every page."""
+    now = subject(anomaly)
+    held = anomaly.acknowledged_until
+    return {
+        "anomaly": anomaly,
+        "check": CHECKS.get(anomaly.check_name),
+        "severity": Severity(anomaly.severity).word,
+        "acknowledged": not anomaly.resolved_at and held is not None and held > timezone.now(),
+        "mute": _mute(anomaly),
+        "now": now,
+        "compared": [] if now.problem else _compared(anomaly, now),
+        "line": TimeLine(now.jobs, anomaly) if now.jobs else None,
+        "events": _events(anomaly),
+        "statements": statements(anomaly),
+        "others": of_same_file(anomaly),
+        "newer": before(listed, anomaly).first(),
+        "older": after(listed, anomaly).first(),
+    }
+
+
+def _mute(anomaly: Anomaly) -> Any:
+    of_it = (anomaly.database, anomaly.check_name)
+    return next((mute for mute in running_mutes() if (mute.database, mute.check_name) == of_it), None)
+
+
+def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:
+    """Side by side; of truth outside PostgreSQL, no sentence can be had for one row."""
+    detail = [Compared("why", anomaly.detail, now.detail)] if now.holds is not None else []
+    if anomaly.file_uuid is None and now.file_uuid is None:
+        return detail
+    return [
+        *detail,
+        Compared("status", anomaly.status, now.status),
+        Compared("name", anomaly.file_name, now.file_name),
+        Compared("job", None, now.job),
+    ]
+
+
+def _events(anomaly: Anomaly) -> list[Event]:
+    """The newest first: what scans saw, and what people did."""
+    kind = ContentType.objects.get_for_model(Anomaly)
+    logged = LogEntry.objects.filter(content_type=kind, object_id=str(anomaly.pk)).select_related("user")[:100]
+    events = [Event(entry.action_time, str(entry.user), entry.change_message) for entry in logged]
+    if anomaly.acknowledged_at and not any(event.what.startswith("Acknowledged") for event in events):
+        # Together with many others, which the log tells in one line, or on another way in.
+        words = f"Acknowledged until {anomaly.acknowledged_until:%Y-%m-%d %H:%M}: {anomaly.acknowledged_reason}"
+        events.append(Event(anomaly.acknowledged_at, anomaly.acknowledged_by or "", words))
+    back = f"; came back {anomaly.returned_count} times" if anomaly.returned_count else ""
+    seen = f"Last seen by scan {anomaly.last_scan}, {anomaly.times_seen} times in all{back}"
+    events += [Event(anomaly.first_seen, "", "First seen"), Event(anomaly.last_seen, "", seen)]
+    if anomaly.resolved_at:
+        events.append(Event(anomaly.resolved_at, "", "Resolved: a scan of the whole check did not find it any more"))
+    return sorted(events, key=lambda event: event.at, reverse=True)

@@ -1,0 +1,35 @@
+"""Scans that people start from the admin: in the background, logged, and told as soon as they end."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.contrib import messages
+from django.contrib.admin.models import ADDITION
+from django.http import HttpRequest
+
+from consistency.admin.base import log
+from consistency.memory_models import Scan
+from consistency.recorder import Recorded
+from consistency.registry import Check
+from consistency.scan_now import Scanning
+
+PATIENCE: Final = 2.0
+"""Seconds that the browser waits for a scan that may be quick."""
+
+
+def scan_now(request: HttpRequest, checks: Sequence[Check], database: str) -> None:
+    """Start a scan, and tell how it ended if it did at once; else the overview shows how far it is."""
+    user, names = request.user.pk, ", ".join(check.name for check in checks)
+
+    def logged(done: Recorded) -> None:
+        rows = [Scan(pk=done.scan.id, database=database)] if done.scan else []
+        became = str(done.scan.news) if done.scan else f"not recorded: {done.problem}"
+        log(user, Scan, f"Scanned from the admin ({names}): {became}", rows, ADDITION)
+
+    scanning = Scanning(checks=checks, database=database, actor=request.user.get_username(), then=logged).start()
+    if not scanning.ended.wait(PATIENCE):
+        messages.info(request, "The scan is under way; the overview shows how far it is.")
+    elif scanning.failed:
+        messages.error(request, scanning.words)
+    else:
+        messages.success(request, scanning.words)

@@ -1,0 +1,90 @@
+"""Scans: a list, a page for each with what every check came to, and a new one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import connections
+from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+
+from consistency.admin.base import ReviewAdmin, require
+from consistency.admin.scanning import scan_now
+from consistency.memory_models import Scan
+from consistency.selection import chosen
+from consistency.silence import MEMORY
+
+
+@admin.register(Scan)
+class ScanAdmin(ReviewAdmin):
+    list_display = (
+        "id",
+        "recorded_at",
+        "outcome",
+        "took",
+        "new",
+        "returned",
+        "resolved",
+        "ongoing",
+        "trigger",
+        "actor",
+        "database",
+    )
+    list_filter = ("complete", "status", "trigger")
+    sortable_by = ()
+
+    @admin.display(description="outcome")
+    def outcome(self, scan: Scan) -> str:
+        word = scan.status if scan.complete else "incomplete"
+        return format_html('<span class="badge {}">{}</span>', word, word)
+
+    @admin.display(description="took")
+    def took(self, scan: Scan) -> str:
+        return seconds(scan.duration_ms)
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path("now/", self.admin_site.admin_view(self.now), name="consistency_scan_now"),
+            *super().get_urls(),
+        ]
+
+    def now(self, request: HttpRequest) -> HttpResponseBase:
+        """Scan now: one at a time, on in the background."""
+        require(request, "scan_now")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        database = request.POST.get("database", MEMORY)
+        if database not in connections:
+            raise Http404
+        scan_now(request, chosen(), database)
+        address = reverse("admin:app_list", args=["consistency"])
+        return HttpResponseRedirect(address if database == MEMORY else f"{address}?database={database}")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """What it came to, check by check."""
+        require(request, "view_scan")
+        scan = self.get_object(request, object_id)
+        if scan is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        same = Scan.objects.filter(database=scan.database)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(scan).capitalize(),
+            "media": self.media,
+            "scan": scan,
+            "took": seconds(scan.duration_ms),
+            "checks": [(check, seconds(check.duration_ms)) for check in scan.checks.all()],
+            "newer": same.filter(pk__gt=scan.pk).order_by("pk").first(),
+            "older": same.filter(pk__lt=scan.pk).order_by("-pk").first(),
+        }
+        return TemplateResponse(request, "admin/consistency/scan/page.html", context)
+
+
+def seconds(milliseconds: int) -> str:
+    """A length of time, for people."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,47 @@
+"""Mute a check on the command line: for how long and why are mandatory, who is the OS user."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connections
+from django.utils import timezone
+
+from consistency.arguments import argument, duration
+from consistency.formats import instant
+from consistency.memory_command import told
+from consistency.recorder import os_user
+from consistency.registry import CHECKS
+from consistency.selection import known
+from consistency.silence import MEMORY, mute
+
+
+class Command(BaseCommand):
+    help = (
+        "Agree that a check decides no status and no exit code for a while. Ends at its time and, unless sticky, when "
+        "the count rises above what was muted or the check is clean. What could not run is never muted."
+    )
+    requires_system_checks: tuple[str, ...] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Everything arrives converted."""
+        add = parser.add_argument
+        add("check", metavar="CHECK", type=argument(lambda text: known("check", text, CHECKS)))
+        add("--for", dest="length", required=True, metavar="TIME", type=argument(duration), help="such as 12h or 7d")
+        add("--reason", required=True, help="why; everybody who looks will read it")
+        add("--sticky", action="store_true", help="hold when the count rises, and when the check is clean")
+        alias = argument(lambda text: known("database", text, list(connections)))
+        add("--database", default=MEMORY, metavar="ALIAS", type=alias, help="of which database (default)")
+
+    def handle(self, **options: Any) -> None:
+        """Mute it, and say until when."""
+        with told():
+            muted = mute(
+                options["check"],
+                until=timezone.now() + options["length"],
+                by=os_user(),
+                reason=options["reason"],
+                sticky=options["sticky"],
+                database=options["database"],
+            )
+        mark = "sticky" if muted.sticky else f"mark {'next count' if muted.mark is None else muted.mark}"
+        self.stdout.write(f"{muted.check_name} is muted until {instant(muted.until)} by {muted.by} ({mark}).")

@@ -1,0 +1,30 @@
+"""End the mute of a check on the command line."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from consistency.arguments import argument
+from consistency.memory_command import USAGE, told
+from consistency.selection import known
+from consistency.silence import MEMORY, unmute
+
+
+class Command(BaseCommand):
+    help = "Let a muted check decide statuses and exit codes again. A check that was removed can be unmuted too."
+    requires_system_checks: tuple[str, ...] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Any name: history outlives code."""
+        alias = argument(lambda text: known("database", text, list(connections)))
+        parser.add_argument("check", metavar="CHECK")
+        parser.add_argument("--database", default=MEMORY, metavar="ALIAS", type=alias, help="of which database")
+
+    def handle(self, **options: Any) -> None:
+        """End it, or say that there is none."""
+        with told():
+            ended = unmute(options["check"], database=options["database"])
+        if not ended:
+            raise CommandError(f"{options['check']} is not muted on {options['database']}.", returncode=USAGE)
+        self.stdout.write(f"{options['check']} is heard again.")

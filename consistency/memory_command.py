@@ -1,0 +1,46 @@
+"""What the commands that read or write the memory share: one line for people when it cannot be had, and exit codes."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from json import dumps
+from typing import Any, Final
+
+from django.core.management.base import CommandError
+from django.db import Error as DatabaseError
+from rich.table import Table
+
+from consistency.console import harmless, render
+from consistency.memory import recording_problem
+from consistency.selection import UnknownWordError
+from consistency.silence import SilenceError
+
+USAGE: Final = 2
+COULD_NOT: Final = 3
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Exit 2 with one line for what is refused, 3 for a memory that cannot be had."""
+    try:
+        yield
+    except (SilenceError, UnknownWordError) as problem:
+        raise CommandError(str(problem), returncode=USAGE) from None
+    except DatabaseError as error:
+        raise CommandError(f"{recording_problem(error)}.", returncode=COULD_NOT) from None
+
+
+def json_list(name: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """`{"name": [...]}`, one item a line, as the items come."""
+    yield f'{{"{name}": ['
+    for position, item in enumerate(items):
+        yield (",\n" if position else "\n") + dumps(item)
+    yield "\n]}\n"
+
+
+def table_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table for people; hostile names are only text."""
+    table = Table(*columns, box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(harmless("" if cell is None else str(cell)) for cell in row))
+    return render([table], terminal=sys.stdout.isatty(), colour=False)

@@ -1,0 +1,92 @@
+"""What the memory looks like as JSON: the same words in the terminal's JSON and over REST."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from consistency.formats import instant
+from consistency.memory_models import Anomaly, Scan, ScanCheck
+from consistency.registry import Severity
+
+
+def anomaly_dict(anomaly: Anomaly) -> dict[str, Any]:
+    """One anomaly; `acknowledged` is null while nobody has."""
+    return {
+        "id": anomaly.pk,
+        "database": anomaly.database,
+        "check": anomaly.check_name,
+        "retired": anomaly.retired,
+        "severity": Severity(anomaly.severity).word,
+        "object_type": anomaly.object_type,
+        "object_id": anomaly.object_id,
+        "file_uuid": anomaly.file_uuid,
+        "file_name": anomaly.file_name,
+        "status": anomaly.status,
+        "detail": anomaly.detail,
+        "state": anomaly.state,
+        "first_seen": instant(anomaly.first_seen),
+        "last_seen": instant(anomaly.last_seen),
+        "times_seen": anomaly.times_seen,
+        "resolved_at": moment(anomaly.resolved_at),
+        "returned_count": anomaly.returned_count,
+        "acknowledged": _acknowledged(anomaly),
+        "assignee": anomaly.assignee,
+        "note": anomaly.note,
+    }
+
+
+def _acknowledged(anomaly: Anomaly) -> dict[str, Any] | None:
+    # Past its time it has ended by itself, though the row says so only after the next scan.
+    if anomaly.resolved_at or anomaly.acknowledged_until is None or anomaly.acknowledged_until <= timezone.now():
+        return None
+    return {
+        "by": anomaly.acknowledged_by,
+        "at": moment(anomaly.acknowledged_at),
+        "until": moment(anomaly.acknowledged_until),
+        "reason": anomaly.acknowledged_reason,
+    }
+
+
+def scan_dict(scan: Scan) -> dict[str, Any]:
+    """One scan with what each check came to."""
+    return {
+        "id": scan.pk,
+        "database": scan.database,
+        "recorded_at": instant(scan.recorded_at),
+        "snapshot_at": moment(scan.snapshot_at),
+        "trigger": scan.trigger,
+        "actor": scan.actor,
+        "status": scan.status,
+        "complete": scan.complete,
+        "duration_ms": scan.duration_ms,
+        "affected_files": scan.affected_files,
+        "new": scan.new,
+        "returned": scan.returned,
+        "resolved": scan.resolved,
+        "ongoing": scan.ongoing,
+        "checks": [_check(check) for check in scan.checks.all()],
+    }
+
+
+def _check(check: ScanCheck) -> dict[str, Any]:
+    return {
+        "check": check.check_name,
+        "retired": check.retired,
+        "severity": Severity(check.severity).word,
+        "outcome": check.outcome,
+        "count": check.count,
+        "acknowledged": check.acknowledged,
+        "muted": check.muted,
+        "duration_ms": check.duration_ms,
+        "error": check.error or None,
+        "new": check.new,
+        "returned": check.returned,
+        "resolved": check.resolved,
+        "ongoing": check.ongoing,
+    }
+
+
+def moment(value: datetime | None) -> str | None:
+    """A time in UTC, where there is one."""
+    return None if value is None else instant(value)

@@ -1,0 +1,197 @@
+"""What review remembers: each scan, passes too; each anomaly, healthy rows never; each agreed silence."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from consistency.registry import CHECKS, Severity
+
+OPEN = Q(resolved_at__isnull=True)
+
+
+class Trigger(models.TextChoices):
+    """Through which door a scan came."""
+
+    COMMAND = "command"
+    API = "api"
+    ADMIN = "admin"
+
+
+class State(models.TextChoices):
+    """Where an anomaly stands after the last scan whose check completed."""
+
+    NEW = "new"
+    ONGOING = "ongoing"
+    RETURNED = "returned"
+    RESOLVED = "resolved"
+
+
+class MuteEnd(models.TextChoices):
+    """Why a mute is over."""
+
+    TIME = "time"
+    CLEAN = "clean"
+    EXCEEDED = "exceeded"
+    REPLACED = "replaced"
+    UNMUTED = "unmuted"
+
+
+class AboutCheck(models.Model):
+    """A row about a check, by name only: history outlives code."""
+
+    check_name = models.TextField("check")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def retired(self) -> bool:
+        """Whether no such check is defined any more."""
+        return self.check_name not in CHECKS
+
+
+class Scan(models.Model):
+    """One recorded scan, passes included."""
+
+    database = models.TextField()
+    recorded_at = models.DateTimeField()
+    snapshot_at = models.DateTimeField(null=True, help_text="The database's time; none where it was not asked.")
+    trigger = models.TextField(choices=Trigger.choices)
+    actor = models.TextField(help_text="The OS user, the user's or the key's name.")
+    complete = models.BooleanField()
+    status = models.TextField()
+    duration_ms = models.PositiveIntegerField()
+    affected_files = models.BigIntegerField(null=True)
+    new = models.PositiveIntegerField(default=0)
+    returned = models.PositiveIntegerField(default=0)
+    resolved = models.PositiveIntegerField(default=0)
+    ongoing = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        permissions = (("scan_now", "Can start a scan"),)
+        indexes: ClassVar = [
+            models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
+            models.Index(fields=["recorded_at"], name="scan_recorded_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"scan {self.pk} of {self.database}"
+
+
+class ScanCheck(AboutCheck):
+    """What one check came to in one scan."""
+
+    scan = models.ForeignKey(Scan, models.CASCADE, related_name="checks")
+    severity = models.PositiveSmallIntegerField(choices=[(level.value, level.word) for level in Severity])
+    outcome = models.TextField(choices=[(word, word.replace("_", " ")) for word in ("clean", "found", "could_not_run")])
+    count = models.BigIntegerField(null=True)
+    acknowledged = models.PositiveIntegerField(default=0)
+    muted = models.PositiveIntegerField(default=0)
+    duration_ms = models.PositiveIntegerField()
+    error = models.TextField(blank=True, default="")
+    new = models.PositiveIntegerField(default=0)
+    returned = models.PositiveIntegerField(default=0)
+    resolved = models.PositiveIntegerField(default=0)
+    ongoing = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("scan", "id")
+        default_permissions = ("view",)
+        indexes: ClassVar = [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")]
+
+    def __str__(self) -> str:
+        return f"{self.check_name} in scan {self.scan_id}"
+
+
+class Anomaly(AboutCheck):
+    """A finding with a memory."""
+
+    database = models.TextField()
+    object_type = models.TextField()
+    object_id = models.TextField()
+    severity = models.PositiveSmallIntegerField(choices=[(level.value, level.word) for level in Severity])
+    detail = models.TextField(help_text="As it was when last seen.")
+    file_uuid = models.TextField(null=True, blank=True)
+    file_name = models.TextField(null=True, blank=True)
+    status = models.TextField("file's status", null=True, blank=True)
+    state = models.TextField(choices=State.choices)
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    last_scan = models.BigIntegerField(help_text="Number of the scan that saw it last; that one may be pruned.")
+    times_seen = models.PositiveIntegerField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    returned_count = models.PositiveIntegerField()
+    acknowledged_by = models.TextField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_until = models.DateTimeField(null=True, blank=True)
+    acknowledged_reason = models.TextField(null=True, blank=True)
+    assignee = models.TextField(null=True, blank=True)
+    note = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name_plural = "anomalies"
+        default_permissions = ("view",)
+        permissions = (("acknowledge_anomaly", "Can acknowledge, assign and annotate anomalies"),)
+        ordering = ("-first_seen", "-id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["database", "check_name", "object_type", "object_id"], name="anomaly_one_per_object"
+            )
+        ]
+        # Predicates say resolved_at, not state: from new to ongoing a row changes nothing that an index holds.
+        indexes: ClassVar = [
+            models.Index(fields=["-first_seen", "-id"], condition=OPEN, name="anomaly_open"),
+            models.Index(fields=["check_name", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_check"),
+            models.Index(fields=["severity", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_severity"),
+            models.Index(
+                fields=["state", "-first_seen", "-id"],
+                condition=Q(state__in=["new", "returned"]),
+                name="anomaly_news",
+            ),
+            models.Index(
+                fields=["assignee", "-first_seen", "-id"],
+                condition=Q(assignee__isnull=False),
+                name="anomaly_assignee",
+            ),
+            models.Index(
+                fields=["database", "check_name"],
+                condition=Q(acknowledged_until__isnull=False),
+                name="anomaly_acknowledged",
+            ),
+            models.Index(fields=["resolved_at"], condition=~OPEN, name="anomaly_resolved"),
+            models.Index(fields=["file_uuid"], opclasses=["text_pattern_ops"], name="anomaly_file_uuid"),
+            models.Index(fields=["file_name"], opclasses=["text_pattern_ops"], name="anomaly_file_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_name}: {self.object_type} {self.object_id}"
+
+
+class Mute(AboutCheck):
+    """An agreed silence of one check on one database; past ones stay."""
+
+    database = models.TextField(default="default")
+    created_at = models.DateTimeField()
+    by = models.TextField()
+    reason = models.TextField()
+    until = models.DateTimeField()
+    sticky = models.BooleanField(default=False, help_text="Whether it holds however many there are, and when clean.")
+    mark = models.BigIntegerField(null=True, help_text="More findings than this end it; falls as things improve.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_because = models.TextField(choices=MuteEnd.choices, null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        permissions = (("mute_check", "Can mute and unmute checks"),)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["database", "check_name"], condition=Q(ended_at__isnull=True), name="mute_one_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"mute of {self.check_name} until {self.until:%Y-%m-%dT%H:%M:%SZ}"

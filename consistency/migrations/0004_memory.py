@@ -1,0 +1,213 @@
+"""What review remembers: scans, anomalies and mutes, in tables of our own."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("consistency", "0003_scan_indexes"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Anomaly",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_name", models.TextField(verbose_name="check")),
+                ("database", models.TextField()),
+                ("object_type", models.TextField()),
+                ("object_id", models.TextField()),
+                ("severity", models.PositiveSmallIntegerField(choices=[(1, "info"), (2, "warn"), (3, "error")])),
+                ("detail", models.TextField(help_text="As it was when last seen.")),
+                ("file_uuid", models.TextField(blank=True, null=True)),
+                ("file_name", models.TextField(blank=True, null=True)),
+                ("status", models.TextField(blank=True, null=True, verbose_name="file's status")),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("new", "New"),
+                            ("ongoing", "Ongoing"),
+                            ("returned", "Returned"),
+                            ("resolved", "Resolved"),
+                        ]
+                    ),
+                ),
+                ("first_seen", models.DateTimeField()),
+                ("last_seen", models.DateTimeField()),
+                (
+                    "last_scan",
+                    models.BigIntegerField(help_text="Number of the scan that saw it last; that one may be pruned."),
+                ),
+                ("times_seen", models.PositiveIntegerField()),
+                ("resolved_at", models.DateTimeField(blank=True, null=True)),
+                ("returned_count", models.PositiveIntegerField()),
+                ("acknowledged_by", models.TextField(blank=True, null=True)),
+                ("acknowledged_at", models.DateTimeField(blank=True, null=True)),
+                ("acknowledged_until", models.DateTimeField(blank=True, null=True)),
+                ("acknowledged_reason", models.TextField(blank=True, null=True)),
+                ("assignee", models.TextField(blank=True, null=True)),
+                ("note", models.TextField(blank=True, db_default="", default="")),
+            ],
+            options={
+                "verbose_name_plural": "anomalies",
+                "ordering": ("-first_seen", "-id"),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["-first_seen", "-id"],
+                        name="anomaly_open",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["check_name", "-first_seen", "-id"],
+                        name="anomaly_open_check",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["severity", "-first_seen", "-id"],
+                        name="anomaly_open_severity",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["new", "returned"])),
+                        fields=["state", "-first_seen", "-id"],
+                        name="anomaly_news",
+                    ),
+                    models.Index(
+                        condition=models.Q(("assignee__isnull", False)),
+                        fields=["assignee", "-first_seen", "-id"],
+                        name="anomaly_assignee",
+                    ),
+                    models.Index(
+                        condition=models.Q(("acknowledged_until__isnull", False)),
+                        fields=["database", "check_name"],
+                        name="anomaly_acknowledged",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
+                        fields=["resolved_at"],
+                        name="anomaly_resolved",
+                    ),
+                    models.Index(fields=["file_uuid"], name="anomaly_file_uuid", opclasses=["text_pattern_ops"]),
+                    models.Index(fields=["file_name"], name="anomaly_file_name", opclasses=["text_pattern_ops"]),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("database", "check_name", "object_type", "object_id"), name="anomaly_one_per_object"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Mute",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_name", models.TextField(verbose_name="check")),
+                ("database", models.TextField(default="default")),
+                ("created_at", models.DateTimeField()),
+                ("by", models.TextField()),
+                ("reason", models.TextField()),
+                ("until", models.DateTimeField()),
+                (
+                    "sticky",
+                    models.BooleanField(
+                        default=False, help_text="Whether it holds however many there are, and when clean."
+                    ),
+                ),
+                (
+                    "mark",
+                    models.BigIntegerField(
+                        help_text="More findings than this end it; falls as things improve.", null=True
+                    ),
+                ),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "ended_because",
+                    models.TextField(
+                        blank=True,
+                        choices=[
+                            ("time", "Time"),
+                            ("clean", "Clean"),
+                            ("exceeded", "Exceeded"),
+                            ("replaced", "Replaced"),
+                            ("unmuted", "Unmuted"),
+                        ],
+                        null=True,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("-id",),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at__isnull", True)),
+                        fields=("database", "check_name"),
+                        name="mute_one_at_a_time",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Scan",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("database", models.TextField()),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "snapshot_at",
+                    models.DateTimeField(help_text="The database's time; none where it was not asked.", null=True),
+                ),
+                ("trigger", models.TextField(choices=[("command", "Command"), ("api", "Api"), ("admin", "Admin")])),
+                ("actor", models.TextField(help_text="The OS user, the user's or the key's name.")),
+                ("complete", models.BooleanField()),
+                ("status", models.TextField()),
+                ("duration_ms", models.PositiveIntegerField()),
+                ("affected_files", models.BigIntegerField(null=True)),
+                ("new", models.PositiveIntegerField(default=0)),
+                ("returned", models.PositiveIntegerField(default=0)),
+                ("resolved", models.PositiveIntegerField(default=0)),
+                ("ongoing", models.PositiveIntegerField(default=0)),
+            ],
+            options={
+                "ordering": ("-id",),
+                "indexes": [
+                    models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
+                    models.Index(fields=["recorded_at"], name="scan_recorded_at"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ScanCheck",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_name", models.TextField(verbose_name="check")),
+                ("severity", models.PositiveSmallIntegerField(choices=[(1, "info"), (2, "warn"), (3, "error")])),
+                (
+                    "outcome",
+                    models.TextField(
+                        choices=[("clean", "clean"), ("found", "found"), ("could_not_run", "could not run")]
+                    ),
+                ),
+                ("count", models.BigIntegerField(null=True)),
+                ("acknowledged", models.PositiveIntegerField(default=0)),
+                ("muted", models.PositiveIntegerField(default=0)),
+                ("duration_ms", models.PositiveIntegerField()),
+                ("error", models.TextField(blank=True, default="")),
+                ("new", models.PositiveIntegerField(default=0)),
+                ("returned", models.PositiveIntegerField(default=0)),
+                ("resolved", models.PositiveIntegerField(default=0)),
+                ("ongoing", models.PositiveIntegerField(default=0)),
+                (
+                    "scan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="checks", to="consistency.scan"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("scan", "id"),
+                "indexes": [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")],
+            },
+        ),
+    ]

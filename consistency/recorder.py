@@ -1,0 +1,148 @@
+"""A scan that is remembered: looked at once or twice, told, and recorded whole or not at all."""
+
+import getpass
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from consistency.confirm import FirstLook, SecondLook
+from consistency.delivery import tell_later
+from consistency.memory import Memory, RecordedScan, RecordingError
+from consistency.memory_models import Trigger
+from consistency.registry import Check
+from consistency.report import Report
+from consistency.retention import prune
+from consistency.scanner import Progress, scan
+from consistency.sight import Sight
+from consistency.silence import silence_of
+from consistency.spool import Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A report, and what became of it."""
+
+    report: Report
+    scan: RecordedScan | None = None
+    """None if it was not recorded."""
+    problem: str | None = None
+    """Why not, in words fit for outside; None too where nobody asked for it."""
+
+
+def scan_and_record(
+    checks: Sequence[Check],
+    *,
+    database: str = "default",
+    trigger: str = Trigger.COMMAND,
+    actor: str = "",
+    timeout: float = 10.0,
+    confirm: float | None = None,
+    limit: int = 100,
+    progress: Progress | None = None,
+) -> Recorded:
+    """Scan, record, and let a thread tell who wants to know. AlreadyRunningError if
+    another scan of this database records, before anything is scanned, or if one with a later snapshot is recorded
+    already, after it; what else keeps it from being recorded is in `problem`, and the report
+    stands.
+
+    `timeout` is seconds per look, `confirm` seconds between two looks (0: one look; None: CONSISTENCY_CONFIRM),
+    `actor` who asked for it (the OS user, if empty).
+    """
+    pause = settings.CONSISTENCY_CONFIRM if confirm is None else confirm
+    with recording(database, trigger=trigger, actor=actor, seconds=2 * timeout + pause) as book:
+        sight = book.sight(twice(checks, database, timeout=timeout, pause=pause))
+        done = book.recorded(
+            scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
+        )
+    if done.scan:
+        tell_later(done.report, done.scan, database)
+    return done
+
+
+def look(
+    checks: Sequence[Check],
+    *,
+    database: str = "default",
+    timeout: float = 10.0,
+    confirm: float = 0.0,
+    limit: int = 100,
+    progress: Progress | None = None,
+) -> Report:
+    """The same report, writing nothing."""
+    sight = twice(checks, database, timeout=timeout, pause=confirm)
+    return scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
+
+
+def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: float) -> Sight:
+    """What the scan that follows sees by: the silence, and with a pause only what a first look saw before it."""
+    if not pause:
+        return silence_of(checks, database)
+    first = FirstLook()
+    scan(checks, database=database, limit=0, timeout=timeout, sight=first)
+    time.sleep(pause)
+    return SecondLook(first, silence_of(checks, database))
+
+
+class Book:
+    """Where one scan goes: `sight` before it, `recorded` after it."""
+
+    def __init__(self, memory: Memory | None, problem: str | None, *, keep: bool = True) -> None:
+        self._memory = memory
+        self._problem = problem
+        self._keep = keep
+        self._spool: Spool | None = None
+
+    def sight(self, then: Sight) -> Sight:
+        """What the scan must see by, so that all it finds can be recorded."""
+        self._spool = Spool(then) if self._memory else None
+        return self._spool or then
+
+    def recorded(self, report: Report) -> Recorded:
+        """Record it, prune, and say what became of it; OlderSnapshotError if another scan saw more and was first."""
+        if not self._memory or not self._spool:
+            return Recorded(report=report, problem=self._problem)
+        try:
+            done = self._memory.write(report, self._spool, keep=self._keep)
+        except RecordingError as error:
+            return Recorded(report=report, problem=str(error))
+        finally:
+            self.close()
+        if self._keep:
+            prune()
+        return Recorded(report=report, scan=done)
+
+    def close(self) -> None:
+        """Release the lock, and remove what was kept."""
+        if self._memory:
+            self._memory.close()
+        if self._spool:
+            self._spool.close()
+
+
+@contextmanager
+def recording(database: str, *, trigger: str, actor: str, seconds: float, keep: bool = True) -> Iterator[Book]:
+    """A book for one scan of this database, which will take so many seconds; AlreadyRunningError if one is open.
+
+    Not `keep`: it says what would be recorded, and nothing of it is.
+    """
+    try:
+        book = Book(Memory(database, trigger=trigger, actor=actor or os_user(), seconds=seconds), None, keep=keep)
+    except RecordingError as error:
+        book = Book(None, str(error))
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def os_user() -> str:
+    """Who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user need not have a name.
+        return str(os.getuid())

@@ -1,0 +1,137 @@
+"""What reviewers ask of the memory: one page of a list, what is silent, what each check last came to, how old it is."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan  # type: ignore[import-untyped]
+from django.utils import timezone
+
+from consistency.memory_models import Mute, Scan, ScanCheck
+from consistency.registry import CHECKS
+from consistency.silence import MEMORY, holds
+
+Row = TypeVar("Row", bound=Model)
+
+
+class CursorError(ValueError):
+    """It is no cursor, or one of a list in another order."""
+
+    def __init__(self) -> None:
+        super().__init__("cursor must be one from `next` or `previous` of an answer to the same filters.")
+
+
+# --- Pages -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and the cursors of its neighbours; None where there is none."""
+
+    rows: Sequence[Row]
+    next: str | None
+    previous: str | None
+
+
+def page(found: QuerySet[Row], fields: Sequence[str], *, cursor: str | None, limit: int) -> Page[Row]:
+    """The newest by these fields, the last of which is unique, after the cursor's row; raises CursorError.
+
+    It goes by the row's own values: rows that come or go meanwhile shift nothing, however many share a time.
+    """
+    backwards, place = _decoded(cursor, found.model, fields)
+    if place:
+        beyond = TupleGreaterThan if backwards else TupleLessThan
+        found = found.filter(beyond(Tuple(*fields), place))
+    rows = list(found.order_by(*(name if backwards else f"-{name}" for name in fields))[: limit + 1])
+    more = len(rows) > limit
+    rows = rows[:limit]
+    if backwards:
+        rows.reverse()
+    return Page(
+        rows=rows,
+        next=_encoded(rows[-1], fields) if rows and (more or backwards) else None,
+        previous=_encoded(rows[0], fields, backwards=True) if rows and (more if backwards else bool(place)) else None,
+    )
+
+
+def _encoded(row: Model, fields: Sequence[str], *, backwards: bool = False) -> str:
+    values = [_field(type(row), name).value_to_string(row) for name in fields]
+    return base64.urlsafe_b64encode(json.dumps([backwards, *fields, *values]).encode()).decode().rstrip("=")
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name)
+
+
+def _decoded(cursor: str | None, model: type[Model], fields: Sequence[str]) -> tuple[bool, tuple[Any, ...]]:
+    """Whether it goes backwards, and the values of the row that it starts from."""
+    if cursor is None:
+        return False, ()
+    try:
+        backwards, *told = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        )
+        names, values = told[: len(fields)], told[len(fields) :]
+        if names != list(fields) or len(values) != len(fields) or not all(isinstance(value, str) for value in values):
+            raise CursorError
+        place = tuple(_field(model, name).to_python(value) for name, value in zip(fields, values, strict=True))
+    except (binascii.Error, ValueError, TypeError, ValidationError, RecursionError):
+        raise CursorError from None
+    return backwards is True, place
+
+
+# --- What is silent --------------------------------------------------------------------------------------
+def in_force(database: str | None = None) -> list[Mute]:
+    """The mutes that hold by what was recorded last, of one database or all; those exceeded are left as they are."""
+    now = timezone.now()
+    running = Mute.objects.using(MEMORY).filter(ended_at__isnull=True, until__gt=now)
+    if database is not None:
+        running = running.filter(database=database)
+    return [mute for mute in running if holds(mute, _last_count(mute), now)]
+
+
+def _last_count(mute: Mute) -> int | None:
+    """The last recorded one; 1 where there is none, so that the mute of a check that never ran yet holds."""
+    recorded = ScanCheck.objects.using(MEMORY).filter(
+        check_name=mute.check_name, scan__database=mute.database, count__isnull=False
+    )
+    found = recorded.order_by("-scan_id").values_list("count", flat=True).first()
+    return found if found is not None else 1
+
+
+def silenced(mutes: Sequence[Mute]) -> Q:
+    """Those anomalies that decide nothing: acknowledged, or of a check that one of these mutes is about."""
+    silent = Q(acknowledged_until__gt=timezone.now())
+    for mute in mutes:
+        silent |= Q(database=mute.database, check_name=mute.check_name)
+    return Q(resolved_at__isnull=True) & silent
+
+
+# --- What was recorded last ------------------------------------------------------------------------------
+def last_of_each_check(database: str) -> dict[str, ScanCheck]:
+    """What each check, retired ones too, came to in the last recorded scan that ran it."""
+    recorded = ScanCheck.objects.using(MEMORY).filter(scan__database=database).select_related("scan")
+    newest = recorded.order_by("check_name", "-scan_id").distinct("check_name")
+    return {found.check_name: found for found in newest}
+
+
+def before(scan: int, check: str, database: str) -> ScanCheck | None:
+    """What the check came to in the last scan of this database before that one."""
+    recorded = ScanCheck.objects.using(MEMORY).filter(check_name=check, scan_id__lt=scan, scan__database=database)
+    return recorded.order_by("-scan_id").first()
+
+
+def last_complete_scan(database: str = MEMORY) -> Scan | None:
+    """The last recorded scan in which all ran, the checks of every report among them; a look at one check is none."""
+    found = Scan.objects.using(MEMORY).filter(database=database, complete=True)
+    for name in (name for name, check in CHECKS.items() if check.default):
+        found = found.filter(Exists(ScanCheck.objects.filter(scan_id=OuterRef("pk"), check_name=name)))
+    return found.order_by("-id").first()
+
+
+def first_scan(database: str = MEMORY) -> Scan | None:
+    """The oldest scan that is still remembered."""
+    return Scan.objects.using(MEMORY).filter(database=database).order_by("id").first()

@@ -1,0 +1,86 @@
+"""Who may review: whoever is signed in reads, an act needs its permission and leaves a line in the admin's log."""
+
+from contextlib import nullcontext
+from typing import Any, ClassVar, Final
+
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError, ProgrammingError, connections
+from django.db.models import Model
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from consistency.memory import AlreadyRunningError, recording_problem
+from consistency.review import CursorError
+from consistency.review_parameters import ParameterError
+from consistency.selection import UnknownWordError
+from consistency.silence import MEMORY, SilenceError
+from consistency.transaction import bounded
+
+SECONDS: Final = 10.0
+REFUSED: Final = (UnknownWordError, SilenceError, ParameterError, CursorError)
+
+
+class Conflict(APIException):
+    """409: not now."""
+
+    status_code = 409
+
+
+class MemoryUnavailable(APIException):
+    """503: the memory's tables are not as they should be."""
+
+    status_code = 503
+
+
+class MayAct(BasePermission):
+    """Whoever is signed in reads; an act needs its own permission, which no API key has."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        wanted = view.acts.get(view.action)
+        self.message = f"This needs the permission {wanted}; an API key only reads."
+        return wanted is None or request.user.has_perm(wanted)
+
+
+class ReviewViewSet(ViewSet):
+    """What all of them share: who may, bounded waits, and answers that nobody keeps."""
+
+    http_method_names = ["get", "head", "post", "delete"]
+    permission_classes = [IsAuthenticated, MayAct]
+    acts: ClassVar[dict[str, str]] = {}
+    """The permission that an action needs."""
+    unbounded: ClassVar[tuple[str, ...]] = ()
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wait for PostgreSQL no longer than a client waits; a scan has bounds of its own."""
+        action = self.action_map.get(request.method.lower())
+        wait = nullcontext() if action in self.unbounded else bounded(connections[MEMORY], SECONDS)
+        with wait:
+            return super().dispatch(request, *args, **kwargs)
+
+    def handle_exception(self, error: Exception) -> Response:
+        """Turn what our own modules refuse into an answer."""
+        if isinstance(error, REFUSED):
+            error = ValidationError({"detail": str(error)})
+        elif isinstance(error, AlreadyRunningError):
+            error = Conflict(str(error))
+        elif isinstance(error, IntegrityError):
+            error = Conflict("Somebody else did the same at that moment. Look, and try again.")
+        elif isinstance(error, ProgrammingError):
+            error = MemoryUnavailable(f"{recording_problem(error)}.")
+        return super().handle_exception(error)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let nobody keep the answer, or guess at its type."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Cache-Control"] = "no-store"
+        answer["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+
+def log(request: Request, row: Model, flag: int, words: str) -> None:
+    """Leave a line in the admin's log about what somebody did to this row."""
+    user: Any = request.user  # who has a permission has an account
+    LogEntry.objects.log_actions(user.pk, [row], flag, change_message=words, single_object=True)

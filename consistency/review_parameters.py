@@ -1,0 +1,151 @@
+"""What the query of a list may hold, read into a QuerySet; what it may not is refused with what it may."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connections
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from consistency.arguments import duration
+from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck, State
+from consistency.registry import CHECKS, Severity
+from consistency.review import silenced
+from consistency.selection import UnknownWordError, known
+from consistency.silence import MEMORY
+
+LARGEST_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 100
+PAGE: Final = ("limit", "cursor")
+STATES: Final = ("open", *State.values, "all")
+SEVERITIES: Final = {severity.word: severity for severity in Severity}
+SWITCH: Final = ("0", "1")
+ANOMALIES: Final = (
+    "check", "severity", "state", "assignee", "database", "silenced", "since", "uuid", "name", *PAGE
+)  # fmt: skip
+SCANS: Final = ("database", "complete", *PAGE)
+
+
+class ParameterError(ValueError):
+    """A value that a parameter may not have; the text says which it may."""
+
+
+def only(parameters: QueryDict, allowed: tuple[str, ...]) -> None:
+    """Refuse a parameter that is none of these."""
+    for name in parameters:
+        known("parameter", name, allowed)
+
+
+def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomaly], tuple[str, ...]]:
+    """The anomalies that it asks for, and the fields of their order: each order has its index."""
+    only(parameters, ANOMALIES)
+    found = Anomaly.objects.using(MEMORY)
+    for name, condition in _CONDITIONS.items():
+        if words := _words(parameters, name):
+            found = found.filter(condition(words))
+    if (word := _word(parameters, "silenced")) is not None:
+        silent = silenced(mutes)
+        found = found.filter(silent if known("value of silenced", word, SWITCH) == "1" else ~silent)
+    state = known("state", _word(parameters, "state") or "open", STATES)
+    if state == "all":
+        return found, ("id",)
+    if state == "open":
+        return found.filter(resolved_at__isnull=True), ("first_seen", "id")
+    found = found.filter(state=state, resolved_at__isnull=state != State.RESOLVED)
+    return found, ("resolved_at" if state == State.RESOLVED else "first_seen", "id")
+
+
+def scans(parameters: QueryDict) -> QuerySet[Scan]:
+    """The scans that it asks for."""
+    only(parameters, SCANS)
+    found = Scan.objects.using(MEMORY).prefetch_related("checks")
+    if word := _word(parameters, "database"):
+        found = found.filter(database=known("database", word, list(connections)))
+    if (word := _word(parameters, "complete")) is not None:
+        found = found.filter(complete=known("value of complete", word, SWITCH) == "1")
+    return found
+
+
+def database(parameters: QueryDict) -> str:
+    """Which one is meant."""
+    only(parameters, ("database",))
+    return known("database", _word(parameters, "database") or MEMORY, list(connections))
+
+
+def limit(parameters: QueryDict) -> int:
+    """How many rows a page has."""
+    value = _word(parameters, "limit")
+    if value is None:
+        return DEFAULT_PAGE
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= LARGEST_PAGE):
+        raise ParameterError(f"limit must be one whole number from 1 to {LARGEST_PAGE}.")
+    return int(value)
+
+
+def cursor(parameters: QueryDict) -> str | None:
+    """Where the page starts, if it is not the first."""
+    return _word(parameters, "cursor")
+
+
+def _word(parameters: QueryDict, name: str) -> str | None:
+    values = parameters.getlist(name)
+    if len(values) > 1:
+        raise ParameterError(f"{name} may be given once.")
+    if values and "\0" in values[0]:
+        raise ParameterError(f"{name} may not hold the character NUL.")
+    return values[0] if values else None
+
+
+def _words(parameters: QueryDict, name: str) -> list[str]:
+    if name in _PLURAL:
+        return [word for value in parameters.getlist(name) for word in value.split(",")]
+    word = _word(parameters, name)
+    return [] if word is None else [word]
+
+
+def _checks(words: list[str]) -> Q:
+    for word in words:
+        # A retired check is known by its history.
+        if word not in CHECKS and not _retired(word):
+            raise UnknownWordError("check", word, CHECKS)
+    return Q(check_name__in=words)
+
+
+def _retired(word: str) -> bool:
+    return "\0" not in word and ScanCheck.objects.using(MEMORY).filter(check_name=word).exists()
+
+
+def _since(words: list[str]) -> Q:
+    return Q(first_seen__gte=_moment(words[0]))
+
+
+def _moment(word: str) -> datetime:
+    try:
+        return timezone.now() - duration(word)
+    except ValueError:
+        pass
+    try:
+        moment = parse_datetime(word)
+    except ValueError:
+        moment = None
+    if moment is None or timezone.is_naive(moment):
+        raise ParameterError(
+            f"since={word!r} is no time. Expected: a length of time such as 24h or 7d, or an instant such as "
+            "2026-05-18T17:30:00Z."
+        )
+    return moment
+
+
+_PLURAL: Final = ("check", "severity")
+_CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
+    "check": _checks,
+    "severity": lambda words: Q(severity__in=[SEVERITIES[known("severity", word, SEVERITIES)] for word in words]),
+    "assignee": lambda words: Q(assignee=words[0]),
+    "database": lambda words: Q(database=known("database", words[0], list(connections))),
+    "since": _since,
+    "uuid": lambda words: Q(file_uuid__startswith=words[0]),
+    "name": lambda words: Q(file_name__startswith=words[0]),
+}

@@ -1,0 +1,36 @@
+"""What a scan does with findings beyond counting them: who wants to sees every one of a check, and may drop some."""
+
+from typing import Final
+
+from consistency.findings import Row
+from consistency.registry import Check
+from consistency.report import Report
+
+PIECE: Final = 2000
+"""Rows at a time: more are no faster, and a piece is all that is ever held."""
+
+
+class Sight:
+    """Sees nothing and changes nothing; others do more."""
+
+    def wants(self, check: Check) -> bool:
+        """Whether it must see every finding of this check, and not only those that are reported."""
+        return False
+
+    def start(self, check: Check) -> None:
+        """The check begins, perhaps again after its snapshot was lost: what was seen of it is void."""
+
+    def sift(self, check: Check, rows: list[Row]) -> list[Row]:
+        """See a piece of the findings; returns those that count."""
+        return rows
+
+    def report(self, report: Report) -> Report:
+        """The report with what was learned."""
+        return report
+
+
+def key(row: Row) -> tuple[str, str]:
+    """Object type and id of a row: a default check's rows are files and do not say so."""
+    if "object_type" in row:
+        return str(row["object_type"]), str(row["object_id"])
+    return "file", str(row["file_uuid"])

@@ -1,0 +1,71 @@
+"""The findings of a scan, on disk between its snapshot and their recording: in memory a million would be a gigabyte."""
+
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from typing import IO, Final
+
+from consistency.findings import Row
+from consistency.registry import Check
+from consistency.report import Report
+from consistency.sight import Sight, key
+
+COLUMNS: Final = ("check_name", "severity", "object_type", "object_id", "detail", "file_uuid", "file_name", "status")
+IN_MEMORY: Final = 1_000_000
+BLOCK: Final = 65_536
+# PostgreSQL has no NUL in text; the others end a field or a row of COPY.
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\\\0"})
+
+
+class Spool(Sight):
+    """Keeps every finding that another sight lets pass, as lines of PostgreSQL's COPY; `close()` removes them."""
+
+    def __init__(self, then: Sight) -> None:
+        self.then = then
+        self._files: dict[Check, IO[bytes]] = {}
+
+    def wants(self, check: Check) -> bool:
+        return True
+
+    def start(self, check: Check) -> None:
+        self._forget(check)
+        self._files[check] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed in _forget
+        self.then.start(check)
+
+    def sift(self, check: Check, rows: list[Row]) -> list[Row]:
+        kept = self.then.sift(check, rows)
+        self._files[check].write("".join(_line(check, row) for row in kept).encode())
+        return kept
+
+    def report(self, report: Report) -> Report:
+        return self.then.report(report)
+
+    def blocks(self, check: Check) -> Iterator[bytes]:
+        """What was kept of one check, in pieces."""
+        file = self._files[check]
+        file.seek(0)
+        return iter(partial(file.read, BLOCK), b"")
+
+    def close(self) -> None:
+        """Remove what was kept."""
+        for check in list(self._files):
+            self._forget(check)
+
+    def _forget(self, check: Check) -> None:
+        if check in self._files:
+            self._files.pop(check).close()
+
+
+def _line(check: Check, row: Row) -> str:
+    object_type, object_id = key(row)
+    cells = (
+        check.name,
+        str(check.severity.value),
+        object_type,
+        object_id,
+        row["detail"],
+        row.get("file_uuid"),
+        row.get("file_name"),
+        row.get("status"),
+    )
+    return "\t".join("\\N" if cell is None else cell.translate(_ESCAPES) for cell in cells) + "\n"

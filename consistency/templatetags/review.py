@@ -1,0 +1,60 @@
+"""The overview for the admin's page about consistency."""
+
+from typing import Any
+
+from django import template
+from django.db import connections
+
+from consistency import scan_now
+from consistency.admin import charts
+from consistency.overview import Card, Overview, overview
+from consistency.silence import MEMORY
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def consistency_overview(context: dict[str, Any]) -> Overview:
+    """How the data stands on the database that the address names, or the default one."""
+    return overview(_database(context))
+
+
+@register.simple_tag(takes_context=True)
+def scan_progress(context: dict[str, Any]) -> dict[str, Any] | None:
+    """Where the scan is that runs now, if one does."""
+    return scan_now.progress(_database(context))
+
+
+@register.simple_tag(takes_context=True)
+def scan_outcome(context: dict[str, Any]) -> dict[str, Any] | None:
+    """How the last scan from this page ended, if that was a moment ago."""
+    return scan_now.outcome(_database(context))
+
+
+@register.simple_tag
+def databases() -> list[str]:
+    """All that can be scanned."""
+    return list(connections)
+
+
+@register.filter
+def trend(card: Card) -> str:
+    """Its counts, as the points of a line."""
+    return charts.trend(card.points)
+
+
+@register.filter
+def foot(points: str) -> str:
+    """The area under such a line."""
+    return charts.area(points)
+
+
+@register.filter
+def strip(card: Card) -> list[charts.Cell]:
+    """Its scans, as cells."""
+    return charts.strip(card.points)
+
+
+def _database(context: dict[str, Any]) -> str:
+    asked: str = context["request"].GET.get("database", MEMORY)
+    return asked if asked in connections else MEMORY

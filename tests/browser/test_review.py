@@ -1,0 +1,200 @@
+"""Review as a person does it: a real Chromium on a real server, from the overview to the mute that cron respects."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections
+from django.test import override_settings
+from pytest_django.live_server_helper import LiveServer
+
+from consistency.memory_models import Anomaly, Mute, Scan
+from tests.consistency.conftest import transactional_db
+from tests.consistency.data import a_file, a_job
+
+__all__ = ["transactional_db"]
+
+pytestmark = pytest.mark.needs("chromium")
+
+PASSWORD = "a browser's own password"
+PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
+
+
+@pytest.fixture(scope="module")
+def address(django_db_setup: None) -> Iterator[str]:
+    """A server without TLS, as a demo's; the middleware that would redirect reads the settings once, at its start."""
+    with override_settings(SECURE_SSL_REDIRECT=False, SESSION_COOKIE_SECURE=False, CSRF_COOKIE_SECURE=False):
+        server = LiveServer("127.0.0.1")
+        yield server.url
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(address: str) -> Iterator[Any]:
+    """The distribution's browser; playwright is in requirements-dev.txt, so not everywhere: named, and a must in CI.
+
+    Closed before the server is: a kept-alive connection would keep the server's own to the database.
+    """
+    if not find_spec("playwright"):
+        end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        end("not run: playwright not installed (requirements-dev.txt)")
+    from playwright.sync_api import sync_playwright
+
+    # Playwright runs an event loop in this thread, and Django then refuses to touch the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+        # Within the loop, this thread has connections of its own.
+        connections.close_all()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def person(transactional_db: None) -> Iterator[User]:
+    user = User.objects.create_superuser("root", password=PASSWORD)
+    yield user
+    LogEntry.objects.all().delete()
+    user.delete()
+
+
+@pytest.fixture
+def open_page(chromium: Any, address: str, person: User) -> Iterator[Callable[..., Any]]:
+    """A signed-in page; whatever a page logs as an error, or may not load, fails the test."""
+    contexts: list[Any] = []
+    wrong: list[str] = []
+
+    def opened(path: str = "/admin/", **look: Any) -> Any:
+        context = chromium.new_context(base_url=address, **look)
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto("/admin/login/?next=" + path)
+        page.fill("#id_username", "root")
+        page.fill("#id_password", PASSWORD)
+        page.click("input[type=submit]")
+        page.wait_for_url("**" + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def picture(page: Any, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def some_stale() -> None:
+    for name in ("<img src=x onerror=alert(1)>", "b", "c"):
+        a_file(name, "processing")
+    a_job(7, "failed", of="b")
+    a_file("rest", "unregistered")
+
+
+def test_a_reviewer_finds_what_is_new_acknowledges_it_mutes_a_check_and_cron_respects_both(
+    open_page: Callable[..., Any],
+) -> None:
+    some_stale()
+    page = open_page()
+    page.get_by_role("link", name="Consistency at a glance").click()
+    page.get_by_role("button", name="Scan now").click()
+    page.get_by_text(re.compile(r"Scan \d+: \d+ new")).wait_for()
+    picture(page, "overview")
+
+    page.get_by_role("link", name="New or back in the last scan").click()
+    page.locator("#changelist-filter").get_by_role("link", name="stale_processing").click()
+    page.locator("#result_list").get_by_role("link", name="b.mp4").click()
+    page.get_by_text("It still holds").wait_for()
+    page.locator("form.act", has=page.get_by_role("button", name="Acknowledge")).get_by_label("Reason").fill("requeued")
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_text("acknowledged by root").wait_for()
+    picture(page, "anomaly")
+    assert Anomaly.objects.get(check_name="stale_processing", object_id="b").acknowledged_reason == "requeued"
+
+    page.locator(".breadcrumbs").get_by_role("link", name="Consistency", exact=True).click()
+    assert page.locator(".banner .badge").first.inner_text() == "degraded"
+    for name in ("stale_processing", "orphaned_processing"):
+        page.locator(f"#check-{name}").get_by_role("link", name="Mute").click()
+        page.get_by_label("Reason").fill("the importer lands on Monday")
+        page.get_by_role("button", name="Mute a check").click()
+        page.get_by_text(f"{name} is muted until").wait_for()
+    assert page.locator(".banner .badge").first.inner_text() == "ok"
+    picture(page, "muted")
+
+    assert Mute.objects.filter(ended_at=None).count() == 2
+    call_command("check_consistency", "--quiet")  # exits 1 if anything loud is left
+    assert Scan.objects.first().status == "ok"  # type: ignore[union-attr]
+
+
+def test_all_that_match_are_acknowledged_at_once(open_page: Callable[..., Any]) -> None:
+    for number in range(30):
+        a_file(f"many{number:02}", "processing")
+    call_command("check_consistency", "stale_processing", "--quiet", "--fail-level", "never")
+    page = open_page("/admin/consistency/anomaly/")
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name="Select all that match the filters").click()
+    page.get_by_label("Action:").select_option("acknowledge")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_text("All that match the list's filters: 30 anomalies").wait_for()
+    page.get_by_label("Reason").fill("known")
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_text("Acknowledge: 30 anomalies.").wait_for()
+    assert Anomaly.objects.filter(acknowledged_by="root").count() == 30
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no_script"])
+def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript(
+    open_page: Callable[..., Any], theme: str, script: bool
+) -> None:
+    some_stale()
+    call_command("check_consistency", "--quiet", "--fail-level", "never")
+    phone = {"width": 390, "height": 844}
+    page = open_page("/admin/consistency/", viewport=phone, color_scheme=theme, java_script_enabled=script)
+    one, scan = Anomaly.objects.first(), Scan.objects.first()
+    assert one
+    assert scan
+    pages = {
+        "overview": "/admin/consistency/",
+        "anomalies": "/admin/consistency/anomaly/",
+        "anomaly": f"/admin/consistency/anomaly/{one.pk}/change/",
+        "scan": f"/admin/consistency/scan/{scan.pk}/change/",
+        "mute": "/admin/consistency/mute/new/",
+    }
+    for name, path in pages.items():
+        page.goto(path)
+        assert page.locator("h1").first.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"], name
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(255, 255, 255)") == (theme == "light")
+        picture(page, f"{name}-{theme}-{'script' if script else 'no_script'}")
+
+
+def test_everything_is_reached_by_keyboard_and_shows_where_it_is(open_page: Callable[..., Any]) -> None:
+    some_stale()
+    call_command("check_consistency", "--quiet", "--fail-level", "never")
+    page = open_page("/admin/consistency/")
+    seen: list[str] = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.textContent.trim()"))
+        if seen[-1] == "Scan now":
+            break
+    assert seen[-1] == "Scan now"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_text(re.compile(r"Scan \d+: ")).wait_for()

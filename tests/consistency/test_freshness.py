@@ -1,0 +1,142 @@
+"""A cron that silently stopped is found: /health/detailed tells how old the last scan is, and check_health fails."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from config.access import keys
+from config.freshness.health_probes import consistency
+from consistency.memory_models import Scan
+from consistency.recorder import scan_and_record
+from consistency.registry import CHECKS
+from consistency.selection import default
+from health.registry import PROBES, Degraded, Failed
+from health.verdict import DEGRADED, OK, Verdict, overall
+from tests.consistency.data import a_file
+
+NONE = {"last_complete_scan": None, "age_s": None, "status": None}
+
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def aged(**age: float) -> None:
+    Scan.objects.update(recorded_at=timezone.now() - timedelta(**age))
+
+
+def look() -> Any:
+    return consistency.look()
+
+
+def test_a_fresh_installation_says_so_and_is_well() -> None:
+    assert look() == NONE
+
+
+def test_a_young_scan_is_told_with_its_age_and_its_status() -> None:
+    scan_and_record(default())
+    aged(minutes=10)
+    found = look()
+    assert found["last_complete_scan"].endswith("Z")
+    assert 600 <= found["age_s"] < 700
+    assert found["status"] == "ok"
+    a_file("one", "processing")
+    scan_and_record(default())
+    assert look()["status"] == "degraded"
+
+
+def test_a_scan_that_is_too_old_degrades_and_is_still_told(settings: Any) -> None:
+    scan_and_record(default())
+    aged(hours=25)
+    assert look()["status"] == "ok"
+    aged(hours=27)
+    with pytest.raises(Degraded, match="does cron still run check_consistency") as raised:
+        look()
+    assert raised.value.value is not None
+    assert raised.value.value["status"] == "degraded"
+    settings.CONSISTENCY_MAX_AGE = 48
+    assert look()["status"] == "ok"
+    settings.CONSISTENCY_MAX_AGE = 0
+    aged(days=400)
+    assert look()["status"] == "ok"
+
+
+def test_a_look_at_one_check_or_one_that_was_not_complete_is_no_complete_scan() -> None:
+    scan_and_record(default())
+    aged(hours=27)
+    scan_and_record([CHECKS["stale_processing"]])
+    scan_and_record(default())
+    Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
+    with pytest.raises(Degraded):
+        look()
+
+
+def test_scans_of_another_database_do_not_count() -> None:
+    scan_and_record(default())
+    Scan.objects.update(database="replica")
+    assert look() == NONE
+
+
+def test_scans_that_never_complete_degrade_once_the_first_is_too_old() -> None:
+    scan_and_record(default())
+    Scan.objects.update(complete=False)
+    assert look() == NONE
+    aged(hours=27)
+    with pytest.raises(Degraded, match="no scan that is remembered was complete"):
+        look()
+
+
+def test_without_our_tables_it_says_what_to_do() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE consistency_scan RENAME TO elsewhere")
+    try:
+        with pytest.raises(Failed, match=r"Run manage\.py migrate"):
+            look()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_scan")
+
+
+# --- Where it shows --------------------------------------------------------------------------------------
+def detailed() -> Any:
+    headers = {"X-API-Key": keys.issue("tests", days=1)[1]}
+    return Client().get("/health/detailed?fresh=1", headers=headers, secure=True).json()
+
+
+def command(*words: str) -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command("check_health", *words, stdout=out)
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_services() -> None:
+    scan_and_record(default())
+    young = detailed()
+    assert list(young)[-1] == "consistency"
+    assert list(young["consistency"]) == ["last_complete_scan", "age_s", "status"]
+    aged(days=3)
+    old = detailed()
+    assert (old["consistency"]["status"], old["status"]) == ("degraded", young["status"])
+    assert not PROBES["consistency"].essential
+    assert overall([Verdict(status=OK)]) != DEGRADED
+
+
+def test_check_health_fails_on_a_scan_that_is_too_old() -> None:
+    scan_and_record(default())
+    assert command("consistency")[0] == 0
+    before = command()[0]
+    aged(days=3)
+    code, out = command("consistency")
+    assert (code, "does cron still run" in out) == (1, True)
+    assert (before, command()[0]) == (0, 1)
+    assert command("postgres")[0] == 0
+    assert json.loads(command("--format", "json")[1])["status"] == "degraded"

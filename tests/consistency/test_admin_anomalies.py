@@ -185,4 +185,4 @@ def test_a_page_asks_at_most_twelve_questions_and_counts_no_further_than_its_bou
         get(client, path)
     assert len(queries) <= 12
     counting = [query["sql"] for query in queries if "COUNT(*)" in query["sql"] and "anomaly" in query["sql"]]
-    assert all("LIMIT 30" in sql or "acknowledged_until" in sql for sql in counting)
+    assert all("LIMIT 31" in sql or "acknowledged_until" in sql for sql in counting)

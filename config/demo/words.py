@@ -4,7 +4,8 @@ from pathlib import Path
 
 from config.demo import plan
 from config.demo.credentials import ADMINISTRATOR
-from consistency.report import Outcome, Report
+from consistency.recorder import Recorded
+from consistency.report import Outcome
 
 # The first and the last are the contract's own lines.
 TRIES = [
@@ -30,10 +31,12 @@ def kept(files: int, wanted: int | None, data: Path) -> list[str]:
     return lines
 
 
-def found(report: Report) -> list[str]:
-    """What the scan came to, check by check."""
+def found(recorded: Recorded) -> list[str]:
+    """What the scan came to, check by check, and what of it is news."""
+    report = recorded.report
     affected = "" if report.affected_files is None else f" in {report.affected_files:,} files"
-    return [f"The scan found{affected}:", *map(_line, report.outcomes)]
+    news = str(recorded.scan.news) if recorded.scan else f"not recorded: {recorded.problem}"
+    return [f"The scan found{affected}:", *map(_line, report.outcomes), f"Since the scan before: {news}"]
 
 
 def _line(outcome: Outcome) -> str:

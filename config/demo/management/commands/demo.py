@@ -7,14 +7,13 @@ from typing import Any
 
 from django.core.management import CommandError, call_command
 
-from config.demo import credentials, disk, launch, plan, platform, running, words
+from config.demo import credentials, disk, launch, past, plan, platform, running, words
 from config.demo.launch import NOT_POSSIBLE, USAGE, Demo, Options
 from config.demo.process import tail
 from config.demo.serving import start_web, watch
 from config.demo.steps import Steps
+from consistency.recorder import Recorded, scan_and_record
 from consistency.registry import CHECKS
-from consistency.report import Report
-from consistency.scanner import scan
 
 SCAN_SECONDS = 60.0
 
@@ -40,8 +39,8 @@ class Command(Options):
     def _run(self, demo: Demo) -> None:
         with Steps() as steps:
             history = _fill(demo, steps)
-            report = _scan(steps)
-        self._tell(history, words.found(report))
+            recorded = _scan(steps)
+        self._tell(history, words.found(recorded))
         found = running.owner()
         if found is not None and found != os.getpid():
             self._tell(words.shadowed(found))
@@ -90,9 +89,15 @@ def _fill(demo: Demo, steps: Steps) -> list[str]:
         disk.write(demo.platform)
         if demo.started("Qdrant"):
             platform.fill_collections()
-    return words.loaded(files) if before is None else words.kept(before, demo.files, demo.data)
+    if before is not None:
+        return words.kept(before, demo.files, demo.data)
+    with past.as_it_was():
+        _scan(steps, "Scanning it as it was a moment before")
+    return words.loaded(files)
 
 
-def _scan(steps: Steps) -> Report:
-    with steps.step("Scanning", len(CHECKS)) as advance:
-        return scan(list(CHECKS.values()), timeout=SCAN_SECONDS, progress=lambda check: advance(1))
+def _scan(steps: Steps, title: str = "Scanning") -> Recorded:
+    with steps.step(title, len(CHECKS)) as advance:
+        return scan_and_record(
+            list(CHECKS.values()), timeout=SCAN_SECONDS, confirm=0, progress=lambda check: advance(1)
+        )

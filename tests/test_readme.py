@@ -46,6 +46,12 @@ def test_its_version_is_the_one_that_health_reports() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", settings.VERSION)
 
 
+def test_its_pictures_are_there_and_small() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(pictures) == 3
+    assert [name for name in pictures if (ROOT / name).stat().st_size > 100_000] == []
+
+
 # --- Examples --------------------------------------------------------------------------------------------
 def files(marker: str) -> dict[str, str]:
     """The two files below the marker, definition and test, by the names that their first lines give."""

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Seconds that a request may wait for PostgreSQL.
-PATIENCE: Final = {"/health/detailed": 2.0, "/api/v1/stats/sftpgo": 2.0, "/health/consistency": 10.0}
+PATIENCE: Final = {
+    "/health/detailed": 2.0,
+    "/api/v1/stats/sftpgo": 2.0,
+    "/health/consistency": 10.0,
+    # Two looks, the pause between them and the recording: each has a bound of its own.
+    "/api/v1/consistency/scans": 300.0,
+}
 OTHERS: Final = 3.0
 # While PostgreSQL is known to be down: or each request would hold its thread for seconds, and soon all of them would.
 OUTAGE: Final = 0.1

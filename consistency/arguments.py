@@ -2,8 +2,10 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from django.utils.dateparse import parse_datetime
 
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -47,3 +49,14 @@ def duration(text: str) -> timedelta:
     if not timedelta() < length <= timedelta(days=366):
         raise ValueError(f"{text!r} is not more than 0 and at most a year")
     return length
+
+
+def point_in_time(text: str) -> datetime:
+    """A moment with its zone, such as 2026-05-18T17:30:00Z, in UTC."""
+    try:
+        moment = parse_datetime(text)
+        if moment and moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{text!r} is no instant with its zone, such as 2026-05-18T17:30:00Z")

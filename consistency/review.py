@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -77,10 +78,16 @@ def _decoded(cursor: str | None, model: type[Model], fields: Sequence[str]) -> t
         names, values = told[: len(fields)], told[len(fields) :]
         if names != list(fields) or len(values) != len(fields) or not all(isinstance(value, str) for value in values):
             raise CursorError
-        place = tuple(_field(model, name).to_python(value) for name, value in zip(fields, values, strict=True))
-    except (binascii.Error, ValueError, TypeError, ValidationError, RecursionError):
+        place = tuple(_value(_field(model, name), value) for name, value in zip(fields, values, strict=True))
+    except (binascii.Error, ValueError, TypeError, OverflowError, ValidationError, RecursionError):
         raise CursorError from None
     return backwards is True, place
+
+
+def _value(field: Any, text: str) -> Any:
+    value = field.to_python(text)
+    # In UTC, as PostgreSQL will have it: a forged one may lie outside the years that exist there.
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 # --- What is silent --------------------------------------------------------------------------------------

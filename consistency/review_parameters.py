@@ -1,16 +1,16 @@
 """What the query of a list may hold, read into a QuerySet; what it may not is refused with what it may."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
-from consistency.arguments import duration
+from consistency.arguments import duration, point_in_time
 from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS, Severity
 from consistency.review import silenced
@@ -36,6 +36,8 @@ class ParameterError(ValueError):
 def only(parameters: QueryDict, allowed: tuple[str, ...]) -> None:
     """Refuse a parameter that is none of these."""
     for name in parameters:
+        if not allowed:
+            raise ParameterError(f"{name!r} is not known here: this address takes no parameters.")
         known("parameter", name, allowed)
 
 
@@ -49,7 +51,7 @@ def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomal
     if (word := _word(parameters, "silenced")) is not None:
         silent = silenced(mutes)
         found = found.filter(silent if known("value of silenced", word, SWITCH) == "1" else ~silent)
-    state = known("state", _word(parameters, "state") or "open", STATES)
+    state = known("state", _word(parameters, "state", "open"), STATES)
     if state == "all":
         return found, ("id",)
     if state == "open":
@@ -62,7 +64,7 @@ def scans(parameters: QueryDict) -> QuerySet[Scan]:
     """The scans that it asks for."""
     only(parameters, SCANS)
     found = Scan.objects.using(MEMORY).prefetch_related("checks")
-    if word := _word(parameters, "database"):
+    if (word := _word(parameters, "database")) is not None:
         found = found.filter(database=known("database", word, list(connections)))
     if (word := _word(parameters, "complete")) is not None:
         found = found.filter(complete=known("value of complete", word, SWITCH) == "1")
@@ -72,7 +74,7 @@ def scans(parameters: QueryDict) -> QuerySet[Scan]:
 def database(parameters: QueryDict) -> str:
     """Which one is meant."""
     only(parameters, ("database",))
-    return known("database", _word(parameters, "database") or MEMORY, list(connections))
+    return known("database", _word(parameters, "database", MEMORY), list(connections))
 
 
 def limit(parameters: QueryDict) -> int:
@@ -90,13 +92,17 @@ def cursor(parameters: QueryDict) -> str | None:
     return _word(parameters, "cursor")
 
 
-def _word(parameters: QueryDict, name: str) -> str | None:
+@overload
+def _word(parameters: QueryDict, name: str) -> str | None: ...
+@overload
+def _word(parameters: QueryDict, name: str, default: str) -> str: ...
+def _word(parameters: QueryDict, name: str, default: str | None = None) -> str | None:
     values = parameters.getlist(name)
     if len(values) > 1:
         raise ParameterError(f"{name} may be given once.")
     if values and "\0" in values[0]:
         raise ParameterError(f"{name} may not hold the character NUL.")
-    return values[0] if values else None
+    return values[0] if values else default
 
 
 def _words(parameters: QueryDict, name: str) -> list[str]:
@@ -107,15 +113,14 @@ def _words(parameters: QueryDict, name: str) -> list[str]:
 
 
 def _checks(words: list[str]) -> Q:
-    for word in words:
-        # A retired check is known by its history.
-        if word not in CHECKS and not _retired(word):
-            raise UnknownWordError("check", word, CHECKS)
-    return Q(check_name__in=words)
+    return Q(check_name__in={check(word) for word in dict.fromkeys(words)})
 
 
-def _retired(word: str) -> bool:
-    return "\0" not in word and ScanCheck.objects.using(MEMORY).filter(check_name=word).exists()
+def check(word: str) -> str:
+    """The name of a check that is defined, or that is retired and known by its history."""
+    if word in CHECKS or ("\0" not in word and ScanCheck.objects.using(MEMORY).filter(check_name=word).exists()):
+        return word
+    raise UnknownWordError("check", word, CHECKS)
 
 
 def _since(words: list[str]) -> Q:
@@ -123,20 +128,14 @@ def _since(words: list[str]) -> Q:
 
 
 def _moment(word: str) -> datetime:
-    try:
+    with suppress(ValueError):
         return timezone.now() - duration(word)
-    except ValueError:
-        pass
-    try:
-        moment = parse_datetime(word)
-    except ValueError:
-        moment = None
-    if moment is None or timezone.is_naive(moment):
-        raise ParameterError(
-            f"since={word!r} is no time. Expected: a length of time such as 24h or 7d, or an instant such as "
-            "2026-05-18T17:30:00Z."
-        )
-    return moment
+    with suppress(ValueError):
+        return point_in_time(word)
+    raise ParameterError(
+        f"since={word!r} is no time. Expected: a length of time such as 24h or 7d, or an instant such as "
+        "2026-05-18T17:30:00Z."
+    )
 
 
 _PLURAL: Final = ("check", "severity")

@@ -1,16 +1,27 @@
 """What the acts of a reviewer take: until when, or for how long, and why."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections
 from django.utils import timezone
 from rest_framework import serializers
 
-from consistency.arguments import duration
+from consistency.arguments import duration, point_in_time
 from consistency.registry import CHECKS
 from consistency.selection import UnknownWordError, known, tags
 from consistency.silence import MEMORY
+
+B = TypeVar("B", bound="Body")
+
+
+def read(body: "type[B]", data: Any) -> B:
+    """What was sent, converted; what is wrong with it as DRF's own error."""
+    if not isinstance(data, dict):
+        raise serializers.ValidationError({"detail": "The body must be a JSON object: {...}."})
+    told = body(data=data)
+    told.is_valid(raise_exception=True)
+    return told
 
 
 class Body(serializers.Serializer[None]):
@@ -38,6 +49,13 @@ class Length(serializers.CharField):
         return with_words(lambda: duration(super(Length, self).to_internal_value(data)))
 
 
+class Instant(serializers.DateTimeField):
+    """A moment with its zone: whose midnight is meant by one without?"""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return with_words(lambda: point_in_time(str(data)))
+
+
 class Word(serializers.CharField):
     """One of a few words."""
 
@@ -57,7 +75,7 @@ class Silencing(Body):
         """`for` is no name that Python lets an attribute have."""
         return {
             "for": Length(required=False, help_text="How long: a number and s, m, h or d, such as 12h or 7d."),
-            "until": serializers.DateTimeField(required=False, help_text="When it ends, in place of `for`."),
+            "until": Instant(required=False, help_text="When it ends, in place of `for`."),
             "reason": serializers.CharField(max_length=2000, help_text="Why; everybody who looks will read it."),
             **super().get_fields(),
         }

@@ -1,9 +1,12 @@
 """Review over REST: what scans found and remembered; who has the permission acknowledges, mutes and scans."""
 
+import logging
+from collections.abc import Callable
 from typing import Final
 
 from django.contrib.admin.models import ADDITION, CHANGE
-from django.db import transaction
+from django.db import Error as DatabaseError
+from django.db import connections, transaction
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.exceptions import NotFound
@@ -16,18 +19,23 @@ from consistency.memory_models import Anomaly, Mute, Scan, Trigger
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
 from consistency.review_access import Conflict, ReviewViewSet, log
-from consistency.review_serializers import AcknowledgeBody, MuteBody, ScanBody
+from consistency.review_serializers import AcknowledgeBody, MuteBody, ScanBody, read
 from consistency.selection import UnknownWordError, chosen, known
 from consistency.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
+from consistency.transaction import bounded
+
+logger = logging.getLogger(__name__)
 
 TAGS: Final = ["consistency"]
 SECONDS: Final = 10.0
+LOG_SECONDS: Final = 3.0
 BAD: Final = {
     "_400": "unknown state 'opne'. Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."
 }
 BAD_BODY: Final = {"_400": "for: '7' is not a length of time. Expected: a number and s, m, h or d, such as 30s or 7d"}
 MAY_NOT: Final = {"_403": "This needs the permission consistency.mute_check; an API key only reads."}
-NOT_JSON: Final = {"_415": 'Unsupported media type "text/plain" in request.'}
+UNREAD: Final = {"_413": "The body is too large.", "_415": 'Unsupported media type "text/plain" in request.'}
+NO_PARAMETERS: Final = {"_400": "'database' is not known here: this address takes no parameters."}
 NO_ANOMALY: Final = {"_404": "No anomaly has the number 7."}
 RACE: Final = {"_409": "Somebody else did the same at that moment. Look, and try again."}
 NO_CHECK: Final = {"_404": "unknown check 'stale_procesing'. Did you mean 'stale_processing'? Allowed: ..."}
@@ -37,6 +45,7 @@ class ChecksViewSet(ReviewViewSet):
     """The checks, what each last came to, and its mute."""
 
     acts = {"mute": "consistency.mute_check", "unmute": "consistency.mute_check"}
+    asked = ("overview", "unmute")
 
     @extend_schema(
         operation_id="consistency_checks",
@@ -57,16 +66,15 @@ class ChecksViewSet(ReviewViewSet):
                 "For a week", request_only=True, value={"for": "7d", "reason": "The new importer lands on Monday."}
             )
         ],
-        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD_BODY, **MAY_NOT, **NO_CHECK, **RACE, **NOT_JSON)},
+        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD_BODY, **MAY_NOT, **NO_CHECK, **RACE, **UNREAD)},
     )
     def mute(self, request: Request, check: str) -> Response:
         """Agree that this check decides no status, no exit code and no notice for a while; in place of its last mute.
 
         Ends at its time and, unless sticky, when the count rises above what was muted or the check is clean.
         """
-        _known(check)
-        body = MuteBody(data=request.data)
-        body.is_valid(raise_exception=True)
+        _named(lambda: known("check", check, CHECKS))
+        body = read(MuteBody, request.data)
         told = body.validated_data
         by, database = request.user.get_username(), told["database"]
         with transaction.atomic(using=MEMORY):
@@ -87,6 +95,7 @@ class ChecksViewSet(ReviewViewSet):
             running = Mute.objects.using(MEMORY).filter(check_name=check, database=database, ended_at__isnull=True)
             ending = running.first()
             if ending is None or not unmute(check, database=database):
+                _named(lambda: review_parameters.check(check))
                 raise NotFound(f"{check} is not muted on database {database!r}.")
             log(request, ending, CHANGE, f"Unmuted, over REST; it was muted for: {ending.reason}")
         return Response(review_answers.check(check, database))
@@ -96,6 +105,7 @@ class ScansViewSet(ReviewViewSet):
     """The scans that are remembered, and a new one."""
 
     acts = {"create": "consistency.scan_now"}
+    asked = ("scans",)
     unbounded = ("create",)
 
     @extend_schema(
@@ -112,7 +122,7 @@ class ScansViewSet(ReviewViewSet):
     @extend_schema(
         operation_id="consistency_scan",
         tags=TAGS,
-        responses={200: words.SCAN_ANSWER, **words.refusals(_404="No scan has the number 42.")},
+        responses={200: words.SCAN_ANSWER, **words.refusals(**NO_PARAMETERS, _404="No scan has the number 42.")},
     )
     def retrieve(self, request: Request, number: int) -> Response:
         """One recorded scan."""
@@ -135,15 +145,13 @@ class ScansViewSet(ReviewViewSet):
                 _400="checks: unknown check 'stale'. Did you mean 'stale_processing'? Allowed: ...",
                 _409="another scan of database 'default' is under way: try again when it is done.",
                 **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "scan_now")},
-                **NOT_JSON,
+                **UNREAD,
             ),
         },
     )
     def create(self, request: Request) -> Response:
         """Scan now, and record it: 201; if the report cannot be recorded it stands, with 200 and the reason."""
-        body = ScanBody(data=request.data or {})
-        body.is_valid(raise_exception=True)
-        told = body.validated_data
+        told = read(ScanBody, request.data).validated_data
         done = scan_and_record(
             chosen(told["checks"], told["tags"]),
             database=told["database"],
@@ -154,7 +162,7 @@ class ScansViewSet(ReviewViewSet):
         report = formats.as_dict(done.report)
         if done.scan is None:
             return Response(report | {"recorded": None, "problem": done.problem})
-        log(request, Scan.objects.using(MEMORY).get(pk=done.scan.id), ADDITION, "Scanned, over REST.")
+        _log_scan(request, done.scan.id)
         address = reverse("consistency-scan", args=[done.scan.id])
         return Response(report | {"recorded": done.scan.as_dict()}, status=201, headers={"Location": address})
 
@@ -166,6 +174,7 @@ class AnomaliesViewSet(ReviewViewSet):
         "acknowledge": "consistency.acknowledge_anomaly",
         "end_acknowledgement": "consistency.acknowledge_anomaly",
     }
+    asked = ("anomalies",)
 
     @extend_schema(
         operation_id="consistency_anomalies",
@@ -188,7 +197,7 @@ class AnomaliesViewSet(ReviewViewSet):
     @extend_schema(
         operation_id="consistency_anomaly",
         tags=TAGS,
-        responses={200: words.ANOMALY_ANSWER, **words.refusals(**NO_ANOMALY)},
+        responses={200: words.ANOMALY_ANSWER, **words.refusals(**NO_PARAMETERS, **NO_ANOMALY)},
     )
     def retrieve(self, request: Request, number: int) -> Response:
         """One anomaly, resolved ones too."""
@@ -208,7 +217,7 @@ class AnomaliesViewSet(ReviewViewSet):
                 **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "acknowledge_anomaly")},
                 **NO_ANOMALY,
                 _409="Anomaly 7 is resolved: there is nothing to acknowledge.",
-                **NOT_JSON,
+                **UNREAD,
             ),
         },
     )
@@ -218,8 +227,7 @@ class AnomaliesViewSet(ReviewViewSet):
         Ends at its time, when the row's detail changes, and when it returns after being resolved.
         """
         anomaly = _found(number)
-        body = AcknowledgeBody(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read(AcknowledgeBody, request.data)
         until, reason = body.until, body.validated_data["reason"]
         with transaction.atomic(using=MEMORY):
             if not acknowledge([number], until=until, by=request.user.get_username(), reason=reason):
@@ -233,6 +241,7 @@ class AnomaliesViewSet(ReviewViewSet):
         responses={
             200: words.ANOMALY_ANSWER,
             **words.refusals(
+                **NO_PARAMETERS,
                 **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "acknowledge_anomaly")},
                 _404="Anomaly 7 is not acknowledged.",
             ),
@@ -248,11 +257,21 @@ class AnomaliesViewSet(ReviewViewSet):
         return self.retrieve(request, number)
 
 
-def _known(check: str) -> None:
+def _named(look: Callable[[], str]) -> None:
+    """In an address an unknown name is 404, with the one that may be meant."""
     try:
-        known("check", check, CHECKS)
+        look()
     except UnknownWordError as problem:
         raise NotFound(str(problem)) from None
+
+
+def _log_scan(request: Request, number: int) -> None:
+    # It is recorded, with who and how: what happens to this line must not make a failure of it.
+    try:
+        with bounded(connections[MEMORY], LOG_SECONDS):
+            log(request, Scan.objects.using(MEMORY).get(pk=number), ADDITION, "Scanned, over REST.")
+    except DatabaseError:
+        logger.warning("Scan %s has no line in the admin's log", number, exc_info=True)
 
 
 def _found(number: int) -> Anomaly:

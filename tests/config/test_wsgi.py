@@ -116,6 +116,8 @@ def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
         ("/health/detailed", 2.0),
         ("/api/v1/stats/sftpgo", 2.0),
         ("/health/consistency", 10.0),
+        ("/api/v1/consistency/scans", 300.0),
+        ("/api/v1/consistency/anomalies", 3.0),
         ("/admin/", 3.0),
         ("/api/v1/auth/token", 3.0),
     ],

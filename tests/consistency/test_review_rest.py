@@ -1,15 +1,19 @@
 """Review over REST: lists and their pages, acts and who may, what the admin's log keeps of them."""
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
+from rest_framework_simplejwt.models import TokenUser
 
 from config.access import keys
 from config.access.tokens import RefreshToken
@@ -184,6 +188,13 @@ def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: As
         ),
         ("/anomalies?since=2026-13-01T00:00:00Z", "Expected: a length of time"),
         ("/anomalies?since=2026-01-01T00:00:00", "Expected: a length of time"),
+        ("/anomalies?since=0001-01-01T00:00:00%2B23:59", "Expected: a length of time"),
+        ("/anomalies?state=", "unknown state ''. Allowed: open, new,"),
+        ("/anomalies?database=", "unknown database ''. Allowed: default."),
+        ("/scans?database=", "unknown database ''. Allowed: default."),
+        ("/checks?database=", "unknown database ''. Allowed: default."),
+        ("/scans/1?x=1", "'x' is not known here: this address takes no parameters."),
+        ("/anomalies/1?database=default", "'database' is not known here"),
         ("/anomalies?uuid=a&uuid=b", "uuid may be given once."),
         ("/anomalies?uuid=%00", "NUL"),
         ("/anomalies?limit=0", "limit must be one whole number from 1 to 1000."),
@@ -253,6 +264,14 @@ def test_a_cursor_of_another_order_is_refused(read: Ask) -> None:
     assert read(f"/anomalies?cursor={cursor}&state=resolved").status_code == 400
 
 
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "", "x", "\0"])
+def test_a_forged_cursor_is_refused(read: Ask, instant: str) -> None:
+    scanned("one", "two")
+    forged = json.dumps([False, "first_seen", "id", instant, "1"]).encode()
+    answer = read(f"/anomalies?cursor={urlsafe_b64encode(forged).decode().rstrip('=')}")
+    assert (answer.status_code, list(answer.json())) == (400, ["detail"])
+
+
 def test_links_name_no_host(read: Ask) -> None:
     scanned("one", "two")
     assert "testserver" not in read("/anomalies?limit=1").content.decode()
@@ -319,6 +338,17 @@ def test_a_check_that_does_not_exist_cannot_be_muted(ask: Ask) -> None:
     answer = ask("/checks/stale_procesing/mute", {"for": "7d", "reason": "x"})
     assert answer.status_code == 404
     assert "Did you mean 'stale_processing'?" in answer.json()["detail"]
+    answer = ask("/checks/stale_procesing/mute", method="delete")
+    assert (answer.status_code, "Did you mean 'stale_processing'?" in answer.json()["detail"]) == (404, True)
+
+
+def test_a_parameter_beside_a_body_is_refused_and_changes_nothing(ask: Ask) -> None:
+    scanned("one")
+    body = {"for": "1d", "reason": "x"}
+    for path in (f"/anomalies/{Anomaly.objects.get().pk}/acknowledge", "/checks/stale_processing/mute", "/scans"):
+        answer = ask(f"{path}?database=replica", {} if path == "/scans" else body)
+        assert (answer.status_code, "takes no parameters" in answer.json()["detail"]) == (400, True)
+    assert (Mute.objects.count(), LogEntry.objects.count(), Scan.objects.count()) == (0, 0, 1)
 
 
 BODIES: list[tuple[Any, str]] = [
@@ -328,12 +358,19 @@ BODIES: list[tuple[Any, str]] = [
     ({"reason": "x", "for": "1d", "until": "2030-01-01T00:00:00Z"}, "Give either `for`"),
     ({"reason": "x", "for": "soon"}, "for: 'soon' is not a length of time. Expected: a number and s, m, h or d"),
     ({"reason": "x", "for": ["1d"]}, "for: Not a valid string."),
-    ({"reason": "x", "until": "soon"}, "until: Datetime has wrong format."),
+    ({"reason": "x", "until": "soon"}, "until: 'soon' is no instant with its zone, such as 2026-05-18T17:30:00Z"),
+    ({"reason": "x", "until": "2030-01-01T00:00:00"}, "is no instant with its zone"),
+    ({"reason": "x", "until": "9999-12-31T23:59:59-23:59"}, "is no instant with its zone"),
+    ({"reason": "x", "until": 1795575000}, "is no instant with its zone"),
+    ({"reason": "a\ud800b", "for": "1d"}, "reason: Surrogate characters are not allowed"),
     ({"reason": "x", "until": "2001-01-01T00:00:00Z"}, "the end must lie in the future"),
     ({"reason": "x", "until": "9999-12-31T23:59:59Z"}, "the end must lie in the future, at most"),
     ({"reason": "x", "for": "1d", "stiky": True}, "unknown key 'stiky'."),
     ({"reason": "x\0", "for": "1d"}, "reason: Null characters are not allowed."),
-    (["x"], "Invalid data. Expected a dictionary"),
+    (["x"], "The body must be a JSON object"),
+    ([], "The body must be a JSON object"),
+    ('"x"', "The body must be a JSON object"),
+    ("0", "The body must be a JSON object"),
 ]
 
 
@@ -368,6 +405,8 @@ def test_scan_now_records_and_says_where(ask: Ask, read: Ask) -> None:
         ({"database": "replica"}, "Allowed: default."),
         ({"check": ["stale_processing"]}, "unknown key 'check'. Did you mean 'checks'?"),
         ({"checks": "stale_processing"}, "Expected a list of items"),
+        ([], "The body must be a JSON object"),
+        ("false", "The body must be a JSON object"),
     ],
 )
 def test_a_bad_scan_is_told_what_is_allowed(ask: Ask, body: Any, words: str) -> None:
@@ -383,8 +422,18 @@ def test_a_scan_while_another_records_is_409(ask: Ask) -> None:
         answer = ask("/scans", {})
     finally:
         other.close()
-    assert (answer.status_code, list(answer.json())) == (409, ["detail"])
+    assert (answer.status_code, list(answer.json()), answer["Retry-After"]) == (409, ["detail"], "10")
     assert ask("/scans", {}).status_code == 201
+
+
+def test_a_scan_that_is_recorded_is_told_though_the_admins_log_takes_no_line(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.review_views.LOG_SECONDS", 0.2)
+    with closing(connections.create_connection("default")) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE django_admin_log")
+        answer = ask("/scans", {})
+    assert (answer.status_code, answer.json()["recorded"]["scan"]) == (201, Scan.objects.get().pk)
 
 
 def test_a_scan_that_saw_less_than_the_last_recorded_one_is_409(ask: Ask) -> None:
@@ -431,6 +480,14 @@ def test_each_act_needs_its_own_permission(read: Ask, path: str, method: str, bo
     assert asker({})(address, body, method=method).status_code == 401
     assert (Scan.objects.count(), Mute.objects.count(), LogEntry.objects.count()) == (scans, 0, 0)
     assert person("eve", permission)(address, body, method=method).status_code != 403
+
+
+def test_an_outage_is_not_told_as_a_missing_permission(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one a token is believed, and it says nothing of permissions."""
+    monkeypatch.setattr("config.access.authentication.JWTAuthentication.get_user", lambda self, token: TokenUser(token))
+    for path, method, body, _ in acts():
+        answer = ask(path.format(1), body, method=method)
+        assert (answer.status_code, list(answer.json()), answer["Retry-After"]) == (503, ["detail"], "5")
 
 
 def test_without_our_tables_it_says_what_to_do(read: Ask) -> None:

@@ -38,12 +38,19 @@ class DatabaseUnavailable(APIException):
     wait = 5
 
 
-class NotMigrated(APIException):
-    """A table of ours is not there yet: 503, and what to do."""
+class TableMissing(APIException):
+    """A table is not there yet: 503, and who makes it."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = outage.NOT_MIGRATED
-    default_code = "not_migrated"
+    default_code = "table_missing"
+
+
+class DatabaseReadOnly(APIException):
+    """PostgreSQL answers and saves nothing: 503."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "PostgreSQL is read-only now (a standby, or set so): nothing can be saved, signing in included."
+    default_code = "database_read_only"
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -112,9 +119,12 @@ def _inside(where: str, name: str) -> str:
 
 
 def _translated(error: BaseException | None) -> Any:
-    if error and outage.is_not_migrated(error):
-        log.error("%s (%s)", outage.NOT_MIGRATED, outage.first_line(error))
-        return NotMigrated()
+    if error and (words := outage.missing_table(error)):
+        log.error("%s (%s)", words, outage.first_line(error))
+        return TableMissing(words)
+    if error and outage.is_read_only(error):
+        log.error("PostgreSQL is read-only: %s", outage.first_line(error))
+        return DatabaseReadOnly()
     if not isinstance(error, outage.DATABASE_ERRORS):
         return error
     outage.report(error)

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any, Final
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, ProgrammingError
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
@@ -17,7 +17,18 @@ DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
 # Connection lost (08), too many connections, no memory, no disk (53), the server shuts down or starts up (57P).
 OUTAGE_STATES: Final = ("08", "53", "57P")
 UNDEFINED_TABLE: Final = "42P01"
+READ_ONLY: Final = "25006"
+MEDIA: Final = (
+    "consistency.File",
+    "consistency.MonitorJob",
+    "health.RuntimeSwitch",
+    "health.SchemaMigration",
+    "identities.Identity",
+)
 NOT_MIGRATED: Final = "The database is not migrated. Run: manage.py migrate"
+NO_SUCH_TABLE: Final = (
+    "The database has no table {}. The media server makes it, or, in a database of Continuity's own: manage.py migrate"
+)
 
 _lock = Lock()
 _announced = False
@@ -32,13 +43,21 @@ def is_outage(error: BaseException) -> bool:
     return state is None or state.startswith(OUTAGE_STATES)
 
 
-def is_not_migrated(error: BaseException) -> bool:
-    """Whether a table of ours is missing; a missing table of anybody else's is a bug, or the media server's matter."""
+def missing_table(error: BaseException) -> str | None:
+    """What to do about a missing table, ours or the media server's; None if it is anybody else's, which is a bug."""
     if not isinstance(error, ProgrammingError) or _state(error) != UNDEFINED_TABLE:
-        return False
+        return None
     # PostgreSQL says which one only in words, of the server's language.
-    ours = {model._meta.db_table for model in apps.get_models() if model._meta.managed}
-    return not ours.isdisjoint(re.findall(r"\w+", str(error)))
+    words = set(re.findall(r"\w+", str(error)))
+    for model in apps.get_models():
+        if model._meta.managed and model._meta.db_table in words:
+            return NO_SUCH_TABLE.format(model._meta.db_table) if model._meta.label in MEDIA else NOT_MIGRATED
+    return None
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether something was to be saved while PostgreSQL takes nothing: a standby, or set so."""
+    return isinstance(error, InternalError) and _state(error) == READ_ONLY
 
 
 def report(error: BaseException) -> None:

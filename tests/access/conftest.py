@@ -114,6 +114,29 @@ def without_tables() -> Iterator[None]:
         connection.close()
 
 
+@contextmanager
+def without_table(name: str) -> Iterator[None]:
+    """Let Django find a database that lacks this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {name} RENAME TO {name}_elsewhere")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {name}_elsewhere RENAME TO {name}")
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """Let PostgreSQL take nothing from this session, as a standby would."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        connection.close()
+
+
 @pytest.fixture
 def refused(transactional_db: None) -> Outage:
     """An outage: nobody listens."""

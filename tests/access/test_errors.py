@@ -14,7 +14,16 @@ from config.access import keys
 from config.access.tokens import AccessToken
 from config.errors import sentence
 from config.postgres.deadline import deadline
-from tests.access.conftest import Outage, bearer, csrf_form, sign_in, without_tables
+from tests.access.conftest import (
+    PASSWORD,
+    Outage,
+    bearer,
+    csrf_form,
+    read_only,
+    sign_in,
+    without_table,
+    without_tables,
+)
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 SECRET = "/srv/continuity"
@@ -162,6 +171,34 @@ def test_without_its_tables_it_says_what_to_run(
         assert answer.status_code == 503, path
         assert "The database is not migrated. Run: manage.py migrate" in answer.content.decode()
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [("consistency/file", "files"), ("consistency/monitorjob", "monitor_jobs"), ("identities/identity", "identities")],
+)
+def test_a_table_that_the_media_server_makes_is_called_by_its_name(
+    client: Client, admin: User, transactional_db: None, path: str, table: str
+) -> None:
+    sign_in(client, "root")
+    with without_table(table):
+        answer = client.get(f"/admin/{path}/")
+    assert answer.status_code == 503
+    assert f"The database has no table {table}. The media server makes it" in answer.content.decode()
+
+
+def test_while_nothing_can_be_saved_signing_in_says_so_and_reading_goes_on(
+    client: Client, ada: User, admin: User, transactional_db: None
+) -> None:
+    token = str(AccessToken.for_user(ada))
+    client.get("/admin/login/")
+    form = csrf_form(client) | {"username": "root", "password": PASSWORD}
+    with read_only():
+        answers = [sign_in(client), client.post("/admin/login/", form, headers={"Origin": "https://testserver"})]
+        assert client.get("/api/whoami", headers=bearer(token)).json()["who"] == "ada"
+    for answer in answers:
+        assert answer.status_code == 503
+        assert "PostgreSQL is read-only now" in answer.content.decode()
 
 
 def test_the_missing_table_of_somebody_else_is_a_bug(client: Client, transactional_db: None) -> None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from config.outage import NOT_MIGRATED, first_line, is_not_migrated, is_outage
+from config.outage import first_line, is_outage, missing_table
 from config.postgres.deadline import deadline
 
 USAGE: Final = 2
@@ -39,8 +39,8 @@ class KeyCommand(BaseCommand):
 
 
 def _explained(error: Error) -> str:
-    if is_not_migrated(error):
-        return NOT_MIGRATED
+    if words := missing_table(error):
+        return words
     reason = first_line(error)
     if is_outage(error):
         return f"PostgreSQL (DATABASE_URL) does not answer: {reason}. Start it or correct the URL, then try again."

@@ -16,11 +16,24 @@ def main(argv: list[str]) -> None:
             from config.demo.launch import prepare
 
             prepare(argv)
-        from django.core.management import execute_from_command_line
-
-        execute_from_command_line(argv)
+        execute(argv)
     except SettingError as problem:
         sys.exit(problem.exit_with_line())
+
+
+def execute(argv: list[str]) -> None:
+    """Let Django run it; of an outage, which no traceback explains, one line on stderr and exit code 3."""
+    from django.core.management import execute_from_command_line
+
+    from config.outage import away, is_outage
+
+    try:
+        execute_from_command_line(argv)
+    except Exception as error:
+        if "--traceback" in argv or not is_outage(error):
+            raise
+        sys.stderr.write(f"{away(error)}\n")
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def away(error: BaseException) -> str:
+    """Return what an outage comes to for who runs a command, and what to do about it."""
+    return (
+        f"PostgreSQL (DATABASE_URL) does not answer: {first_line(error)}. Start it or correct the URL, then try again."
+    )
+
+
 @receiver(connection_created)
 def _connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
     global _announced

@@ -174,3 +174,12 @@ def test_the_example_stops_for_its_secret_and_is_a_good_start_with_one() -> None
     assert set(example) == set(PRODUCTION)
     assert run(["manage.py", "version"], example).stderr.startswith("SECRET_KEY is not set.")
     assert run(["manage.py", "check"], example | {"SECRET_KEY": PRODUCTION["SECRET_KEY"]}).returncode == 0
+
+
+def test_a_command_that_meets_an_outage_says_so_in_one_line() -> None:
+    """One of Django's own, which know none of ours."""
+    variables = PRODUCTION | {"DATABASE_URL": "postgres://continuity@127.0.0.1:1/continuity"}
+    done = run(["manage.py", "migrate"], variables)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(r"PostgreSQL \(DATABASE_URL\) does not answer: .*refused.* Start it or .*\n", done.stderr)
+    assert "Traceback" in run(["manage.py", "migrate", "--traceback"], variables).stderr

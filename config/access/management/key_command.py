@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from config.outage import first_line, is_outage, missing_table
+from config.outage import away, first_line, is_outage, missing_table
 from config.postgres.deadline import deadline
 
 USAGE: Final = 2
@@ -41,7 +41,6 @@ class KeyCommand(BaseCommand):
 def _explained(error: Error) -> str:
     if words := missing_table(error):
         return words
-    reason = first_line(error)
     if is_outage(error):
-        return f"PostgreSQL (DATABASE_URL) does not answer: {reason}. Start it or correct the URL, then try again."
-    return f"PostgreSQL (DATABASE_URL) refuses: {reason}. Let its role and server do that, then try again."
+        return away(error)
+    return f"PostgreSQL (DATABASE_URL) refuses: {first_line(error)}. Let its role and server do that, then try again."

@@ -31,7 +31,7 @@ PATIENCE: Final = {
     "/health/detailed": 2.0,
     "/api/v1/stats/sftpgo": 2.0,
     "/health/consistency": 10.0,
-    # Two looks, the pause between them and the recording: each has a bound of its own.
+    # Two looks, the pause between them, the recording: the view knows how long that is.
     "/api/v1/consistency/scans": 300.0,
 }
 OTHERS: Final = 3.0

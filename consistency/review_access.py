@@ -1,10 +1,9 @@
 """Who may review: whoever is signed in reads, an act needs its permission and leaves a line in the admin's log."""
 
-from contextlib import nullcontext
 from typing import Any, ClassVar, Final
 
 from django.contrib.admin.models import LogEntry
-from django.db import IntegrityError, OperationalError, ProgrammingError, connections
+from django.db import IntegrityError, InternalError, OperationalError, ProgrammingError, connections
 from django.db.models import Model
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -36,7 +35,7 @@ class Busy(Conflict):
 
 
 class MemoryUnavailable(APIException):
-    """503: the memory's tables are not as they should be."""
+    """503: the memory's tables are not as they should be, or cannot be written."""
 
     status_code = 503
 
@@ -66,7 +65,6 @@ class ReviewViewSet(ViewSet):
     permission_classes = [IsAuthenticated, MayAct]
     acts: ClassVar[dict[str, str]] = {}
     """The permission that an action needs."""
-    unbounded: ClassVar[tuple[str, ...]] = ()
     asked: ClassVar[tuple[str, ...]] = ()
     """The actions that read parameters, and refuse those that they do not know."""
 
@@ -77,11 +75,13 @@ class ReviewViewSet(ViewSet):
             only(request.query_params, ())
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait for PostgreSQL no longer than a client waits; a scan has bounds of its own."""
-        action = self.action_map.get(request.method.lower())
-        wait = nullcontext() if action in self.unbounded else bounded(connections[MEMORY], SECONDS)
-        with wait:
+        """Wait for PostgreSQL no longer than a client waits."""
+        with bounded(connections[MEMORY], self.patience(self.action_map.get(request.method.lower()))):
             return super().dispatch(request, *args, **kwargs)
+
+    def patience(self, action: str | None) -> float:
+        """Seconds that this action may wait for PostgreSQL in all."""
+        return SECONDS
 
     def handle_exception(self, error: Exception) -> Response:
         """Turn what our own modules refuse into an answer."""
@@ -91,7 +91,7 @@ class ReviewViewSet(ViewSet):
             error = Busy(str(error))
         elif isinstance(error, IntegrityError):
             error = Conflict("Somebody else did the same at that moment. Look, and try again.")
-        elif isinstance(error, ProgrammingError):
+        elif isinstance(error, ProgrammingError | InternalError):
             error = MemoryUnavailable(f"{recording_problem(error)}.")
         return super().handle_exception(error)
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from django.conf import settings
 from django.contrib.admin.models import ADDITION, CHANGE
 from django.db import Error as DatabaseError
 from django.db import connections, transaction
@@ -27,7 +28,8 @@ from consistency.transaction import bounded
 logger = logging.getLogger(__name__)
 
 TAGS: Final = ["consistency"]
-SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 10.0
+RECORD_SECONDS: Final = 20.0
 LOG_SECONDS: Final = 3.0
 BAD: Final = {
     "_400": "unknown state 'opne'. Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."
@@ -106,7 +108,13 @@ class ScansViewSet(ReviewViewSet):
 
     acts = {"create": "consistency.scan_now"}
     asked = ("scans",)
-    unbounded = ("create",)
+
+    def patience(self, action: str | None) -> float:
+        """A scan looks, twice with a pause between them, and records."""
+        if action != "create":
+            return super().patience(action)
+        pause = settings.CONSISTENCY_CONFIRM
+        return LOOK_SECONDS * (2 if pause else 1) + pause + RECORD_SECONDS
 
     @extend_schema(
         operation_id="consistency_scans",
@@ -157,7 +165,7 @@ class ScansViewSet(ReviewViewSet):
             database=told["database"],
             trigger=Trigger.API,
             actor=request.user.get_username(),
-            timeout=SECONDS,
+            timeout=LOOK_SECONDS,
         )
         report = formats.as_dict(done.report)
         if done.scan is None:

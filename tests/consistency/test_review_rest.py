@@ -17,13 +17,14 @@ from rest_framework_simplejwt.models import TokenUser
 
 from config.access import keys
 from config.access.tokens import RefreshToken
+from config.postgres.deadline import remaining
 from consistency.memory import Memory
 from consistency.memory_models import Anomaly, Mute, Scan, State
 from consistency.models import File
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS, Check
 from consistency.selection import chosen
-from consistency.silence import mute
+from consistency.silence import acknowledge, mute
 from tests.consistency.data import a_file
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -436,6 +437,21 @@ def test_a_scan_that_is_recorded_is_told_though_the_admins_log_takes_no_line(
     assert (answer.status_code, answer.json()["recorded"]["scan"]) == (201, Scan.objects.get().pk)
 
 
+@pytest.mark.parametrize(("pause", "seconds"), [(0, 30), (1, 41)])
+def test_a_scan_may_wait_for_its_looks_and_its_recording(
+    ask: Ask, settings: Any, monkeypatch: pytest.MonkeyPatch, pause: int, seconds: int
+) -> None:
+    settings.CONSISTENCY_CONFIRM, left = pause, []
+
+    def seen(*checks: Any, **more: Any) -> Any:
+        left.append(remaining() or 0.0)
+        return scan_and_record(*checks, **more)
+
+    monkeypatch.setattr("consistency.review_views.scan_and_record", seen)
+    assert ask("/scans", {}).status_code == 201
+    assert seconds - 5 < left[0] <= seconds
+
+
 def test_a_scan_that_saw_less_than_the_last_recorded_one_is_409(ask: Ask) -> None:
     scanned()
     Scan.objects.update(snapshot_at=timezone.now() + timedelta(hours=1))
@@ -488,6 +504,22 @@ def test_an_outage_is_not_told_as_a_missing_permission(ask: Ask, monkeypatch: py
     for path, method, body, _ in acts():
         answer = ask(path.format(1), body, method=method)
         assert (answer.status_code, list(answer.json()), answer["Retry-After"]) == (503, ["detail"], "5")
+
+
+def test_a_memory_that_is_read_only_says_so(ask: Ask) -> None:
+    scanned("one")
+    anomaly = Anomaly.objects.get().pk
+    acknowledge([anomaly], until=timezone.now() + timedelta(days=1), by="ada", reason="known")
+    mute("stale_processing", until=timezone.now() + timedelta(days=1), by="ada", reason="known")
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        answers = [ask(path.format(anomaly), body, method=method) for path, method, body, _ in acts()[:-1]]
+    finally:
+        connection.close()
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert {answer.json()["detail"] for answer in answers} == {"database 'default' is read-only for this role."}
+    assert LogEntry.objects.count() == 0
 
 
 def test_without_our_tables_it_says_what_to_do(read: Ask) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Final
 
 from django.contrib.admin.models import LogEntry
-from django.db import IntegrityError, InternalError, OperationalError, ProgrammingError, connections
+from django.db import IntegrityError, OperationalError, ProgrammingError, connections
 from django.db.models import Model
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -35,7 +35,7 @@ class Busy(Conflict):
 
 
 class MemoryUnavailable(APIException):
-    """503: the memory's tables are not as they should be, or cannot be written."""
+    """503: the memory's tables are not as they should be."""
 
     status_code = 503
 
@@ -91,7 +91,7 @@ class ReviewViewSet(ViewSet):
             error = Busy(str(error))
         elif isinstance(error, IntegrityError):
             error = Conflict("Somebody else did the same at that moment. Look, and try again.")
-        elif isinstance(error, ProgrammingError | InternalError):
+        elif isinstance(error, ProgrammingError):
             error = MemoryUnavailable(f"{recording_problem(error)}.")
         return super().handle_exception(error)
 

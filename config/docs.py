@@ -9,6 +9,8 @@ class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI, to be read; what it refuses it refuses in JSON, since its templates know one page alone."""
 
     http_method_names = ["get", "head"]
+    # Swagger UI has a dark dress, and does not look what the reader prefers.
+    template_name_js = "docs.js"
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer {"detail"}."""

@@ -165,3 +165,12 @@ def test_its_page_needs_no_other_host_and_no_inline_script(client: Client, db: N
         answer.close()
         assert answer.status_code == 200
         assert "javascript" in answer["Content-Type"]
+
+
+def test_its_page_is_dark_for_who_prefers_that(client: Client, db: None) -> None:
+    script = client.get("/api/docs?script=").content.decode()
+    assert "SwaggerUIBundle(" in script
+    assert 'matchMedia("(prefers-color-scheme: dark)")' in script
+    (style,) = re.findall(r'href="([^"]+\.css)"', client.get("/api/docs").content.decode())
+    answer = client.get(style)
+    assert "html.dark-mode" in b"".join(answer).decode()  # type: ignore[arg-type]

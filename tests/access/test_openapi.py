@@ -173,4 +173,4 @@ def test_its_page_is_dark_for_who_prefers_that(client: Client, db: None) -> None
     assert 'matchMedia("(prefers-color-scheme: dark)")' in script
     (style,) = re.findall(r'href="([^"]+\.css)"', client.get("/api/docs").content.decode())
     answer = client.get(style)
-    assert "html.dark-mode" in b"".join(answer).decode()  # type: ignore[arg-type]
+    assert "html.dark-mode" in b"".join(answer).decode()

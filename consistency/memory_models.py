@@ -75,6 +75,8 @@ class Scan(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
             models.Index(fields=["recorded_at"], name="scan_recorded_at"),
+            models.Index(fields=["database", "-id"], name="scan_of_database"),
+            models.Index(fields=["complete", "-id"], name="scan_completeness"),
         ]
 
     def __str__(self) -> str:
@@ -98,7 +100,7 @@ class ScanCheck(AboutCheck):
     ongoing = models.PositiveIntegerField(default=0)
 
     class Meta:
-        ordering = ("scan", "id")
+        ordering = ("scan_id", "id")
         default_permissions = ("view",)
         indexes: ClassVar = [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")]
 
@@ -138,30 +140,36 @@ class Anomaly(AboutCheck):
         ordering = ("-first_seen", "-id")
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["database", "check_name", "object_type", "object_id"], name="anomaly_one_per_object"
+                fields=["check_name", "database", "object_type", "object_id"], name="anomaly_one_per_object"
             )
         ]
-        # Predicates say resolved_at, not state: from new to ongoing a row changes nothing that an index holds.
+        # One for each way to ask for a list, in the list's order: what is open by what was first seen last, what is
+        # resolved by when. That costs a row that comes, or goes on for the first time (state); from then on, a scan
+        # that sees it again changes nothing that an index holds, and PostgreSQL may leave them all alone (HOT).
         indexes: ClassVar = [
+            models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
             models.Index(fields=["-first_seen", "-id"], condition=OPEN, name="anomaly_open"),
-            models.Index(fields=["check_name", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_check"),
-            models.Index(fields=["severity", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_severity"),
+            *(
+                models.Index(fields=[name, "-first_seen", "-id"], condition=OPEN, name=f"anomaly_open_{word}")
+                for word, name in (("check", "check_name"), ("severity", "severity"), ("state", "state"))
+            ),
             models.Index(
-                fields=["state", "-first_seen", "-id"],
-                condition=Q(state__in=["new", "returned"]),
-                name="anomaly_news",
+                fields=["check_name", "severity", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_both"
+            ),
+            # Nobody's (null) are found by it as well.
+            models.Index(
+                fields=["acknowledged_until", "database", "check_name"], condition=OPEN, name="anomaly_acknowledged"
             ),
             models.Index(
                 fields=["assignee", "-first_seen", "-id"],
                 condition=Q(assignee__isnull=False),
                 name="anomaly_assignee",
             ),
-            models.Index(
-                fields=["database", "check_name"],
-                condition=Q(acknowledged_until__isnull=False),
-                name="anomaly_acknowledged",
+            models.Index(fields=["-resolved_at", "-id"], condition=~OPEN, name="anomaly_resolved"),
+            *(
+                models.Index(fields=[name, "-resolved_at", "-id"], condition=~OPEN, name=f"anomaly_resolved_{word}")
+                for word, name in (("check", "check_name"), ("severity", "severity"))
             ),
-            models.Index(fields=["resolved_at"], condition=~OPEN, name="anomaly_resolved"),
             models.Index(fields=["file_uuid"], opclasses=["text_pattern_ops"], name="anomaly_file_uuid"),
             models.Index(fields=["file_name"], opclasses=["text_pattern_ops"], name="anomaly_file_name"),
         ]

@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.models import Count
 from django.utils import timezone
 
+from consistency.hops import RECORDED_CHECKS, recorded_checks
 from consistency.memory_models import Anomaly, Mute, Scan
 from consistency.registry import CHECKS, Check, Severity
 from consistency.review import last_complete_scan
@@ -19,19 +20,10 @@ from consistency.silence import MEMORY, holds
 SCANS: Final = 90
 """How far back trends go."""
 
-# Every name that was ever recorded, by hopping through the index; PostgreSQL has no skip scan for DISTINCT.
-_NAMES: Final = """
-WITH RECURSIVE names AS (
-    (SELECT check_name FROM consistency_scancheck ORDER BY check_name LIMIT 1)
-    UNION ALL
-    SELECT (SELECT c.check_name FROM consistency_scancheck c WHERE c.check_name > names.check_name
-            ORDER BY c.check_name LIMIT 1)
-    FROM names WHERE names.check_name IS NOT NULL)
-SELECT check_name FROM names WHERE check_name IS NOT NULL"""
 _TRENDS: Final = f"""
 SELECT named.check_name, past.scan_id, past.recorded_at, past.severity, past.outcome, past.count, past.error, past.new,
     past.returned, past.duration_ms
-FROM ({_NAMES}) AS named, LATERAL (
+FROM ({RECORDED_CHECKS}) AS named, LATERAL (
     SELECT c.*, s.recorded_at FROM consistency_scancheck c JOIN consistency_scan s ON s.id = c.scan_id
     WHERE c.check_name = named.check_name AND s.database = %s ORDER BY c.scan_id DESC LIMIT {SCANS}) AS past
 ORDER BY named.check_name, past.scan_id"""  # noqa: S608 - statements of ours
@@ -165,9 +157,7 @@ def running_mutes() -> list[Mute]:
 
 def check_names() -> list[str]:
     """Every check that is defined, and after them those that are history."""
-    with connections[MEMORY].cursor() as cursor:
-        cursor.execute(_NAMES)
-        return [*CHECKS, *(name for (name,) in cursor.fetchall() if name not in CHECKS)]
+    return [*CHECKS, *(name for name in recorded_checks() if name not in CHECKS)]
 
 
 def _cards(database: str, since: int) -> list[Card]:
@@ -199,4 +189,4 @@ def _acknowledged(database: str) -> dict[str, int]:
     held = Anomaly.objects.using(MEMORY).filter(
         database=database, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True
     )
-    return dict(held.order_by().values_list("check_name").annotate(count=Count("pk")))
+    return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))

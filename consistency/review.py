@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan  # type: ignore[import-untyped]
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from consistency.hops import anomalous, last_of_each
 from consistency.memory_models import Mute, Scan, ScanCheck
 from consistency.registry import CHECKS
 from consistency.silence import MEMORY, holds
@@ -94,19 +96,15 @@ def _value(field: Any, text: str) -> Any:
 def in_force(database: str | None = None) -> list[Mute]:
     """The mutes that hold by what was recorded last, of one database or all; those exceeded are left as they are."""
     now = timezone.now()
+    recorded = ScanCheck.objects.filter(
+        check_name=OuterRef("check_name"), scan__database=OuterRef("database"), count__isnull=False
+    )
     running = Mute.objects.using(MEMORY).filter(ended_at__isnull=True, until__gt=now)
     if database is not None:
         running = running.filter(database=database)
-    return [mute for mute in running if holds(mute, _last_count(mute), now)]
-
-
-def _last_count(mute: Mute) -> int | None:
-    """The last recorded one; 1 where there is none, so that the mute of a check that never ran yet holds."""
-    recorded = ScanCheck.objects.using(MEMORY).filter(
-        check_name=mute.check_name, scan__database=mute.database, count__isnull=False
-    )
-    found = recorded.order_by("-scan_id").values_list("count", flat=True).first()
-    return found if found is not None else 1
+    # 1 where nothing was recorded, so that the mute of a check that never ran yet holds.
+    last = Coalesce(Subquery(recorded.order_by("-scan_id").values("count")[:1]), 1)
+    return [mute for mute in running.annotate(last=last) if holds(mute, mute.last, now)]
 
 
 def silenced(mutes: Sequence[Mute]) -> Q:
@@ -117,11 +115,28 @@ def silenced(mutes: Sequence[Mute]) -> Q:
     return Q(resolved_at__isnull=True) & silent
 
 
+def heard(mutes: Sequence[Mute]) -> Q:
+    """The other open ones, said so that an index finds them: by the checks that are left, however many are silent."""
+    loud = Q(acknowledged_until__isnull=True) | Q(acknowledged_until__lte=timezone.now())
+    return Q(resolved_at__isnull=True) & loud & (_of_others(mutes) if mutes else Q())
+
+
+def _of_others(mutes: Sequence[Mute]) -> Q:
+    silent = {(mute.check_name, mute.database) for mute in mutes}
+    left: dict[str, list[str]] = {}
+    for name, database in anomalous():
+        if (name, database) not in silent:
+            left.setdefault(database, []).append(name)
+    others = Q(pk__in=[])
+    for database, names in left.items():
+        others |= Q(database=database, check_name__in=names)
+    return others
+
+
 # --- What was recorded last ------------------------------------------------------------------------------
 def last_of_each_check(database: str) -> dict[str, ScanCheck]:
     """What each check, retired ones too, came to in the last recorded scan that ran it."""
-    recorded = ScanCheck.objects.using(MEMORY).filter(scan__database=database).select_related("scan")
-    newest = recorded.order_by("check_name", "-scan_id").distinct("check_name")
+    newest = ScanCheck.objects.using(MEMORY).filter(pk__in=last_of_each(database)).select_related("scan")
     return {found.check_name: found for found in newest}
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from consistency.arguments import duration, point_in_time
 from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS, Severity
-from consistency.review import silenced
+from consistency.review import heard, silenced
 from consistency.selection import UnknownWordError, known
 from consistency.silence import MEMORY
 
@@ -48,16 +48,24 @@ def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomal
     for name, condition in _CONDITIONS.items():
         if words := _words(parameters, name):
             found = found.filter(condition(words))
-    if (word := _word(parameters, "silenced")) is not None:
-        silent = silenced(mutes)
-        found = found.filter(silent if known("value of silenced", word, SWITCH) == "1" else ~silent)
     state = known("state", _word(parameters, "state", "open"), STATES)
+    if (word := _word(parameters, "silenced")) is not None:
+        silent = known("value of silenced", word, SWITCH) == "1"
+        found = found.filter(silenced(mutes) if silent else _not_silenced(state, mutes))
     if state == "all":
-        return found, ("id",)
+        return found, ("first_seen", "id")
     if state == "open":
         return found.filter(resolved_at__isnull=True), ("first_seen", "id")
     found = found.filter(state=state, resolved_at__isnull=state != State.RESOLVED)
     return found, ("resolved_at" if state == State.RESOLVED else "first_seen", "id")
+
+
+def _not_silenced(state: str, mutes: list[Mute]) -> Q:
+    """What is heard; of what is resolved, all, which is said only where it is asked for: an OR costs the index."""
+    resolved = Q(resolved_at__isnull=False)
+    if state == State.RESOLVED:
+        return resolved
+    return resolved | heard(mutes) if state == "all" else heard(mutes)
 
 
 def scans(parameters: QueryDict) -> QuerySet[Scan]:

@@ -69,8 +69,7 @@ class AnomalyAdmin(ReviewAdmin):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """The newest first, by what an index orders."""
-        orders = {"all": ("-id",), "resolved": ("-resolved_at", "-id")}
-        return orders.get(request.GET.get("state", ""), ("-first_seen", "-id"))
+        return ("-resolved_at" if request.GET.get("state") == "resolved" else "-first_seen", "-id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from consistency.paginator import BoundedPaginator
+from consistency.paginator import BoundedPaginator, OrderedPaginator
 
 
 class TolerantChangeList(ChangeList):
@@ -64,6 +64,7 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReviewAdmin(ViewOnlyAdmin):
     """The same for what review remembers: changed by acts alone, each with a permission of its own."""
 
+    paginator = OrderedPaginator
     list_per_page = 25
 
     class Media:

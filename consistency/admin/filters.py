@@ -8,10 +8,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.memory_models import Anomaly, Scan, State
+from consistency.hops import newest_scans
+from consistency.memory_models import Anomaly, State
 from consistency.overview import check_names, running_mutes
 from consistency.registry import CHECKS
-from consistency.review import silenced
+from consistency.review import heard
 
 Found = QuerySet[Anomaly]
 
@@ -56,7 +57,7 @@ class StateFilter(admin.SimpleListFilter):
             return queryset.filter(resolved_at__isnull=False)
         found = queryset.filter(resolved_at__isnull=True)
         if word is None:
-            return found.exclude(_silent())
+            return queryset.filter(heard(running_mutes()))
         if word == "acknowledged":
             return found.filter(acknowledged_until__gt=timezone.now())
         if word == "muted":
@@ -73,8 +74,8 @@ class NewsFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         if not self.value():
             return queryset
-        newest = Scan.objects.order_by("database", "-id").distinct("database").values("pk")
-        return queryset.filter(state__in=[State.NEW, State.RETURNED], last_scan__in=newest)
+        news = Q(state__in=[State.NEW, State.RETURNED], resolved_at__isnull=True)
+        return queryset.filter(news, last_scan__in=newest_scans())
 
 
 class AgeFilter(admin.SimpleListFilter):
@@ -104,10 +105,6 @@ class AssigneeFilter(admin.SimpleListFilter):
         if word == "me":
             return queryset.filter(assignee=request.user.get_username())
         return queryset.filter(assignee__isnull=word == "nobody") if word in ("nobody", "anybody") else queryset
-
-
-def _silent() -> Q:
-    return silenced(running_mutes())
 
 
 def _muted() -> Q:

@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "anomalies",
                 "ordering": ("-first_seen", "-id"),
                 "indexes": [
+                    models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
                         fields=["-first_seen", "-id"],
@@ -70,9 +71,19 @@ class Migration(migrations.Migration):
                         name="anomaly_open_severity",
                     ),
                     models.Index(
-                        condition=models.Q(("state__in", ["new", "returned"])),
+                        condition=models.Q(("resolved_at__isnull", True)),
                         fields=["state", "-first_seen", "-id"],
-                        name="anomaly_news",
+                        name="anomaly_open_state",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["check_name", "severity", "-first_seen", "-id"],
+                        name="anomaly_open_both",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["acknowledged_until", "database", "check_name"],
+                        name="anomaly_acknowledged",
                     ),
                     models.Index(
                         condition=models.Q(("assignee__isnull", False)),
@@ -80,21 +91,26 @@ class Migration(migrations.Migration):
                         name="anomaly_assignee",
                     ),
                     models.Index(
-                        condition=models.Q(("acknowledged_until__isnull", False)),
-                        fields=["database", "check_name"],
-                        name="anomaly_acknowledged",
+                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
+                        fields=["-resolved_at", "-id"],
+                        name="anomaly_resolved",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True), _negated=True),
-                        fields=["resolved_at"],
-                        name="anomaly_resolved",
+                        fields=["check_name", "-resolved_at", "-id"],
+                        name="anomaly_resolved_check",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
+                        fields=["severity", "-resolved_at", "-id"],
+                        name="anomaly_resolved_severity",
                     ),
                     models.Index(fields=["file_uuid"], name="anomaly_file_uuid", opclasses=["text_pattern_ops"]),
                     models.Index(fields=["file_name"], name="anomaly_file_name", opclasses=["text_pattern_ops"]),
                 ],
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("database", "check_name", "object_type", "object_id"), name="anomaly_one_per_object"
+                        fields=("check_name", "database", "object_type", "object_id"), name="anomaly_one_per_object"
                     )
                 ],
             },
@@ -174,6 +190,8 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
                     models.Index(fields=["recorded_at"], name="scan_recorded_at"),
+                    models.Index(fields=["database", "-id"], name="scan_of_database"),
+                    models.Index(fields=["complete", "-id"], name="scan_completeness"),
                 ],
             },
         ),
@@ -206,7 +224,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ("scan", "id"),
+                "ordering": ("scan_id", "id"),
                 "indexes": [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")],
             },
         ),

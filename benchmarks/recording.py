@@ -1,10 +1,11 @@
-"""What recording costs: 50,000 findings into a million anomalies, against one bare INSERT of the same rows.
+"""What recording costs: 50,000 findings into a million anomalies, against one bare INSERT of the same rows in psql.
 
 Run from the project's folder: python -m benchmarks.recording [PYTHON], where PYTHON, that of a virtual environment with
-django-datawatch and psycopg, has its own way measured beside it, on the same server.
+django-datawatch and psycopg, has its own way measured beside it, in the same database.
 """
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -14,15 +15,16 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from urllib.parse import urlsplit
 
 import django
 from django.core.management import call_command
 from django.db import connection
 
-from config.demo.servers import start_postgres
+from config.demo.servers import Server, start_postgres
 
 STORED, FOUND, ROUNDS = 1_000_000, 50_000, 5
+AGAINST = {"new": "bare new", "again": "bare again", "scan and new": "bare new", "scan and again": "bare again"}
+"""What is measured, and the bare statement that it is held against."""
 
 STORED_ROWS = """
 INSERT INTO consistency_anomaly (database, check_name, object_type, object_id, severity, detail, file_uuid, file_name,
@@ -42,13 +44,28 @@ FROM files
 ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
     state = 'ongoing', last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1"""
 FORGET = "DELETE FROM consistency_anomaly WHERE check_name = 'stale_processing'"
+TIME = re.compile(r"^Time: ([\d.]+) ms", re.MULTILINE)
 
 
-def ask(*statements: str) -> None:
-    """Run these, each in a transaction of its own."""
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
+class Psql:
+    """The psql beside the server's own program."""
+
+    def __init__(self, server: Server) -> None:
+        self.program = next(
+            Path(process.exe()).with_name("psql") for process in server.tree() if process.name().startswith("postgres")
+        )
+        self.url = server.url
+
+    def ask(self, *statements: str) -> list[float]:
+        """Run these, each in a transaction of its own; the seconds of each by psql's own clock, its start left out."""
+        done = subprocess.run(  # noqa: S603 - the server's own
+            [self.program, self.url, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"],
+            input="\\timing on\n" + "".join(f"{statement};\n" for statement in statements),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [float(milliseconds) / 1000 for milliseconds in TIME.findall(done.stdout)]
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -58,13 +75,13 @@ def seconds(act: Callable[[], object]) -> float:
     return perf_counter() - started
 
 
-def rounds() -> dict[str, list[float]]:
+def rounds(psql: Psql) -> dict[str, list[float]]:
     """Seconds of each variant, in turn, so that drift hits all alike; dead rows are gone before each."""
     from consistency.memory import Memory
     from consistency.recorder import scan_and_record
     from consistency.registry import CHECKS
 
-    write, writing = Memory.write, list[float]()
+    write, writing, written = Memory.write, list[float](), list[float]()
 
     def timed(*arguments: object, **more: object) -> object:
         result: list[object] = []
@@ -76,21 +93,21 @@ def rounds() -> dict[str, list[float]]:
         scan_and_record([CHECKS["stale_processing"]], timeout=60)
         return writing.pop()
 
-    taken: dict[str, list[float]] = {name: [] for name in ("bare new", "bare again", "new", "again", "scan and new")}
+    taken: dict[str, list[float]] = {name: [] for name in (*AGAINST.values(), *AGAINST)}
     for _ in range(ROUNDS):
-        ask(FORGET, "VACUUM consistency_anomaly")
-        taken["bare new"].append(seconds(lambda: ask(BARE)))
-        taken["bare again"].append(seconds(lambda: ask(BARE)))
-        ask(FORGET, "VACUUM consistency_anomaly")
-        whole = seconds(lambda: taken["new"].append(record()))
-        taken["scan and new"].append(whole)
-        taken["again"].append(record())
+        *_, new, again = psql.ask(FORGET, "VACUUM consistency_anomaly", BARE, BARE)
+        taken["bare new"].append(new)
+        taken["bare again"].append(again)
+        psql.ask(FORGET, "VACUUM consistency_anomaly")
+        for name in ("new", "again"):
+            taken[f"scan and {name}"].append(seconds(lambda: written.append(record())))
+            taken[name].append(written.pop())
     Memory.write = write  # type: ignore[method-assign]
     return taken
 
 
 @contextmanager
-def platform() -> Iterator[None]:
+def platform() -> Iterator[Psql]:
     """A server of its own with a million anomalies and so many files to find."""
     with TemporaryDirectory() as folder, ExitStack() as stopping:
         server = start_postgres(Path(folder), durable=True)
@@ -105,24 +122,23 @@ def platform() -> Iterator[None]:
             cursor.execute(FILES, [FOUND])
             cursor.execute("VACUUM ANALYZE")
         stopping.callback(connection.close)
-        yield
+        yield Psql(server)
 
 
 def beside(python: str) -> None:
-    """django-datawatch, in a database of its own on this server."""
-    ask("CREATE DATABASE datawatch")
-    url = urlsplit(os.environ["DATABASE_URL"])._replace(path="/datawatch").geturl()
+    """django-datawatch, with tables of its own beside ours, on the same files."""
     script = str(Path(__file__).with_name("datawatch.py"))
-    subprocess.run([python, script], env={"DATABASE_URL": url}, check=True)  # noqa: S603 - who measures names it
+    url = {"DATABASE_URL": os.environ["DATABASE_URL"]}
+    subprocess.run([python, script], env=url, check=True)  # noqa: S603 - who measures names it
 
 
 def main() -> None:
     """Print the medians, their ratio to the bare INSERT, and rows a second."""
-    with platform():
-        taken = {name: median(each) for name, each in rounds().items()}
+    with platform() as psql:
+        taken = {name: median(each) for name, each in rounds(psql).items()}
         for python in sys.argv[1:]:
             beside(python)
-    for name, bare in (("new", "bare new"), ("again", "bare again"), ("scan and new", "bare new")):
+    for name, bare in AGAINST.items():
         ratio = taken[name] / taken[bare]
         sys.stdout.write(
             f"{FOUND} {name}: {taken[name]:.2f} s, bare INSERT {taken[bare]:.2f} s, x{ratio:.2f}"

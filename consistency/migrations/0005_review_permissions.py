@@ -36,6 +36,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterModelOptions(
             name="scancheck",
-            options={"default_permissions": ("view",), "ordering": ("scan", "id")},
+            options={"default_permissions": ("view",), "ordering": ("scan_id", "id")},
         ),
     ]

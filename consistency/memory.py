@@ -19,6 +19,7 @@ from consistency.report import Outcome, Report
 from consistency.silence import MEMORY
 from consistency.spool import Spool
 from consistency.transaction import bounded
+from consistency.turns import take_turn_to_record
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +156,7 @@ class _Writing:
         self.counts: dict[str, Counter[str]] = {outcome.check.name: Counter() for outcome in report.outcomes}
 
     def run(self) -> RecordedScan:
+        take_turn_to_record(self.cursor)
         self._refuse_older()
         number = self._scan()
         self._anomalies(number)

@@ -1,26 +1,28 @@
 """What people do with anomalies: set-based, whatever their number, and in the admin's log with the reason."""
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import Any, Final
 
 from django import forms
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from consistency.admin.background import SESSION, Background
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.formats import instant
 from consistency.memory_models import Anomaly
 from consistency.silence import MEMORY, acknowledge, end_acknowledgement
-
-logger = logging.getLogger(__name__)
+from consistency.turns import take_turn
 
 EACH: Final = 100
 """Up to so many are logged one by one; an act on more is one line in the log."""
+AT_ONCE: Final = 1000
+"""Up to so many are changed while the page waits: all of them or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,29 +41,24 @@ def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[An
     """Do it to all that was found, and log it; SilenceError if it cannot be."""
     by, words = request.user.get_username(), act.words(form)
     with transaction.atomic(using=MEMORY):
+        take_turn()
         rows = list(found.order_by()[: EACH + 1])
         few = len(rows) <= EACH
         keys: Iterable[int] = [row.pk for row in rows] if few else found.order_by().values_list("pk", flat=True)
         count = act.change(by, form, keys)
-        which = "" if few else f"{count:,} anomalies ({request.META['QUERY_STRING'] or 'no filter'}): "
-        log(request.user.pk, Anomaly, which + words, rows if few else ())
+        log(request.user.pk, Anomaly, words if few else f"{count:,} {_which(request)}: {words}", rows if few else ())
     return count
 
 
 def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
-    """The same in a thread, for so many that no proxy would wait: all of it is done, and logged, or nothing."""
+    """The same in the background, for more than AT_ONCE; the list and the log tell how far it is, and how it ended."""
+    [entry] = log(request.user.pk, Anomaly, f"{_which(request)}: {act.words(form)}")
+    request.session[SESSION] = entry.pk
+    return Background(entry, found, partial(act.change, request.user.get_username(), form)).start()
 
-    def run() -> None:
-        try:
-            perform(request, act, form, found)
-        except Exception:
-            logger.exception("%s: nothing was changed", act.title)
-        finally:
-            connections.close_all()
 
-    thread = Thread(target=run, name="consistency-act", daemon=True)
-    thread.start()
-    return thread
+def _which(request: HttpRequest) -> str:
+    return f"anomalies ({request.META['QUERY_STRING'] or 'no filter'})"
 
 
 def _acknowledge(by: str, form: SilenceForm, keys: Iterable[int]) -> int:

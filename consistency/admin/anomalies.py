@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from consistency.admin.acts import ACTS, Act, perform, perform_later
+from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
+from consistency.admin.background import tell
 from consistency.admin.base import ReviewAdmin, act_page, require
 from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
@@ -43,6 +44,8 @@ class AnomalyAdmin(ReviewAdmin):
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, named after what it is."""
+        if request.method == "GET":
+            tell(request)
         return super().changelist_view(request, {"title": "Anomalies", **(extra_context or {})})
 
     @admin.display(description="object")
@@ -122,7 +125,7 @@ class AnomalyAdmin(ReviewAdmin):
     def _bulk(self, request: HttpRequest, name: str, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
         across = request.POST.get("select_across") == "1"
         chosen = [] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
-        number = found.order_by()[:MOST].count()
+        number = found[:MOST].count()
         about = f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
         if across:
             about = f"All that match the list's filters: {about}" + (" or more" if number == MOST else "")
@@ -138,7 +141,7 @@ class AnomalyAdmin(ReviewAdmin):
             hidden=hidden,
             back=back,
             sent="sent" in request.POST,
-            many=number == MOST,
+            many=number > AT_ONCE,
         )
 
     def _act(
@@ -157,7 +160,6 @@ class AnomalyAdmin(ReviewAdmin):
         if sent and form.is_valid():
             if many:
                 perform_later(request, act, form, found)
-                messages.info(request, f"{act.title}: under way for all that match; the log says when it is done.")
                 return HttpResponseRedirect(back)
             try:
                 count = perform(request, act, form, found)

@@ -77,11 +77,11 @@ def require(request: HttpRequest, permission: str) -> None:
         raise PermissionDenied
 
 
-def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> None:
+def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> list[LogEntry]:
     """Write an act into the admin's log: once per row, or once in all where no rows are named."""
     kind = ContentType.objects.get_for_model(model).pk
     named: list[tuple[str | None, str]] = [(str(row.pk), str(row)[:200]) for row in rows]
-    LogEntry.objects.bulk_create(
+    return LogEntry.objects.bulk_create(
         LogEntry(
             action_time=timezone.now(),
             user_id=user,

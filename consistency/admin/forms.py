@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from consistency.overview import check_names
 from consistency.silence import LONGEST_MUTE, MEMORY
@@ -56,7 +57,7 @@ class SilenceForm(forms.Form):
             raise forms.ValidationError(f"It must lie in the future, at most {self.longest().days} days from now.")
         return until
 
-    @property
+    @cached_property
     def end(self) -> datetime:
         """When it ends, of a valid form."""
         until: datetime | None = self.cleaned_data["until"]

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from consistency.admin import acts, anomalies
+from consistency.admin import acts, anomalies, background
 from consistency.memory_models import Anomaly, Scan, State
 from consistency.models import File
+from consistency.turns import take_turn
 from tests.consistency.data import a_file
 from tests.consistency.memory import REST, STALE, anomaly, recorded
 from tests.consistency.pages import LIST, SEE, get, page_of, post, stale
@@ -142,18 +143,83 @@ def test_who_may_not_see_sees_nothing(client: Client, person: Callable[..., User
         get(client, path, status=403)
 
 
-def test_an_act_on_more_than_are_counted_goes_on_in_the_background(
-    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(anomalies, "MOST", 5)
-    monkeypatch.setattr(acts, "EACH", 5)
-    stale(*(f"s{number}" for number in range(9)))
-    recorded(STALE)
+@pytest.fixture
+def in_fours(monkeypatch: pytest.MonkeyPatch) -> list[Thread]:
+    """More than five go on in the background, four at a time; the threads that do it."""
     started: list[Thread] = []
     later = acts.perform_later
+    monkeypatch.setattr(anomalies, "AT_ONCE", 5)
+    monkeypatch.setattr(background, "BATCH", 4)
     monkeypatch.setattr(anomalies, "perform_later", lambda *about: started.append(later(*about)))
-    sent: dict[str, Any] = {"action": "assign", "select_across": "1", "_selected_action": "0", "sent": "1"}
-    post(client, LIST, **sent, assignee="ann")
-    started[0].join(30)
+    return started
+
+
+ALL: dict[str, Any] = {
+    "action": "assign",
+    "select_across": "1",
+    "_selected_action": "0",
+    "sent": "1",
+    "assignee": "ann",
+}
+
+
+def test_an_act_on_many_goes_on_in_the_background_and_the_list_says_how_it_ended(
+    client: Client, reviewer: User, in_fours: list[Thread]
+) -> None:
+    stale(*(f"s{number}" for number in range(9)))
+    recorded(STALE)
+    post(client, LIST, **ALL)
+    in_fours[0].join(30)
     assert Anomaly.objects.filter(assignee="ann").count() == 9
-    assert LogEntry.objects.get().change_message == "9 anomalies (no filter): Assigned to ann"
+    words = "9 anomalies (no filter): Assigned to ann"
+    assert LogEntry.objects.get().change_message == words
+    assert f"Done: {words}" in get(client, LIST)
+    assert "Done" not in get(client, LIST)
+
+
+def test_an_act_that_ends_early_has_done_what_its_line_in_the_log_says_and_the_list_warns(
+    client: Client, reviewer: User, in_fours: list[Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale(*(f"s{number}" for number in range(9)))
+    recorded(STALE)
+    turns = iter([None, None])
+    monkeypatch.setattr(background, "take_turn", lambda: next(turns))
+    post(client, LIST, **ALL)
+    in_fours[0].join(30)
+    assert Anomaly.objects.filter(assignee="ann").count() == 8
+    words = "Ended early, after 8 anomalies (no filter): Assigned to ann"
+    assert LogEntry.objects.get().change_message == words
+    assert f"{words}. Those stay changed" in get(client, LIST)
+
+
+def test_an_act_under_way_is_said_to_be_until_nothing_was_heard_of_it_for_minutes(
+    client: Client, reviewer: User, in_fours: list[Thread]
+) -> None:
+    stale(*(f"s{number}" for number in range(9)))
+    recorded(STALE)
+    post(client, LIST, **ALL)
+    in_fours[0].join(30)
+    words = "8 of 9 anomalies (no filter): Assigned to ann"
+    LogEntry.objects.update(change_message=f"So far {words}")
+    for _ in range(2):
+        assert f"Under way. So far {words}" in get(client, LIST)
+    LogEntry.objects.update(action_time=timezone.now() - timedelta(minutes=4))
+    assert f"Ended early, after {words}. Those stay changed" in get(client, LIST)
+
+
+def test_a_recording_waits_for_its_turn_while_many_are_changed(reviewer: User) -> None:
+    stale("a")
+
+    def scan() -> None:
+        recorded(STALE)
+        connections.close_all()
+
+    scanning = Thread(target=scan)
+    with transaction.atomic():
+        take_turn()
+        scanning.start()
+        scanning.join(1)
+        assert scanning.is_alive()
+        assert not Scan.objects.exists()
+    scanning.join(30)
+    assert Scan.objects.count() == 1

@@ -6,10 +6,12 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from threading import Thread
-from typing import Final
+from contextlib import contextmanager
+from ssl import SSLError
+from threading import Thread, Timer
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.core.mail import mail_admins
@@ -23,11 +25,15 @@ from consistency.report import Report
 from consistency.silence import MEMORY
 from consistency.transaction import bounded
 
+if TYPE_CHECKING:
+    import httpx
+
 logger = logging.getLogger(__name__)
 
 SECONDS: Final = 10.0
 """For all tries on all ways: what a scan from cron may end later by, at most, when a receiver hangs."""
 ONE_TRY: Final = 3.0
+SHORTEST_TRY: Final = 0.5
 FIRST_PAUSE: Final = 0.5
 SIGNATURE: Final = "Continuity-Signature"
 AGAIN: Final = {408, 425, 429}
@@ -94,7 +100,8 @@ def preview(notice: Notice | None) -> str:
         return "No notice: nothing is new, worse or recovered.\n"
     names = " and ".join(ways()) or "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set"
     body = json.dumps(notice.as_dict(), indent=2)
-    return f"Would be sent to {names}.\n\nWebhook:\n{body}\n\nE-mail: {notice.subject}\n{notice.text}"
+    subject = f"{settings.EMAIL_SUBJECT_PREFIX}{notice.subject}"
+    return f"Would be sent to {names}.\n\nWebhook:\n{body}\n\nE-mail: {subject}\n{notice.text}"
 
 
 def signature(secret: str, stamp: int, body: bytes) -> str:
@@ -108,18 +115,17 @@ def _webhook(notice: Notice, budget: Budget) -> None:
     # Read once: all tries of one notice go to one receiver.
     url, secret = settings.CONSISTENCY_WEBHOOK_URL, settings.CONSISTENCY_WEBHOOK_SECRET
     body = json.dumps(notice.as_dict()).encode()
-    pause, problem = FIRST_PAUSE, "no answer"
-    while budget.left():
+    pause = FIRST_PAUSE
+    while True:
         try:
-            _post(url, secret, body, delivery=str(notice.scan.id), seconds=min(ONE_TRY, budget.left()))
+            return _post(url, secret, body, delivery=str(notice.scan.id), seconds=min(ONE_TRY, budget.left()))
         except _TryAgain as reason:
-            problem = str(reason)
-        else:
-            return
-        # Not in step with others who were refused at the same moment.
-        time.sleep(min(budget.left(), pause * random.uniform(0.75, 1.25)))  # noqa: S311 - no secret
+            # Not in step with others who were refused at the same moment.
+            nap = pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+            if budget.left() < nap + SHORTEST_TRY:
+                raise NotSentError(str(reason)) from None
+        time.sleep(nap)
         pause *= 2
-    raise NotSentError(problem)
 
 
 class _TryAgain(Exception):  # noqa: N818 - what to do
@@ -136,18 +142,39 @@ def _post(url: str, secret: str, body: bytes, *, delivery: str, seconds: float) 
         "Continuity-Delivery": delivery,
         SIGNATURE: signature(secret, stamp, body),
     }
+    budget = Budget(seconds)
     try:
         # The head of the answer is all that counts; a body need never end.
-        with httpx.stream("POST", url, content=body, headers=headers, timeout=seconds) as answer:
-            code = answer.status_code
-    except httpx.TimeoutException:
-        raise _TryAgain("no answer in time") from None
-    except httpx.TransportError:
-        raise _TryAgain("no connection") from None
+        with httpx.Client(timeout=seconds) as client, _closed_after(seconds, client):  # noqa: SIM117
+            with client.stream("POST", url, content=body, headers=headers) as answer:
+                code = answer.status_code
+    except httpx.TransportError as error:
+        late = isinstance(error, httpx.TimeoutException) or not budget.left()
+        raise _TryAgain("no answer in time" if late else _no_connection(error)) from None
     if code >= 500 or code in AGAIN:
         raise _TryAgain(f"answered {code}")
     if not 200 <= code < 300:
         raise NotSentError(f"answered {code}")
+
+
+@contextmanager
+def _closed_after(seconds: float, client: "httpx.Client") -> Iterator[None]:
+    """End what no timeout of a read ends: an answer that comes a byte at a time."""
+    timer = Timer(seconds, client.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _no_connection(error: BaseException | None) -> str:
+    while error:
+        if isinstance(error, SSLError):
+            return "no TLS with it: is its certificate trusted, and is it https at all?"
+        error = error.__cause__ or error.__context__
+    return "no connection"
 
 
 def _email(notice: Notice, budget: Budget) -> None:

@@ -115,7 +115,8 @@ def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
         return NEW
     if could_not_run:
         return RECOVERED
-    loud = (last.count or 0) - last.acknowledged - last.muted if last else 0
+    # Where the scan before is forgotten already, what is neither new nor resolved was there.
+    loud = (last.count or 0) - last.acknowledged - last.muted if last else outcome.loud + news.resolved
     if outcome.loud > loud:
         return WORSE  # nothing is new, but a silence has ended
     # Not where somebody has just agreed to be silent about it.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils.dateparse import parse_datetime
 
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def argument(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -24,8 +24,8 @@ def argument(convert: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def whole_number(text: str) -> int:
     """A number of rows."""
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a whole number, 0 or more")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ValueError(f"{text!r} is not a whole number, 0 or more, that PostgreSQL can count to")
     return int(text)
 
 
@@ -41,10 +41,10 @@ def seconds(text: str) -> float:
 
 
 def duration(text: str) -> timedelta:
-    """A length of time with its unit, such as 30s, 15m, 12h or 7d; up to a year."""
+    """A length of time with its unit, such as 30s, 15m, 12h, 7d or 1w; up to a year."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 9 and unit in UNITS):
-        raise ValueError(f"{text!r} is not a length of time. Expected: a number and s, m, h or d, such as 30s or 7d")
+        raise ValueError(f"{text!r} is not a length of time. Expected: a number and s, m, h, d or w, such as 30s or 7d")
     length = timedelta(**{UNITS[unit]: int(number)})
     if not timedelta() < length <= timedelta(days=366):
         raise ValueError(f"{text!r} is not more than 0 and at most a year")

@@ -1,9 +1,17 @@
-"""What check_consistency --help says below its options."""
+"""What check_consistency takes, and what its --help says below."""
 
 from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
 from typing import Final
 
-from django.core.management.base import DjangoHelpFormatter
+from django.core.management.base import CommandParser, DjangoHelpFormatter
+from django.db import connections
+
+from consistency.arguments import argument, duration, seconds, whole_number
+from consistency.registry import CHECKS, Severity
+from consistency.selection import known, tags
+
+FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
 
 EPILOG: Final = """\
 examples:
@@ -30,3 +38,39 @@ If only the recording, or the telling, fails, report and exit code stand, and st
 
 class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
     """Django's, with the lines of the epilog as they are."""
+
+
+def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
+    """Declare what check_consistency takes."""
+    name = argument(lambda text: known("check", text, CHECKS))
+    tag = argument(lambda text: known("tag", text, tags()))
+    alias = argument(lambda text: known("database", text, list(connections)))
+    level = argument(lambda text: FAIL_LEVELS[known("level", text, FAIL_LEVELS)])
+    add = parser.add_argument
+    add("names", nargs="*", metavar="CHECK", type=name, help="run these checks only")
+    add("-t", "--tag", action="append", default=[], metavar="TAG", type=tag, help="run the checks with this tag")
+    add("--list-checks", action="store_true", help="name all checks, and ask nothing")
+    add("--sql", action="store_true", help="print the SQL of the checks, and ask nothing")
+    add("--database", default="default", metavar="ALIAS", type=alias, help="which database to ask (default)")
+    add("--limit", metavar="N", type=argument(whole_number), help="rows per check (text 10, json 100, others all)")
+    add("--timeout", metavar="S", type=argument(seconds), help="seconds in all (60; ndjson and csv 300)")
+    add(
+        "--fail-level",
+        default=Severity.WARN.value,
+        metavar="LEVEL",
+        type=level,
+        help="info, warn (default), error or never",
+    )
+    add("--format", default="text", choices=formats, help="text (default), json, ndjson, csv")
+    add("--output", metavar="FILE", type=Path, help="write there, whole or not at all")
+    add("--no-record", action="store_true", help="remember nothing of this scan")
+    add(
+        "--confirm",
+        metavar="TIME",
+        type=argument(lambda text: duration(text).total_seconds()),
+        help="look twice, so far apart (30s, 2m), and report what both saw (CONSISTENCY_CONFIRM)",
+    )
+    add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
+    add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
+    add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
+    add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")

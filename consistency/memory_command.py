@@ -1,33 +1,45 @@
 """What the commands that read or write the memory share: one line for people when it cannot be had, and exit codes."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from json import dumps
 from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
+from django.http import QueryDict
 from rich.table import Table
 
 from consistency.console import harmless, render
+from consistency.ending import COULD_NOT, ending_well
 from consistency.memory import recording_problem
+from consistency.review_parameters import ParameterError
 from consistency.selection import UnknownWordError
 from consistency.silence import SilenceError
 
 USAGE: Final = 2
-COULD_NOT: Final = 3
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Exit 2 with one line for what is refused, 3 for a memory that cannot be had."""
+def told(out: Any) -> Iterator[None]:
+    """Around all that a command does: exit 2 with one line for what is refused, 3 for a memory that cannot be had."""
     try:
-        yield
-    except (SilenceError, UnknownWordError) as problem:
+        with ending_well(out):
+            yield
+    except (SilenceError, UnknownWordError, ParameterError) as problem:
         raise CommandError(str(problem), returncode=USAGE) from None
     except DatabaseError as error:
         raise CommandError(f"{recording_problem(error)}.", returncode=COULD_NOT) from None
+
+
+def as_query(options: Mapping[str, Any], names: Iterable[str]) -> QueryDict:
+    """Those options (lists of words) that were given, as REST's query has them: one reading of filters for both."""
+    query = QueryDict(mutable=True)
+    for name in names:
+        if options[name]:
+            query.setlist(name, options[name])
+    return query
 
 
 def json_list(name: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """What the memory looks like as JSON: the same words in the terminal's JSON and over REST."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from consistency.formats import instant
-from consistency.memory_models import Anomaly, Scan, ScanCheck
+from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck
 from consistency.registry import Severity
 
 
-def anomaly_dict(anomaly: Anomaly) -> dict[str, Any]:
-    """One anomaly; `acknowledged` is null while nobody has."""
+def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
+    """One anomaly; `acknowledged` is null while nobody has, `muted_until` while none of these mutes is about it."""
     return {
         "id": anomaly.pk,
         "database": anomaly.database,
@@ -31,19 +32,31 @@ def anomaly_dict(anomaly: Anomaly) -> dict[str, Any]:
         "resolved_at": moment(anomaly.resolved_at),
         "returned_count": anomaly.returned_count,
         "acknowledged": _acknowledged(anomaly),
+        "muted_until": moment(muted_until(anomaly, mutes)),
         "assignee": anomaly.assignee,
         "note": anomaly.note,
     }
 
 
+def acknowledged_until(anomaly: Anomaly) -> datetime | None:
+    """When its acknowledgement ends, while that holds: past its time the row says so only after the next scan."""
+    until = anomaly.acknowledged_until
+    return until if until and until > timezone.now() and not anomaly.resolved_at else None
+
+
+def muted_until(anomaly: Anomaly, mutes: Iterable[Mute]) -> datetime | None:
+    """When the mute of its check ends, if it is open and one of these is about it."""
+    about = (mute.until for mute in mutes if (mute.database, mute.check_name) == (anomaly.database, anomaly.check_name))
+    return None if anomaly.resolved_at else next(about, None)
+
+
 def _acknowledged(anomaly: Anomaly) -> dict[str, Any] | None:
-    # Past its time it has ended by itself, though the row says so only after the next scan.
-    if anomaly.resolved_at or anomaly.acknowledged_until is None or anomaly.acknowledged_until <= timezone.now():
+    if (until := acknowledged_until(anomaly)) is None:
         return None
     return {
         "by": anomaly.acknowledged_by,
         "at": moment(anomaly.acknowledged_at),
-        "until": moment(anomaly.acknowledged_until),
+        "until": moment(until),
         "reason": anomaly.acknowledged_reason,
     }
 

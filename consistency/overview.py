@@ -14,8 +14,8 @@ from django.utils import timezone
 from consistency.hops import RECORDED_CHECKS, recorded_checks
 from consistency.memory_models import Anomaly, Mute, Scan
 from consistency.registry import CHECKS, Check, Severity
-from consistency.review import last_complete_scan
-from consistency.silence import MEMORY, holds
+from consistency.review import in_force, last_complete_scan
+from consistency.silence import MEMORY
 
 SCANS: Final = 90
 """How far back trends go."""
@@ -150,11 +150,6 @@ def overview(database: str = MEMORY) -> Overview:
     return Overview(database=database, last=last, complete=complete, cards=cards)
 
 
-def running_mutes() -> list[Mute]:
-    """Mutes that have not ended: each recorded scan ends what its counts exceed."""
-    return list(Mute.objects.using(MEMORY).filter(ended_at__isnull=True, until__gt=timezone.now()))
-
-
 def check_names() -> list[str]:
     """Every check that is defined, and after them those that are history."""
     return [*CHECKS, *(name for name in recorded_checks() if name not in CHECKS)]
@@ -162,7 +157,7 @@ def check_names() -> list[str]:
 
 def _cards(database: str, since: int) -> list[Card]:
     acknowledged = _acknowledged(database)
-    mutes = {mute.check_name: mute for mute in running_mutes() if mute.database == database}
+    mutes = {mute.check_name: mute for mute in in_force(database)}
     cards = [
         _card(name, points, acknowledged.get(name, 0), mutes.get(name), since) for name, points in _trends(database)
     ]
@@ -172,9 +167,6 @@ def _cards(database: str, since: int) -> list[Card]:
 
 def _card(name: str, points: Sequence[Point], acknowledged: int, mute: Mute | None, since: int) -> Card:
     current = name in CHECKS and points[-1].scan >= since
-    card = Card(name=name, points=points, acknowledged=acknowledged, mute=None, current=current)
-    if mute is None or not holds(mute, card.open, timezone.now()):
-        return card
     return Card(name=name, points=points, acknowledged=acknowledged, mute=mute, current=current)
 
 

@@ -8,8 +8,7 @@ from rest_framework.request import Request
 
 from consistency import review, review_parameters
 from consistency.formats import instant
-from consistency.memory_formats import anomaly_dict, moment
-from consistency.memory_models import Anomaly, Mute, ScanCheck
+from consistency.memory_models import Mute, ScanCheck
 from consistency.registry import CHECKS, Severity
 from consistency.selection import default
 
@@ -40,12 +39,6 @@ def _link(request: Request, cursor: str | None) -> str | None:
     parameters = request.query_params.copy()
     parameters["cursor"] = cursor
     return f"{request.path}?{parameters.urlencode()}"
-
-
-def anomaly(row: Anomaly, mutes: Sequence[Mute]) -> dict[str, Any]:
-    """One anomaly, and until when its check is muted."""
-    about = [mute for mute in mutes if (mute.database, mute.check_name) == (row.database, row.check_name)]
-    return anomaly_dict(row) | {"muted_until": moment(about[0].until) if about and not row.resolved_at else None}
 
 
 def checks(database: str) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class Silencing(Body):
     def get_fields(self) -> dict[str, Any]:
         """`for` is no name that Python lets an attribute have."""
         return {
-            "for": Length(required=False, help_text="How long: a number and s, m, h or d, such as 12h or 7d."),
+            "for": Length(required=False, help_text="How long: a number and s, m, h, d or w, such as 12h or 7d."),
             "until": Instant(required=False, help_text="When it ends, in place of `for`."),
             "reason": serializers.CharField(max_length=2000, help_text="Why; everybody who looks will read it."),
             **super().get_fields(),

@@ -34,7 +34,9 @@ LOG_SECONDS: Final = 3.0
 BAD: Final = {
     "_400": "unknown state 'opne'. Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."
 }
-BAD_BODY: Final = {"_400": "for: '7' is not a length of time. Expected: a number and s, m, h or d, such as 30s or 7d"}
+BAD_BODY: Final = {
+    "_400": "for: '7' is not a length of time. Expected: a number and s, m, h, d or w, such as 30s or 7d"
+}
 MAY_NOT: Final = {"_403": "This needs the permission consistency.mute_check; an API key only reads."}
 UNREAD: Final = {"_413": "The body is too large.", "_415": 'Unsupported media type "text/plain" in request.'}
 NO_PARAMETERS: Final = {"_400": "'database' is not known here: this address takes no parameters."}
@@ -199,7 +201,9 @@ class AnomaliesViewSet(ReviewViewSet):
         mutes = review.in_force()
         found, fields = review_parameters.anomalies(request.query_params, mutes)
         return Response(
-            review_answers.page(request, "anomalies", found, fields, lambda row: review_answers.anomaly(row, mutes))
+            review_answers.page(
+                request, "anomalies", found, fields, lambda row: memory_formats.anomaly_dict(row, mutes)
+            )
         )
 
     @extend_schema(
@@ -209,7 +213,7 @@ class AnomaliesViewSet(ReviewViewSet):
     )
     def retrieve(self, request: Request, number: int) -> Response:
         """One anomaly, resolved ones too."""
-        return Response(review_answers.anomaly(_found(number), review.in_force()))
+        return Response(memory_formats.anomaly_dict(_found(number), review.in_force()))
 
     @extend_schema(
         operation_id="consistency_acknowledge",

@@ -10,6 +10,7 @@ from django.http import StreamingHttpResponse
 from consistency.formats import csv_records, safe_cell
 from consistency.memory_formats import anomaly_dict
 from consistency.memory_models import Anomaly
+from consistency.review import in_force
 from consistency.subject import after
 
 PIECE: Final = 2000
@@ -48,9 +49,9 @@ def exported(found: QuerySet[Anomaly], how: str) -> StreamingHttpResponse:
 
 def _pieces(found: QuerySet[Anomaly]) -> Iterator[list[dict[str, Any]]]:
     # After the last row rather than by OFFSET or a cursor: no long snapshot, and a slow client holds nothing.
-    piece = list(found[:PIECE])
+    piece, mutes = list(found[:PIECE]), in_force()
     while piece:
-        yield [anomaly_dict(anomaly) for anomaly in piece]
+        yield [anomaly_dict(anomaly, mutes) for anomaly in piece]
         piece = list(after(found, piece[-1])[:PIECE])
 
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from consistency.hops import newest_scans
 from consistency.memory_models import Anomaly, State
-from consistency.overview import check_names, running_mutes
+from consistency.overview import check_names
 from consistency.registry import CHECKS
-from consistency.review import heard
+from consistency.review import heard, in_force
 
 Found = QuerySet[Anomaly]
 
@@ -57,7 +57,7 @@ class StateFilter(admin.SimpleListFilter):
             return queryset.filter(resolved_at__isnull=False)
         found = queryset.filter(resolved_at__isnull=True)
         if word is None:
-            return queryset.filter(heard(running_mutes()))
+            return queryset.filter(heard(in_force()))
         if word == "acknowledged":
             return found.filter(acknowledged_until__gt=timezone.now())
         if word == "muted":
@@ -109,6 +109,6 @@ class AssigneeFilter(admin.SimpleListFilter):
 
 def _muted() -> Q:
     of_checks = Q(pk__in=[])
-    for mute in running_mutes():
+    for mute in in_force():
         of_checks |= Q(database=mute.database, check_name=mute.check_name)
     return of_checks

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from consistency.admin.charts import TimeLine
 from consistency.memory_models import Anomaly
-from consistency.overview import running_mutes
 from consistency.registry import CHECKS, Severity
+from consistency.review import in_force
 from consistency.subject import Subject, after, before, of_same_file, statements, subject
 
 
@@ -62,7 +62,7 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
 
 def _mute(anomaly: Anomaly) -> Any:
     of_it = (anomaly.database, anomaly.check_name)
-    return next((mute for mute in running_mutes() if (mute.database, mute.check_name) == of_it), None)
+    return next((mute for mute in in_force() if (mute.database, mute.check_name) == of_it), None)
 
 
 def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:

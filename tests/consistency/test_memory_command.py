@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consistency.memory_models import Mute, Scan
+from consistency.memory_models import Anomaly, Mute, Scan
 from consistency.models import File
 from consistency.recorder import os_user, recording
 from consistency.silence import acknowledge, end_acknowledgement, mute, unmute
@@ -214,11 +214,56 @@ def test_anomalies_are_shown_filtered_and_hostile_names_are_only_text() -> None:
     assert shown("--state", "all") == ["b", "a"]
     assert shown("--check", "unknown_status") == []
     assert shown("--check", STALE, "--limit", "1", "--state", "all") == ["b"]
-    assert shown("--database", "archive") == []
+    assert shown("--severity", "warn", "--uuid", "b", "--since", "1h", "--silenced", "0") == ["b"]
+    assert shown("--name", "a") == []
     text = within("show_anomalies", "--state", "all", "--limit", "1")[1]
     assert "\\x1b[31mred" in text
     assert "\x1b" not in text
     assert "... and more" in text
+
+
+def test_what_is_silenced_is_shown_as_silenced_with_the_time_left() -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    recorded()
+    acknowledge([anomaly(name).pk for name in "ab"], until=in_days(2.5), by="ana", reason="known")
+    Anomaly.objects.filter(object_id="b").update(acknowledged_until=in_days(-1))
+    mute("orphaned_processing", until=in_days(1), by="ana", reason="known")
+    shown = within("show_anomalies")[1].splitlines()
+    assert ["acknowledged" in line for line in shown] == [False, False, False, True]
+    assert "acknowledged by ana, 2 d 11 h left" in shown[3]
+    mute(STALE, until=in_days(1), by="ana", reason="known")
+    assert within("show_anomalies")[1].count("muted, 23 h 59 min left") == 3
+    told = json.loads(within("show_anomalies", "--uuid", "c", "--format", "json")[1])["anomalies"]
+    assert [(row["acknowledged"], row["muted_until"] is None) for row in told] == [(None, False)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show_anomalies", "--check", "stale"), "Did you mean 'stale_processing'?"),
+        (("show_anomalies", "--state", "opne"), "Did you mean 'open'?"),
+        (("show_anomalies", "--severity", "bad"), "Allowed: info, warn, error."),
+        (("show_anomalies", "--since", "soon"), "is no time"),
+        (("show_anomalies", "--uuid", "a", "--uuid", "b"), "uuid may be given once"),
+        (("show_anomalies", "--limit", "9" * 20), "is not a whole number"),
+        (("show_scans", "--complete", "yes"), "Allowed: 0, 1."),
+        (("show_scans", "--database", "archive"), "unknown database 'archive'"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_wrong_usage(arguments: tuple[str, ...], words: str) -> None:
+    code, out, told = within(*arguments)
+    # Django's parser ends with 2 as a process, and with 1 when it is called.
+    assert (code in (1, 2), out) == (True, "")
+    assert words in told
+
+
+def test_nothing_to_show_is_said() -> None:
+    assert within("show_anomalies") == (0, "No anomalies are open.\n", "")
+    assert within("show_anomalies", "--name", "a") == (0, "No anomalies match.\n", "")
+    assert json.loads(within("show_anomalies", "--format", "json")[1]) == {"anomalies": []}
+    assert within("show_scans") == (0, "No scan is remembered.\n", "")
+    assert json.loads(within("show_scans", "--format", "json")[1]) == {"scans": []}
 
 
 def test_scans_are_shown_and_a_removed_check_is_retired() -> None:

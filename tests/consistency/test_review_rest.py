@@ -357,7 +357,7 @@ BODIES: list[tuple[Any, str]] = [
     ({"for": "1d", "reason": " "}, "reason: This field may not be blank."),
     ({"reason": "x"}, "Give either `for`"),
     ({"reason": "x", "for": "1d", "until": "2030-01-01T00:00:00Z"}, "Give either `for`"),
-    ({"reason": "x", "for": "soon"}, "for: 'soon' is not a length of time. Expected: a number and s, m, h or d"),
+    ({"reason": "x", "for": "soon"}, "for: 'soon' is not a length of time. Expected: a number and s, m, h, d or w"),
     ({"reason": "x", "for": ["1d"]}, "for: Not a valid string."),
     ({"reason": "x", "until": "soon"}, "until: 'soon' is no instant with its zone, such as 2026-05-18T17:30:00Z"),
     ({"reason": "x", "until": "2030-01-01T00:00:00"}, "is no instant with its zone"),

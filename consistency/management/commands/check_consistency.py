@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from django.conf import settings
@@ -17,11 +16,11 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency import formats
-from consistency.arguments import argument, duration, seconds, whole_number
 from consistency.budget import Budget
-from consistency.command_help import EPILOG, HelpFormatter
+from consistency.command_help import EPILOG, HelpFormatter, add_arguments
 from consistency.console import checks_text, progress_bar, report_text
 from consistency.delivery import preview, tell, told_by
+from consistency.ending import EndedError, OutputError, ending_well, flush, put
 from consistency.memory import AlreadyRunningError
 from consistency.memory_models import Trigger
 from consistency.reasons import no_connection
@@ -29,7 +28,7 @@ from consistency.recorder import Book, Recorded, os_user, recording, twice
 from consistency.registry import CHECKS, Check, Severity
 from consistency.report import Report
 from consistency.scanner import scan
-from consistency.selection import UnknownWordError, chosen, known, tags
+from consistency.selection import UnknownWordError, chosen, known
 from consistency.sight import Sight
 from consistency.silence import MEMORY
 from consistency.sql import runnable
@@ -44,7 +43,6 @@ STREAMED: Final = {"ndjson": formats.ndjson, "csv": formats.csv_pieces}
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 SCAN_SECONDS, STREAM_SECONDS = 60.0, 300.0
 
-FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
 Write: TypeAlias = Callable[[str], object]
 
 
@@ -57,64 +55,39 @@ class Command(BaseCommand):
     # Cron's minutes are for the scan; `manage.py check` is for what is wrong with the settings.
     requires_system_checks: tuple[str, ...] = ()
 
+    done: Recorded | None = None
+    """What became of the scan, once that is known."""
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's, with examples and exit codes below."""
         return super().create_parser(prog_name, subcommand, formatter_class=HelpFormatter, epilog=EPILOG, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Everything arrives converted; an unknown word is an error that names the nearest."""
-        name = argument(lambda text: known("check", text, CHECKS))
-        tag = argument(lambda text: known("tag", text, tags()))
-        alias = argument(lambda text: known("database", text, list(connections)))
-        level = argument(lambda text: FAIL_LEVELS[known("level", text, FAIL_LEVELS)])
-        add = parser.add_argument
-        add("names", nargs="*", metavar="CHECK", type=name, help="run these checks only")
-        add("-t", "--tag", action="append", default=[], metavar="TAG", type=tag, help="run the checks with this tag")
-        add("--list-checks", action="store_true", help="name all checks, and ask nothing")
-        add("--sql", action="store_true", help="print the SQL of the checks, and ask nothing")
-        add("--database", default="default", metavar="ALIAS", type=alias, help="which database to ask (default)")
-        add("--limit", metavar="N", type=argument(whole_number), help="rows per check (text 10, json 100, others all)")
-        add("--timeout", metavar="S", type=argument(seconds), help="seconds in all (60; ndjson and csv 300)")
-        add(
-            "--fail-level",
-            default=Severity.WARN.value,
-            metavar="LEVEL",
-            type=level,
-            help="info, warn (default), error or never",
-        )
-        add("--format", default="text", choices=("text", "json", *STREAMED), help="text (default), json, ndjson, csv")
-        add("--output", metavar="FILE", type=Path, help="write there, whole or not at all")
-        add("--no-record", action="store_true", help="remember nothing of this scan")
-        add(
-            "--confirm",
-            metavar="TIME",
-            type=argument(lambda text: duration(text).total_seconds()),
-            help="look twice, so far apart (30s, 2m), and report what both saw (CONSISTENCY_CONFIRM)",
-        )
-        add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
-        add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
-        add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
-        add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")
+        add_arguments(parser, formats=("text", "json", *STREAMED))
 
     def handle(self, **options: Any) -> None:
         """Answer, and end with the exit code of the answer."""
         self.options = options
-        try:
-            code = self._answer()
-            sys.stdout.flush()
-        except (UnknownWordError, TargetError) as problem:
-            raise CommandError(str(problem), returncode=USAGE) from None
-        except CommandError:
-            raise
-        except BrokenPipeError:
-            # Nobody reads any more, as after `| head`; what Python would flush at exit must go elsewhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = COULD_NOT_CHECK
-        except Exception:
-            logger.exception("The scan ended early.")
-            code = COULD_NOT_CHECK
+        with ending_well(self.stdout):
+            code = self._handled()
         if code:
             sys.exit(code)
+
+    def _handled(self) -> int:
+        try:
+            return self._answer()
+        except (UnknownWordError, TargetError) as problem:
+            raise CommandError(str(problem), returncode=USAGE) from None
+        except (CommandError, OutputError):
+            raise
+        except EndedError:
+            scan = self.done.scan if self.done else None
+            self.stderr.write(f"Ended early: {f'scan {scan.id} is recorded' if scan else 'nothing is recorded'}.")
+            raise
+        except Exception:
+            logger.exception("The scan ended early.")
+            return COULD_NOT_CHECK
 
     def _answer(self) -> int:
         if self.options["list_checks"]:
@@ -129,9 +102,7 @@ class Command(BaseCommand):
             self._print("".join(self._sql(check) for check in checks))
             return CLEAN
         try:
-            done = self._written(checks)
-            self._tell(done)
-            return self._code(done)
+            return self._told(checks)
         except UnreachableError as problem:
             self.stderr.write(str(problem))
             return COULD_NOT_CHECK
@@ -140,6 +111,17 @@ class Command(BaseCommand):
                 return CLEAN
             self.stderr.write(str(problem))
             return COULD_NOT_CHECK
+
+    def _told(self, checks: Sequence[Check]) -> int:
+        try:
+            done = self._written(checks)
+            flush(self.stdout)
+        except OutputError:
+            # Recorded already, it is news no more to the next scan: who wants to know must hear of it now.
+            self._tell()
+            raise
+        self._tell()
+        return self._code(done)
 
     def _chosen(self) -> list[Check]:
         for name in settings.CONSISTENCY_CHECKS:
@@ -153,8 +135,11 @@ class Command(BaseCommand):
 
     def _written(self, checks: Sequence[Check]) -> Recorded:
         if self.options["output"]:
-            with whole_file(self.options["output"]) as file:
-                return self._report(checks, file.write)
+            try:
+                with whole_file(self.options["output"]) as file:
+                    return self._report(checks, file.write)
+            except OSError as problem:
+                raise OutputError(f"cannot write {self.options['output']}: {problem.strerror}.") from None
         if not self.options["quiet"]:
             return self._report(checks, self._print)
         with tempfile.SpooledTemporaryFile(1_000_000, "w+", encoding="utf-8", newline="") as held:
@@ -179,7 +164,7 @@ class Command(BaseCommand):
         if report.unreachable and how == "text":
             raise self._unreachable(report.unreachable)
         if how == "json":
-            write(json.dumps(formats.as_dict(report) | self._recorded(done), indent=2) + "\n")
+            write(json.dumps(formats.as_dict(report) | self._news(done), indent=2) + "\n")
             if report.unreachable:
                 self.stderr.write(str(self._unreachable(report.unreachable)))
         elif how == "text":
@@ -187,16 +172,15 @@ class Command(BaseCommand):
             write(f"\n{done.scan.news}\n" if done.scan else "")
         return done
 
-    def _tell(self, done: Recorded) -> None:
+    def _tell(self) -> None:
         """Send the notices now: the report is out, the scan is recorded, and a process of cron ends after this."""
-        self.stdout.flush()
-        if done.scan is None:
+        if self.done is None or self.done.scan is None:
             return
-        told, database = (done.report, done.scan), self.options["database"]
+        told, database = (self.done.report, self.done.scan), self.options["database"]
         if self.options["dry_run_notices"]:
             # Beside a report for programs it would be in their way.
             out = self.stdout if self.options["format"] == "text" else self.stderr
-            out.write(f"\n{preview(told_by(*told, database))}", ending="")
+            put(out, f"\n{preview(told_by(*told, database))}")
             return
         for problem in tell(*told, database):
             self.stderr.write(f"Notice not sent: {problem}.")
@@ -209,7 +193,7 @@ class Command(BaseCommand):
             self.options["database"], trigger=Trigger.COMMAND, actor=os_user(), seconds=seconds, keep=self._keep()
         )
 
-    def _recorded(self, done: Recorded) -> dict[str, Any]:
+    def _news(self, done: Recorded) -> dict[str, Any]:
         if self.options["no_record"]:
             return {}
         return {"recorded": done.scan.as_dict() if done.scan and self._keep() else None}
@@ -229,7 +213,11 @@ class Command(BaseCommand):
                 progress=progress,
                 sight=sight,
             )
-        return book.recorded(report)
+        return self._recorded(book, report)
+
+    def _recorded(self, book: Book, report: Report) -> Recorded:
+        self.done = book.recorded(report)
+        return self.done
 
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
         return book.sight(twice(checks, self.options["database"], timeout=self._timeout(), pause=self._pause()))
@@ -253,8 +241,8 @@ class Command(BaseCommand):
         done: list[Recorded] = []
 
         def ending(report: Report) -> dict[str, Any]:
-            done.append(book.recorded(report))
-            return self._recorded(done[0])
+            done.append(self._recorded(book, report))
+            return self._news(done[0])
 
         with closing(stream):
             for piece in STREAMED[self.options["format"]](stream, ending):
@@ -288,4 +276,4 @@ class Command(BaseCommand):
         return {"terminal": terminal, "colour": (terminal and not plain) or self.options["force_color"]}
 
     def _print(self, text: str) -> None:
-        self.stdout.write(text, ending="")
+        put(self.stdout, text)

@@ -7,8 +7,10 @@ from django.db import connections
 from django.utils import timezone
 
 from consistency.arguments import argument, duration
+from consistency.ending import put
 from consistency.formats import instant
 from consistency.memory_command import told
+from consistency.memory_models import Mute
 from consistency.recorder import os_user
 from consistency.registry import CHECKS
 from consistency.selection import known
@@ -25,8 +27,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Everything arrives converted."""
         add = parser.add_argument
-        add("check", metavar="CHECK", type=argument(lambda text: known("check", text, CHECKS)))
-        add("--for", dest="length", required=True, metavar="TIME", type=argument(duration), help="such as 12h or 7d")
+        add("check", metavar="CHECK", type=argument(lambda text: known("check", text, CHECKS)), help="its name")
+        add(
+            "--for",
+            dest="length",
+            required=True,
+            metavar="TIME",
+            type=argument(duration),
+            help="how long: 90m, 12h, 7d, 2w; at most 365d",
+        )
         add("--reason", required=True, help="why; everybody who looks will read it")
         add("--sticky", action="store_true", help="hold when the count rises, and when the check is clean")
         alias = argument(lambda text: known("database", text, list(connections)))
@@ -34,7 +43,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Mute it, and say until when."""
-        with told():
+        with told(self.stdout):
             muted = mute(
                 options["check"],
                 until=timezone.now() + options["length"],
@@ -43,5 +52,10 @@ class Command(BaseCommand):
                 sticky=options["sticky"],
                 database=options["database"],
             )
-        mark = "sticky" if muted.sticky else f"mark {'next count' if muted.mark is None else muted.mark}"
-        self.stdout.write(f"{muted.check_name} is muted until {instant(muted.until)} by {muted.by} ({mark}).")
+            put(self.stdout, _told(muted))
+
+
+def _told(muted: Mute) -> str:
+    mark = "the next count" if muted.mark is None else muted.mark
+    holds = "whatever the count" if muted.sticky else f"while it finds no more than {mark}, and something"
+    return f"{muted.check_name} is muted until {instant(muted.until)} by {muted.by}, {holds}.\n"

@@ -1,21 +1,37 @@
 """The anomalies that are remembered, for people and for pipes."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.http import QueryDict
 
 from consistency.arguments import argument, whole_number
+from consistency.console import left
+from consistency.ending import put
 from consistency.formats import instant
-from consistency.memory_command import json_list, table_text, told
-from consistency.memory_formats import anomaly_dict
-from consistency.memory_models import Anomaly, State
+from consistency.memory_command import as_query, json_list, table_text, told
+from consistency.memory_formats import acknowledged_until, anomaly_dict, muted_until
+from consistency.memory_models import Anomaly, Mute
 from consistency.registry import Severity
+from consistency.review import in_force
+from consistency.review_parameters import SEVERITIES, STATES, anomalies
 from consistency.silence import MEMORY
 
-STATES = ("open", *State.values, "all")
-ROWS_OF_TEXT = 50
+ROWS_OF_TEXT: Final = 50
+COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "silent", "detail")
+FILTERS: Final = {
+    "check": "of this check, retired ones too; repeatable",
+    "severity": f"of this severity: {', '.join(SEVERITIES)}; repeatable",
+    "state": f"{', '.join(STATES)}; else what is open",
+    "silenced": "1: acknowledged or muted; 0: neither",
+    "since": "first seen since then: 24h, 7d, or 2026-05-18T17:30:00Z",
+    "assignee": "whom it is assigned to",
+    "uuid": "whose file_uuid begins so",
+    "name": "whose file_name begins so",
+    "database": "of this database",
+}
 
 
 class Command(BaseCommand):
@@ -23,51 +39,42 @@ class Command(BaseCommand):
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The filters of the list."""
+        """The filters of the list, by the names that they have over REST."""
+        for name, words in FILTERS.items():
+            parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
         add = parser.add_argument
-        add("--check", action="append", default=[], metavar="CHECK", help="of this check; repeatable, retired ones too")
-        add("--state", default="open", choices=STATES, help="open (default), one state, or all")
-        add("--database", metavar="ALIAS", help="of this database only")
-        add(
-            "--limit", metavar="N", type=argument(whole_number), help=f"at most so many (text {ROWS_OF_TEXT}, json all)"
-        )
-        add("--format", default="text", choices=("text", "json"))
+        add("--limit", metavar="N", type=argument(whole_number), help=f"at most N (text {ROWS_OF_TEXT}, json all)")
+        add("--format", default="text", choices=("text", "json"), help="text (default) or json")
 
     def handle(self, **options: Any) -> None:
         """Show them."""
-        with told(), transaction.atomic(using=MEMORY):
-            found = _filtered(options)
-            if options["format"] == "json":
-                rows = found[: options["limit"]].iterator(chunk_size=2000)
-                for piece in json_list("anomalies", map(anomaly_dict, rows)):
-                    self.stdout.write(piece, ending="")
-            else:
-                limit = ROWS_OF_TEXT if options["limit"] is None else options["limit"]
-                self.stdout.write(_text(list(found[: limit + 1]), limit), ending="")
+        with told(self.stdout), transaction.atomic(using=MEMORY):
+            shown = _as_json if options["format"] == "json" else _as_text
+            for piece in shown(as_query(options, FILTERS), options["limit"]):
+                put(self.stdout, piece)
 
 
-def _filtered(options: dict[str, Any]) -> QuerySet[Anomaly]:
-    found = Anomaly.objects.using(MEMORY).order_by("-first_seen", "-id")
-    if options["check"]:
-        found = found.filter(check_name__in=options["check"])
-    if options["database"]:
-        found = found.filter(database=options["database"])
-    state = options["state"]
-    if state == "all":
-        return found
-    # Said of every state, so that an index serves it.
-    found = found.filter(resolved_at__isnull=state != State.RESOLVED)
-    return found if state == "open" else found.filter(state=state)
+def _as_json(filters: QueryDict, limit: int | None) -> Iterator[str]:
+    mutes = in_force()
+    found, fields = anomalies(filters, mutes)
+    rows = found.order_by(*(f"-{name}" for name in fields))[:limit].iterator(chunk_size=2000)
+    return json_list("anomalies", (anomaly_dict(row, mutes) for row in rows))
 
 
-def _text(found: list[Anomaly], limit: int) -> str:
-    columns = ("id", "severity", "check", "object", "file", "state", "since", "times", "acknowledged", "detail")
-    more = "... and more: --limit N, or --format json for all\n" if len(found) > limit else ""
-    return table_text(columns, map(_row, found[:limit])) + more
+def _as_text(filters: QueryDict, limit: int | None) -> Iterator[str]:
+    limit = ROWS_OF_TEXT if limit is None else limit
+    mutes = in_force()
+    found, fields = anomalies(filters, mutes)
+    rows = list(found.order_by(*(f"-{name}" for name in fields))[: limit + 1])
+    if rows:
+        yield table_text(COLUMNS, (_row(row, mutes) for row in rows[:limit]))
+    else:
+        yield "No anomalies" + (" match.\n" if filters else " are open.\n")
+    if len(rows) > limit:
+        yield "... and more: --limit N, or --format json for all\n"
 
 
-def _row(anomaly: Anomaly) -> tuple[object, ...]:
-    until = anomaly.acknowledged_until
+def _row(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
     return (
         anomaly.pk,
         Severity(anomaly.severity).word,
@@ -77,6 +84,14 @@ def _row(anomaly: Anomaly) -> tuple[object, ...]:
         anomaly.state,
         instant(anomaly.first_seen),
         anomaly.times_seen,
-        f"until {instant(until)}" if until else "",
+        _silent(anomaly, mutes),
         anomaly.detail,
     )
+
+
+def _silent(anomaly: Anomaly, mutes: Sequence[Mute]) -> str:
+    until = {
+        f"acknowledged by {anomaly.acknowledged_by}": acknowledged_until(anomaly),
+        "muted": muted_until(anomaly, mutes),
+    }
+    return "; ".join(f"{how}, {left(moment)}" for how, moment in until.items() if moment)

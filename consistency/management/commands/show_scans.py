@@ -5,11 +5,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from consistency.arguments import argument, whole_number
+from consistency.ending import put
 from consistency.formats import instant
-from consistency.memory_command import json_list, table_text, told
+from consistency.memory_command import as_query, json_list, table_text, told
 from consistency.memory_formats import scan_dict
 from consistency.memory_models import Scan
-from consistency.silence import MEMORY
+from consistency.review_parameters import scans
 
 
 class Command(BaseCommand):
@@ -19,23 +20,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Which, how many, and in what form."""
         add = parser.add_argument
-        add("--database", metavar="ALIAS", help="of this database only")
-        add("--limit", default=20, metavar="N", type=argument(whole_number), help="at most so many (20)")
-        add("--format", default="text", choices=("text", "json"))
+        for name, words in FILTERS.items():
+            add(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
+        add("--limit", default=20, metavar="N", type=argument(whole_number), help="at most N (20)")
+        add("--format", default="text", choices=("text", "json"), help="text (default) or json, with each check")
 
     def handle(self, **options: Any) -> None:
         """Show them."""
-        with told():
-            found = Scan.objects.using(MEMORY).order_by("-id").prefetch_related("checks")
-            if options["database"]:
-                found = found.filter(database=options["database"])
-            scans = list(found[: options["limit"]])
-        if options["format"] == "json":
-            self.stdout.write("".join(json_list("scans", map(scan_dict, scans))), ending="")
-        else:
-            self.stdout.write(table_text(COLUMNS, map(_row, scans)), ending="")
+        with told(self.stdout):
+            found = list(scans(as_query(options, FILTERS)).order_by("-id")[: options["limit"]])
+            if options["format"] == "json":
+                put(self.stdout, "".join(json_list("scans", map(scan_dict, found))))
+            else:
+                put(self.stdout, table_text(COLUMNS, map(_row, found)) if found else "No scan is remembered.\n")
 
 
+FILTERS = {"database": "of this database", "complete": "1: all checks ran; 0: some could not"}
 COLUMNS = ("id", "recorded", "database", "by", "status", "complete", "ms", "new", "returned", "resolved", "ongoing")
 
 

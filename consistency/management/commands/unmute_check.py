@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from consistency.arguments import argument
+from consistency.ending import put
 from consistency.memory_command import USAGE, told
 from consistency.selection import known
 from consistency.silence import MEMORY, unmute
@@ -18,13 +19,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Any name: history outlives code."""
         alias = argument(lambda text: known("database", text, list(connections)))
-        parser.add_argument("check", metavar="CHECK")
-        parser.add_argument("--database", default=MEMORY, metavar="ALIAS", type=alias, help="of which database")
+        parser.add_argument("check", metavar="CHECK", help="its name")
+        parser.add_argument(
+            "--database", default=MEMORY, metavar="ALIAS", type=alias, help="of which database (default)"
+        )
 
     def handle(self, **options: Any) -> None:
         """End it, or say that there is none."""
-        with told():
+        with told(self.stdout):
             ended = unmute(options["check"], database=options["database"])
-        if not ended:
-            raise CommandError(f"{options['check']} is not muted on {options['database']}.", returncode=USAGE)
-        self.stdout.write(f"{options['check']} is heard again.")
+            if not ended:
+                raise CommandError(f"{options['check']} is not muted on {options['database']}.", returncode=USAGE)
+            put(self.stdout, f"{options['check']} is heard again.\n")

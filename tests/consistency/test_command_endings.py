@@ -1,0 +1,123 @@
+"""How commands end when their reader, their disk or a signal does not let them finish: in a line, with nothing left."""
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from config.demo.process import ROOT
+from consistency.memory_models import Scan
+from tests.consistency.data import a_file
+from tests.consistency.memory import STALE, recorded
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def started(*command: str, stdout: int, url: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url} | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def full() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def unread() -> int:
+    """A pipe whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+FULL = "CommandError: cannot write to standard output: No space left on device.\n"
+
+
+@pytest.mark.parametrize("command", [("show_anomalies", "--format", "json"), ("check_consistency", "--format", "csv")])
+def test_a_full_disk_is_one_line_and_an_unread_pipe_none(database_url: str, command: tuple[str, ...]) -> None:
+    a_file("a", "processing")
+    recorded()
+    for out, told in ((full(), FULL), (unread(), "")):
+        process = started(*command, stdout=out, url=database_url)
+        os.close(out)
+        assert (process.communicate(timeout=60)[1], process.returncode) == (told, 3)
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a receiver that takes everything, and what it took."""
+    bodies: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the test is told by what arrives."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", bodies
+        server.shutdown()
+
+
+def test_what_is_recorded_is_told_though_nobody_reads_the_report(
+    database_url: str, webhook: tuple[str, list[bytes]]
+) -> None:
+    a_file("a", "processing")
+    url, bodies = webhook
+    settings = {"CONSISTENCY_WEBHOOK_URL": url, "CONSISTENCY_WEBHOOK_SECRET": "s" * 32}
+    out = unread()
+    process = started("check_consistency", STALE, stdout=out, url=database_url, **settings)
+    os.close(out)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 3)
+    [body] = bodies
+    assert json.loads(body)["recorded"]["scan"] == Scan.objects.get().pk
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_two_looks_leaves_neither_rows_nor_files(
+    database_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    options = ("--confirm", "60s", "--format", "csv", "--output", str(tmp_path / "report.csv"))
+    process = started("check_consistency", *options, stdout=subprocess.DEVNULL, url=database_url)
+    until = time.monotonic() + 60
+    while not (any(tmp_path.iterdir()) and _is_locked()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.communicate(timeout=30)[1] == "Ended early: nothing is recorded.\n"
+    assert process.returncode == 128 + number
+    assert (list(tmp_path.iterdir()), Scan.objects.count()) == ([], 0)
+
+
+def _is_locked() -> bool:
+    """Whether a recording is open, whoever has opened it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted)")
+        found: bool = cursor.fetchone()[0]
+    return found
+
+
+def test_what_the_terminal_cannot_spell_is_spelt_in_escapes(database_url: str) -> None:
+    a_file("漢", "processing")
+    process = started("check_consistency", STALE, stdout=subprocess.PIPE, url=database_url, PYTHONIOENCODING="ascii")
+    out, err = process.communicate(timeout=60)
+    assert (err, process.returncode) == ("", 1)
+    assert "\\u6f22.mp4" in out

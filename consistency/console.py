@@ -15,6 +15,7 @@ from rich.text import Text
 
 from consistency.findings import Row
 from consistency.formats import instant
+from consistency.legible import harmless
 from consistency.registry import Check, Severity
 from consistency.report import Outcome, Report
 
@@ -70,11 +71,6 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[Check], None]
             bar.update(task, description=check.name, advance=1)
 
         yield tell
-
-
-def harmless(value: str) -> str:
-    """The text with every character that a terminal would obey, or that would hide others, written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
 def _headline(report: Report, database: str) -> Text:

@@ -11,8 +11,9 @@ from django.db import Error as DatabaseError
 from django.http import QueryDict
 from rich.table import Table
 
-from consistency.console import harmless, render
+from consistency.console import render
 from consistency.ending import COULD_NOT, ending_well
+from consistency.legible import harmless
 from consistency.memory import recording_problem
 from consistency.review_parameters import ParameterError
 from consistency.selection import UnknownWordError

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from consistency.legible import harmless
 from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
@@ -175,7 +176,7 @@ class Anomaly(AboutCheck):
         ]
 
     def __str__(self) -> str:
-        return f"{self.check_name}: {self.object_type} {self.object_id}"
+        return f"{self.check_name}: {self.object_type} {harmless(self.object_id)}"
 
 
 class Mute(AboutCheck):

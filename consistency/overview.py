@@ -127,7 +127,12 @@ class Overview:
         """`ok` or `degraded`, as it is now that somebody may have agreed to silence; `unknown` before any scan."""
         if self.complete is None and not self.cards:
             return "unknown"
-        return "degraded" if any(card.degraded for card in self.cards) else "ok"
+        return "degraded" if self.degraded else "ok"
+
+    @property
+    def degraded(self) -> list[Card]:
+        """What makes it so."""
+        return [card for card in self.cards if card.degraded]
 
     @property
     def too_old(self) -> bool:

@@ -50,7 +50,7 @@ class Scanning:
         try:
             self._scan()
         except AlreadyRunningError as problem:
-            self.words, self.failed = f"Not scanned: {problem}", True
+            self.words, self.failed = f"Not recorded: {problem}", True
         except Exception:
             logger.exception("The scan ended early.")
             self._tell("The scan ended early; the log says why.", failed=True)

@@ -35,7 +35,21 @@ def counting(query: Query, connection: BaseDatabaseWrapper) -> Statement | None:
 def literal(statement: Statement) -> str:
     """The statement as a person can run it in psql."""
     sql, parameters = statement
-    return sql % tuple(Literal(parameter).as_string() for parameter in parameters)
+    return sql % tuple(_literal(parameter) for parameter in parameters)
+
+
+def _literal(parameter: Any) -> str:
+    if not isinstance(parameter, str) or parameter.isprintable():
+        return Literal(parameter).as_string()
+    # A character that turns the direction of writing would show another statement than the one that runs.
+    escaped = (_escaped(character) for character in parameter)
+    return f"E'{''.join(escaped)}'"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character * 2 if character in "'\\" else character
+    return f"\\U{ord(character):08x}"
 
 
 def runnable(check: Check, database: str) -> list[str]:

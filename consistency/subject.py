@@ -51,6 +51,8 @@ class Subject:
     file_name: str | None = None
     status: str | None = None
     job: str | None = None
+    there: bool = False
+    """Whether the file has a row."""
     jobs: Sequence[Job] = ()
     problem: str | None = None
     """Why it could not be asked, in words fit for outside."""
@@ -152,7 +154,7 @@ def _file(database: str, file_uuid: str) -> dict[str, Any]:
     here = File.objects.using(database).alias(key=text("file_uuid")).filter(key=file_uuid)
     names = ("file_name", "status", "job")
     found = here.order_by().values_list(text("file_name"), text("status"), text("job_id")).first()
-    return dict(zip(names, found, strict=True)) if found else {}
+    return dict(zip(names, found, strict=True)) | {"there": True} if found else {}
 
 
 def _file_of_job(anomaly: Anomaly) -> str | None:

@@ -30,6 +30,8 @@ class Act:
     """One thing to do with anomalies."""
 
     title: str
+    done: str
+    """What to say afterwards."""
     form: type[forms.Form]
     change: Callable[[str, Any, Iterable[int]], int]
     """Given who, a valid form and primary keys; returns how many it changed."""
@@ -81,16 +83,24 @@ def _note(by: str, form: NoteForm, keys: Iterable[int]) -> int:
 ACTS: Final[dict[str, Act]] = {
     "acknowledge": Act(
         title="Acknowledge",
+        done="Acknowledged",
         form=SilenceForm,
         change=_acknowledge,
         words=lambda form: f"Acknowledged until {instant(form.end)}: {form.cleaned_data['reason']}",
     ),
     "end_acknowledgement": Act(
         title="End acknowledgement",
+        done="Acknowledgement ended",
         form=ReasonForm,
         change=lambda by, form, keys: end_acknowledgement(keys),
         words=lambda form: f"Acknowledgement ended: {form.cleaned_data['reason']}",
     ),
-    "assign": Act(title="Assign", form=AssignForm, change=_assign, words=_assigned),
-    "note": Act(title="Note", form=NoteForm, change=_note, words=lambda form: f"Note: {form.cleaned_data['note']}"),
+    "assign": Act(title="Assign", done="Assigned", form=AssignForm, change=_assign, words=_assigned),
+    "note": Act(
+        title="Note",
+        done="Noted",
+        form=NoteForm,
+        change=_note,
+        words=lambda form: f"Note: {form.cleaned_data['note']}",
+    ),
 }

@@ -12,17 +12,19 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.timesince import timesince
+from django.utils.html import format_html, format_html_join
 
 from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
 from consistency.admin.background import tell
 from consistency.admin.base import ReviewAdmin, act_page, require
 from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
-from consistency.admin.pages import anomaly_context
+from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
+from consistency.admin.words import ago, left, minute, times
+from consistency.legible import harmless
 from consistency.memory_models import Anomaly
+from consistency.overview import running_mutes
 from consistency.paginator import MOST
 from consistency.registry import CHECKS, Severity
 from consistency.silence import SilenceError
@@ -33,7 +35,7 @@ SHOWN = 70
 
 @admin.register(Anomaly)
 class AnomalyAdmin(ReviewAdmin):
-    list_display = ("subject", "rule", "standing", "seen", "times_seen", "assignee")
+    list_display = ("subject", "rule", "standing", "seen")
     list_display_links = ("subject",)
     list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter)
     sortable_by = ()
@@ -43,32 +45,42 @@ class AnomalyAdmin(ReviewAdmin):
 
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Django's, named after what it is."""
+        """Django's, where each row that is shown knows the mute of its check."""
         if request.method == "GET":
             tell(request)
-        return super().changelist_view(request, {"title": "Anomalies", **(extra_context or {})})
+        answer = super().changelist_view(request, extra_context)
+        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
+            mutes = {(mute.database, mute.check_name): mute for mute in running_mutes()}
+            for anomaly in answer.context_data["cl"].result_list:
+                anomaly.mute = None if anomaly.resolved_at else mutes.get((anomaly.database, anomaly.check_name))
+        return answer
 
     @admin.display(description="object")
     def subject(self, anomaly: Anomaly) -> str:
-        return _short(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
+        return _short(named(anomaly))
 
     @admin.display(description="check, and why")
     def rule(self, anomaly: Anomaly) -> str:
-        retired = " (retired)" if anomaly.retired else ""
-        return format_html('{}{}<br><span class="why">{}</span>', anomaly.check_name, retired, _short(anomaly.detail))
+        retired, why = " (retired)" if anomaly.retired else "", _short(harmless(anomaly.detail))
+        return format_html('{}{}<br><span class="why">{}</span>', anomaly.check_name, retired, why)
 
     @admin.display(description="state")
     def standing(self, anomaly: Anomaly) -> str:
-        held, level = anomaly.acknowledged_until, Severity(anomaly.severity).word
-        badges = '<span class="badge {}">{}</span> <span class="badge {}">{}</span>'
+        level, held = Severity(anomaly.severity).word, anomaly.acknowledged_until
+        badges = [(level, level), (anomaly.state, anomaly.state)]
         if held and held > timezone.now() and not anomaly.resolved_at:
-            return format_html(badges, level, level, "silent", f"acknowledged until {held:%Y-%m-%d %H:%M}")
-        return format_html(badges, level, level, anomaly.state, anomaly.state)
+            badges[1] = ("silent", f"acknowledged, {left(held, depth=1)} left")
+        if mute := getattr(anomaly, "mute", None):
+            badges.append(("silent", f"muted, {left(mute.until, depth=1)} left"))
+        if anomaly.assignee:
+            badges.append(("person", anomaly.assignee))
+        return format_html_join(" ", '<span class="badge {}">{}</span>', badges)
 
     @admin.display(description="first seen")
     def seen(self, anomaly: Anomaly) -> str:
-        when, ago = f"{anomaly.first_seen:%Y-%m-%d %H:%M} UTC", timesince(anomaly.first_seen, depth=1)
-        return format_html('<time title="{}">{} ago</time>', when, ago)
+        when, often = f"{minute(anomaly.first_seen)} UTC", times(anomaly.times_seen)
+        words = '<time title="{}">{}</time><br><span class="why">seen {}</span>'
+        return format_html(words, when, ago(anomaly.first_seen, depth=1), often)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """The newest first, by what an index orders."""
@@ -166,7 +178,7 @@ class AnomalyAdmin(ReviewAdmin):
             except SilenceError as problem:
                 form.add_error(None, str(problem))
             else:
-                messages.success(request, f"{act.title}: {count:,} {'anomaly' if count == 1 else 'anomalies'}.")
+                messages.success(request, f"{act.done}: {count:,} {'anomaly' if count == 1 else 'anomalies'}.")
                 return HttpResponseRedirect(back)
         return act_page(request, Anomaly, form, title=act.title, about=about, back=back, **more)
 
@@ -222,7 +234,8 @@ class AnomalyAdmin(ReviewAdmin):
             if request.method == "POST":
                 self.recheck(request, found)
             return HttpResponseRedirect(back)
-        return self._act(request, ACTS[name], found, about=str(found[0]), back=back, sent=request.method == "POST")
+        about = f"{found[0].check_name}: {_short(named(found[0]))}"
+        return self._act(request, ACTS[name], found, about=about, back=back, sent=request.method == "POST")
 
     def export(self, request: HttpRequest, how: str) -> HttpResponseBase:
         """All that match the list's filters, as a download."""

@@ -14,6 +14,7 @@ from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from consistency.paginator import BoundedPaginator, OrderedPaginator
 
@@ -66,6 +67,11 @@ class ReviewAdmin(ViewOnlyAdmin):
 
     paginator = OrderedPaginator
     list_per_page = 25
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Django's, named after what it is."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     class Media:
         css = {"all": ["consistency/review.css"]}

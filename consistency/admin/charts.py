@@ -13,7 +13,8 @@ from consistency.subject import Job
 
 WIDTH: Final = 360
 HEIGHT: Final = 40
-CELL: Final = WIDTH / SCANS
+FEWEST: Final = 30
+"""Cells of a strip, at least: a few scans would be a few dots among ninety."""
 ROW: Final = 18
 AXIS: Final = 600
 """Width of a time line."""
@@ -24,6 +25,7 @@ class Cell:
     """One scan in a strip."""
 
     x: float
+    width: float
     tone: str
     words: str
 
@@ -41,22 +43,31 @@ class Bar:
 
 def strip(points: Sequence[Point]) -> list[Cell]:
     """One cell per scan, the newest at the right end."""
-    start = SCANS - len(points)
-    return [Cell(round((start + place) * CELL, 1), point.outcome, point.words) for place, point in enumerate(points)]
+    start, cell = _grid(points)
+    return [
+        Cell(round((start + place) * cell, 1), round(cell * 0.8, 1), point.outcome, point.words)
+        for place, point in enumerate(points)
+    ]
 
 
 def trend(points: Sequence[Point]) -> str:
     """The counts as the points of a polyline, 0 at the bottom; a check that could not run leaves no point."""
-    start = SCANS - len(points)
+    start, cell = _grid(points)
     counts = [(start + place, point.count) for place, point in enumerate(points) if point.count is not None]
     highest = max((count for _, count in counts), default=0) or 1
     placed = [
-        (round((place + 0.5) * CELL, 1), round(HEIGHT - 2 - (HEIGHT - 4) * n / highest, 1)) for place, n in counts
+        (round((place + 0.5) * cell, 1), round(HEIGHT - 2 - (HEIGHT - 4) * n / highest, 1)) for place, n in counts
     ]
     if len(placed) == 1:
         # One scan is no line yet: a short one, for it to be seen.
-        placed.insert(0, (placed[0][0] - CELL, placed[0][1]))
+        placed.insert(0, (placed[0][0] - cell, placed[0][1]))
     return " ".join(f"{x},{y}" for x, y in placed)
+
+
+def _grid(points: Sequence[Point]) -> tuple[int, float]:
+    """In which cell the oldest is, and how wide one is."""
+    cells = min(SCANS, max(FEWEST, len(points)))
+    return cells - len(points), WIDTH / cells
 
 
 def area(line: str) -> str:

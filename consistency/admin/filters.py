@@ -82,7 +82,12 @@ class AgeFilter(admin.SimpleListFilter):
     title, parameter_name = "first seen", "age"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("day", "Within a day"), ("week", "Within a week"), ("old", "Before that"), ("month", "30 days ago")]
+        return [
+            ("day", "Within a day"),
+            ("week", "Within a week"),
+            ("old", "Over a week ago"),
+            ("month", "Over 30 days ago"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         days = {"day": 1, "week": 7, "old": 7, "month": 30}.get(self.value() or "")

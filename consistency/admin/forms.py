@@ -70,7 +70,8 @@ class MuteForm(SilenceForm):
     check_name = forms.ChoiceField(label="Check")
     database = forms.CharField(initial=MEMORY, widget=forms.HiddenInput)
     sticky = forms.BooleanField(
-        required=False, help_text="Hold when the count rises above what is there now, and when the check is clean."
+        required=False,
+        help_text="Without it, the mute ends when the count rises above what it is now, or the check is clean.",
     )
     field_order = ("check_name", "length", "until", "reason", "sticky", "database")
 

@@ -10,17 +10,19 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.timesince import timeuntil
+from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, act_page, log, require
 from consistency.admin.forms import MuteForm, ReasonForm
+from consistency.admin.words import left, minute
 from consistency.formats import instant
-from consistency.memory_models import Mute
+from consistency.legible import harmless
+from consistency.memory_models import Mute, MuteEnd
 from consistency.silence import MEMORY, SilenceError, mute, unmute
 
 
 class RunningFilter(admin.SimpleListFilter):
-    title, parameter_name = "whether it holds", "running"
+    title, parameter_name = "state", "running"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("1", "Active"), ("0", "Past")]
@@ -32,20 +34,33 @@ class RunningFilter(admin.SimpleListFilter):
 
 @admin.register(Mute)
 class MuteAdmin(ReviewAdmin):
-    list_display = ("check_name", "left", "by", "reason", "until", "sticky", "mark", "ended_at", "ended_because")
+    list_display = ("check_name", "standing", "why", "who")
+    sortable_by = ()
     list_filter = (RunningFilter,)
     fields = (
-        "check_name", "database", "left", "by", "reason", "created_at", "until", "sticky", "mark", "ended_at",
+        "check_name", "database", "standing", "by", "reason", "created_at", "until", "sticky", "mark", "ended_at",
         "ended_because",
     )  # fmt: skip
-    readonly_fields = ("left",)
+    readonly_fields = ("standing",)
 
-    @admin.display(description="time left")
-    def left(self, mute: Mute) -> str:
-        """How long it holds at most."""
-        if mute.ended_at or mute.until <= timezone.now():
-            return "over"
-        return timeuntil(mute.until, depth=2)
+    @admin.display(description="state")
+    def standing(self, mute: Mute) -> str:
+        """How long it holds at most, or when and why it ended."""
+        if not mute.ended_at and mute.until > timezone.now():
+            holds = "sticky" if mute.sticky else f"up to {mute.mark:,}" if mute.mark is not None else "any number"
+            words = '<span class="badge silent">{} left</span><br><span class="why">{}</span>'
+            return format_html(words, left(mute.until), holds)
+        because = mute.ended_because or MuteEnd.TIME
+        words = '<span class="badge past">over: {}</span><br><span class="why">{}</span>'
+        return format_html(words, because, minute(mute.ended_at or mute.until))
+
+    @admin.display(description="reason")
+    def why(self, mute: Mute) -> str:
+        return harmless(mute.reason)
+
+    @admin.display(description="by")
+    def who(self, mute: Mute) -> str:
+        return format_html('{}<br><span class="why">{}</span>', harmless(mute.by), minute(mute.created_at))
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
@@ -66,7 +81,7 @@ class MuteAdmin(ReviewAdmin):
             except SilenceError as problem:
                 form.add_error(None, str(problem))
             else:
-                messages.success(request, f"{made.check_name} is muted until {instant(made.until)}.")
+                messages.success(request, f"Muted until {minute(made.until)} UTC: {made.check_name}.")
                 return _to_overview(made.database)
         about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
         return act_page(request, Mute, form, title="Mute a check", about=about, back=_overview(asked.get("database")))
@@ -82,10 +97,10 @@ class MuteAdmin(ReviewAdmin):
             with transaction.atomic(using=MEMORY):
                 unmute(running.check_name, database=running.database)
                 log(request.user.pk, Mute, f"Unmuted: {form.cleaned_data['reason']}", [running])
-            messages.success(request, f"{running.check_name} is heard again.")
+            messages.success(request, f"Heard again: {running.check_name}.")
             return _to_overview(running.database)
-        about = f"{running.check_name}, muted by {running.by} until {instant(running.until)}: {running.reason}"
-        return act_page(request, Mute, form, title="Unmute", about=about, back=_overview(running.database))
+        about = f"{running.check_name}, muted by {running.by} until {minute(running.until)} UTC: {running.reason}"
+        return act_page(request, Mute, form, title="Unmute", about=harmless(about), back=_overview(running.database))
 
     def _muted(self, request: HttpRequest, form: MuteForm) -> Mute:
         told = form.cleaned_data

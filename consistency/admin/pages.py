@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from consistency.admin.charts import TimeLine
+from consistency.admin.words import minute, times
+from consistency.legible import harmless
 from consistency.memory_models import Anomaly
 from consistency.registry import CHECKS, Severity
 from consistency.review import in_force
@@ -32,11 +34,13 @@ class Compared:
     name: str
     then: str | None
     now: str | None
+    missing: str = "-"
+    """What to say where there is none now."""
 
     @property
     def differs(self) -> bool:
-        """Whether it has changed, as far as both are known."""
-        return self.then is not None and self.then != self.now
+        """Whether it has changed."""
+        return self.then != self.now
 
 
 def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, Any]:
@@ -45,6 +49,7 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
     held = anomaly.acknowledged_until
     return {
         "anomaly": anomaly,
+        "name": named(anomaly),
         "check": CHECKS.get(anomaly.check_name),
         "severity": Severity(anomaly.severity).word,
         "acknowledged": not anomaly.resolved_at and held is not None and held > timezone.now(),
@@ -60,6 +65,11 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
     }
 
 
+def named(anomaly: Anomaly) -> str:
+    """What people call its object: the file's name, or what it is and its key."""
+    return harmless(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
+
+
 def _mute(anomaly: Anomaly) -> Any:
     of_it = (anomaly.database, anomaly.check_name)
     return next((mute for mute in in_force() if (mute.database, mute.check_name) == of_it), None)
@@ -67,15 +77,14 @@ def _mute(anomaly: Anomaly) -> Any:
 
 def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:
     """Side by side; of truth outside PostgreSQL, no sentence can be had for one row."""
-    detail = [Compared("why", anomaly.detail, now.detail)] if now.holds is not None else []
-    if anomaly.file_uuid is None and now.file_uuid is None:
-        return detail
-    return [
-        *detail,
-        Compared("status", anomaly.status, now.status),
-        Compared("name", anomaly.file_name, now.file_name),
-        Compared("job", None, now.job),
+    why = Compared("why", anomaly.detail, now.detail, "no longer breaks the rule")
+    gone = "-" if now.there else "no such file"
+    told = [
+        Compared("file's status", anomaly.status, now.status, gone),
+        Compared("file's name", anomaly.file_name, now.file_name, gone),
     ]
+    known = [value for value in told if value.then is not None or value.now is not None]
+    return ([why] if now.holds is not None else []) + (known if now.file_uuid else [])
 
 
 def _events(anomaly: Anomaly) -> list[Event]:
@@ -83,12 +92,13 @@ def _events(anomaly: Anomaly) -> list[Event]:
     kind = ContentType.objects.get_for_model(Anomaly)
     logged = LogEntry.objects.filter(content_type=kind, object_id=str(anomaly.pk)).select_related("user")[:100]
     events = [Event(entry.action_time, str(entry.user), entry.change_message) for entry in logged]
-    if anomaly.acknowledged_at and not any(event.what.startswith("Acknowledged") for event in events):
-        # Together with many others, which the log tells in one line, or on another way in.
-        words = f"Acknowledged until {anomaly.acknowledged_until:%Y-%m-%d %H:%M}: {anomaly.acknowledged_reason}"
-        events.append(Event(anomaly.acknowledged_at, anomaly.acknowledged_by or "", words))
-    back = f"; came back {anomaly.returned_count} times" if anomaly.returned_count else ""
-    seen = f"Last seen by scan {anomaly.last_scan}, {anomaly.times_seen} times in all{back}"
+    held = anomaly.acknowledged_at
+    if held and not any(event.at >= held and event.what.startswith("Acknowledged") for event in events):
+        # Together with many others, which the log tells in one line.
+        words = f"Acknowledged until {minute(anomaly.acknowledged_until or held)}: {anomaly.acknowledged_reason}"
+        events.append(Event(held, anomaly.acknowledged_by or "", words))
+    back = f"; came back {times(anomaly.returned_count)}" if anomaly.returned_count else ""
+    seen = f"Last seen by scan {anomaly.last_scan}, {times(anomaly.times_seen)} in all{back}"
     events += [Event(anomaly.first_seen, "", "First seen"), Event(anomaly.last_seen, "", seen)]
     if anomaly.resolved_at:
         events.append(Event(anomaly.resolved_at, "", "Resolved: a scan of the whole check did not find it any more"))

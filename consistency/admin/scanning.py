@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from consistency.admin.base import log
 from consistency.memory_models import Scan
@@ -28,7 +31,10 @@ def scan_now(request: HttpRequest, checks: Sequence[Check], database: str) -> No
 
     scanning = Scanning(checks=checks, database=database, actor=request.user.get_username(), then=logged).start()
     if not scanning.ended.wait(PATIENCE):
-        messages.info(request, "The scan is under way; the overview shows how far it is.")
+        address = f"{reverse('admin:app_list', args=['consistency'])}?database={quote(database)}"
+        messages.info(
+            request, format_html('The scan is under way; <a href="{}">the overview</a> shows how far.', address)
+        )
     elif scanning.failed:
         messages.error(request, scanning.words)
     else:

@@ -12,6 +12,8 @@ from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, require
 from consistency.admin.scanning import scan_now
+from consistency.admin.words import minute
+from consistency.legible import harmless
 from consistency.memory_models import Scan
 from consistency.selection import chosen
 from consistency.silence import MEMORY
@@ -19,30 +21,24 @@ from consistency.silence import MEMORY
 
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
-    list_display = (
-        "id",
-        "recorded_at",
-        "outcome",
-        "took",
-        "new",
-        "returned",
-        "resolved",
-        "ongoing",
-        "trigger",
-        "actor",
-        "database",
-    )
-    list_filter = ("complete", "status", "trigger")
+    list_display = ("scan", "outcome", "new", "returned", "resolved", "who")
+    list_filter = ("complete", "status", "trigger", "database")
     sortable_by = ()
+
+    @admin.display(description="scan")
+    def scan(self, scan: Scan) -> str:
+        of = "" if scan.database == MEMORY else f" of {scan.database}"
+        return format_html('{}{}<br><span class="why">{}</span>', scan.pk, of, minute(scan.recorded_at))
 
     @admin.display(description="outcome")
     def outcome(self, scan: Scan) -> str:
         word = scan.status if scan.complete else "incomplete"
-        return format_html('<span class="badge {}">{}</span>', word, word)
+        words = '<span class="badge {}">{}</span><br><span class="why">{}</span>'
+        return format_html(words, word, word, seconds(scan.duration_ms))
 
-    @admin.display(description="took")
-    def took(self, scan: Scan) -> str:
-        return seconds(scan.duration_ms)
+    @admin.display(description="by")
+    def who(self, scan: Scan) -> str:
+        return format_html('{}<br><span class="why">{}</span>', harmless(scan.actor), scan.trigger)
 
     def get_urls(self) -> list[Any]:
         return [
@@ -74,7 +70,7 @@ class ScanAdmin(ReviewAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": str(scan).capitalize(),
+            "title": f"Scan {scan.pk}",
             "media": self.media,
             "scan": scan,
             "took": seconds(scan.duration_ms),

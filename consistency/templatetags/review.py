@@ -7,6 +7,8 @@ from django.db import connections
 
 from consistency import scan_now
 from consistency.admin import charts
+from consistency.admin.words import ago, left
+from consistency.legible import harmless
 from consistency.overview import Card, Overview, overview
 from consistency.silence import MEMORY
 
@@ -35,6 +37,11 @@ def scan_outcome(context: dict[str, Any]) -> dict[str, Any] | None:
 def databases() -> list[str]:
     """All that can be scanned."""
     return list(connections)
+
+
+register.filter("harmless", harmless)
+register.filter("ago", ago)
+register.filter("left", left)
 
 
 @register.filter

@@ -17,14 +17,19 @@ from django.test import override_settings
 from pytest_django.live_server_helper import LiveServer
 
 from consistency.memory_models import Anomaly, Mute, Scan
+from consistency.silence import mute
 from tests.consistency.conftest import transactional_db
 from tests.consistency.data import a_file, a_job
+from tests.consistency.memory import in_days
 
 __all__ = ["transactional_db"]
 
 pytestmark = pytest.mark.needs("chromium")
 
 PASSWORD = "a browser's own password"
+SIDEWAYS = """[...document.querySelectorAll("#main *")].filter(it => it.scrollWidth > it.clientWidth + 1
+    && ["auto", "scroll"].includes(getComputedStyle(it).overflowX)).map(it => it.id || it.className)"""
+"""What a reader would have to push sideways to see all of."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -98,8 +103,11 @@ def picture(page: Any, name: str) -> None:
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
+HOSTILE = "<script>alert(1)</script>\"' \u202egnp.\u05e9\u05dc\u05d5\u05dd " + 200 * "x"
+
+
 def some_stale() -> None:
-    for name in ("<img src=x onerror=alert(1)>", "b", "c"):
+    for name in ("<img src=x onerror=alert(1)>", HOSTILE, "b", "c"):
         a_file(name, "processing")
     a_job(7, "failed", of="b")
     a_file("rest", "unregistered")
@@ -127,11 +135,12 @@ def test_a_reviewer_finds_what_is_new_acknowledges_it_mutes_a_check_and_cron_res
 
     page.locator(".breadcrumbs").get_by_role("link", name="Consistency", exact=True).click()
     assert page.locator(".banner .badge").first.inner_text() == "degraded"
+    assert page.locator(".banner").get_by_role("link", name="stale_processing").is_visible()
     for name in ("stale_processing", "orphaned_processing"):
         page.locator(f"#check-{name}").get_by_role("link", name="Mute").click()
         page.get_by_label("Reason").fill("the importer lands on Monday")
         page.get_by_role("button", name="Mute a check").click()
-        page.get_by_text(f"{name} is muted until").wait_for()
+        page.get_by_text(re.compile(rf"Muted until .* UTC: {name}")).wait_for()
     assert page.locator(".banner .badge").first.inner_text() == "ok"
     picture(page, "muted")
 
@@ -152,7 +161,7 @@ def test_all_that_match_are_acknowledged_at_once(open_page: Callable[..., Any]) 
     page.get_by_text("All that match the list's filters: 30 anomalies").wait_for()
     page.get_by_label("Reason").fill("known")
     page.get_by_role("button", name="Acknowledge").click()
-    page.get_by_text("Acknowledge: 30 anomalies.").wait_for()
+    page.get_by_text("Acknowledged: 30 anomalies.").wait_for()
     assert Anomaly.objects.filter(acknowledged_by="root").count() == 30
 
 
@@ -168,20 +177,40 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
     one, scan = Anomaly.objects.first(), Scan.objects.first()
     assert one
     assert scan
+    made = mute("stale_processing", until=in_days(7), by="root", reason=HOSTILE)
     pages = {
+        "landing": "/admin/",
         "overview": "/admin/consistency/",
-        "anomalies": "/admin/consistency/anomaly/",
+        "anomalies": "/admin/consistency/anomaly/?state=open",
+        "nothing": "/admin/consistency/anomaly/?q=zzz",
         "anomaly": f"/admin/consistency/anomaly/{one.pk}/change/",
+        "act": f"/admin/consistency/anomaly/{one.pk}/act/acknowledge/",
+        "scans": "/admin/consistency/scan/",
         "scan": f"/admin/consistency/scan/{scan.pk}/change/",
+        "mutes": "/admin/consistency/mute/",
         "mute": "/admin/consistency/mute/new/",
+        "unmute": f"/admin/consistency/mute/{made.pk}/end/",
     }
     for name, path in pages.items():
         page.goto(path)
         assert page.locator("h1").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"], name
+        assert name == "scan" or page.evaluate(SIDEWAYS) == [], name
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(255, 255, 255)") == (theme == "light")
         picture(page, f"{name}-{theme}-{'script' if script else 'no_script'}")
+
+
+def test_no_list_scrolls_sideways_beside_the_sidebar_of_a_small_laptop(open_page: Callable[..., Any]) -> None:
+    some_stale()
+    call_command("check_consistency", "--quiet", "--fail-level", "never")
+    page = open_page("/admin/consistency/anomaly/", viewport={"width": 1180, "height": 800})
+    assert page.locator("#nav-sidebar").is_visible()
+    mute("stale_processing", until=in_days(7), by="root", reason=HOSTILE)
+    for name in ("anomaly/?state=open", "scan/", "mute/", f"scan/{Scan.objects.latest('pk').pk}/change/"):
+        page.goto(f"/admin/consistency/{name}")
+        assert page.evaluate(SIDEWAYS) == [], name
+        picture(page, f"laptop-{name.strip('/').replace('/', '-').partition('?')[0]}")
 
 
 def test_everything_is_reached_by_keyboard_and_shows_where_it_is(open_page: Callable[..., Any]) -> None:

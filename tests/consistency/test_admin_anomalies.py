@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from django.contrib.auth.models import User
@@ -88,9 +89,50 @@ def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) 
     recorded(STALE)
     one = Anomaly.objects.get()
     acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
-    for path in (f"{LIST}?state=all", page_of(one), OVERVIEW, f"{LIST}{one.pk}/act/acknowledge/"):
-        assert "<script>alert" not in get(client, path)
+    mute(STALE, until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    pages = (
+        f"{LIST}?state=all",
+        page_of(one),
+        OVERVIEW,
+        f"{LIST}{one.pk}/act/acknowledge/",
+        "/admin/consistency/mute/",
+    )
+    for path in pages:
+        text = get(client, path)
+        assert "<script>alert" not in text
+        # It would turn what follows around, so that a program looks like a picture.
+        assert "\u202e" not in text
     assert "&lt;script&gt;alert(1)" in get(client, page_of(one))
+    assert "\\u202e.mp4" in get(client, page_of(one))
+
+
+def test_the_sql_for_a_hostile_key_shows_all_that_it_holds_and_still_finds_the_row(
+    client: Client, reviewer: User
+) -> None:
+    key = HOSTILE + "\\ %s \U000e0041"
+    File.objects.create(file_uuid=key, file_name="a", status="processing")
+    recorded(STALE)
+    (statement,) = statements(Anomaly.objects.get())
+    assert statement.isprintable()
+    with connection.cursor() as cursor:
+        cursor.execute(statement, None)
+        assert [row[0] for row in cursor.fetchall()] == [key]
+
+
+def test_a_row_of_a_muted_check_says_so(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    assert "muted, 1\xa0week left" in get(client, f"{LIST}?state=open")
+
+
+def test_an_empty_list_says_why_it_is_empty(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="known")
+    assert "Nothing is open that nobody has silenced" in get(client, LIST)
+    for query in ("q=zzz", "state=resolved"):
+        assert "Nothing matches" in get(client, f"{LIST}?{query}")
 
 
 # --- One anomaly -----------------------------------------------------------------------------------------
@@ -104,7 +146,10 @@ def test_its_page_shows_then_and_now_and_when_it_no_longer_holds(client: Client,
     File.objects.update(status="completed")
     text = get(client, page_of(anomaly("a")))
     assert "It no longer holds" in text
-    assert "<td>processing</td><td>completed" in text
+    assert "no longer breaks the rule" in text
+    assert re.search(r'>processing</div></td><td><div class="value">completed .*changed', text)
+    File.objects.all().delete()
+    assert "No row has this file_uuid any more" in get(client, page_of(anomaly("a")))
 
 
 def test_its_page_shows_the_jobs_of_the_file_the_other_anomalies_and_the_sql(client: Client, reviewer: User) -> None:

@@ -24,9 +24,9 @@ from consistency.admin.scanning import scan_now
 from consistency.admin.words import ago, left, minute, times
 from consistency.legible import harmless
 from consistency.memory_models import Anomaly
-from consistency.overview import running_mutes
 from consistency.paginator import MOST
 from consistency.registry import CHECKS, Severity
+from consistency.review import in_force
 from consistency.silence import SilenceError
 
 SHOWN = 70
@@ -50,7 +50,7 @@ class AnomalyAdmin(ReviewAdmin):
             tell(request)
         answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
-            mutes = {(mute.database, mute.check_name): mute for mute in running_mutes()}
+            mutes = {(mute.database, mute.check_name): mute for mute in in_force()}
             for anomaly in answer.context_data["cl"].result_list:
                 anomaly.mute = None if anomaly.resolved_at else mutes.get((anomaly.database, anomaly.check_name))
         return answer

@@ -15,9 +15,12 @@ from django.db.models.expressions import Expression
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from config.access import keys
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.data import a_file
 from tests.consistency.pages import SEE
+from tests.consistency.review import ACTS, Ask, asker
+from tests.consistency.review import person as person_who_asks
 from tests.servers import Shared
 
 
@@ -101,3 +104,23 @@ def person(client: Client, transactional_db: None) -> Iterator[Callable[..., Use
 @pytest.fixture
 def reviewer(person: Callable[..., User]) -> User:
     return person(*SEE, "acknowledge_anomaly", "mute_check", "scan_now")
+
+
+@pytest.fixture
+def nobody_left(transactional_db: None) -> Iterator[None]:
+    """Forget who asked over REST, and what the admin's log keeps of them."""
+    yield
+    LogEntry.objects.all().delete()
+    User.objects.all().delete()
+
+
+@pytest.fixture
+def read(nobody_left: None) -> Ask:
+    """Ask for a review over REST with an API key."""
+    return asker({"X-API-Key": keys.issue("tests", days=1)[1]})
+
+
+@pytest.fixture
+def ask(nobody_left: None) -> Ask:
+    """Ask over REST as somebody with all three permissions."""
+    return person_who_asks("ada", *ACTS)

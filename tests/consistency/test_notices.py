@@ -101,6 +101,15 @@ def test_a_mute_that_is_exceeded_is_told() -> None:
     assert Mute.objects.get().ended_because == "exceeded"
 
 
+def test_a_check_that_was_just_muted_has_not_recovered_though_some_of_it_did() -> None:
+    a_file("one", "processing")
+    a_file("two", "processing")
+    assert kinds() == [NEW]
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known")
+    File.objects.filter(file_uuid="two").delete()
+    assert kinds() == []
+
+
 def test_what_is_acknowledged_is_not_told_and_its_end_is() -> None:
     a_file("one", "processing")
     assert kinds() == [NEW]
@@ -228,11 +237,14 @@ def test_a_webhook_is_signed_json(receive: Receive, notice: Notice) -> None:
     assert hmac.compare_digest(parts["v1"], wanted)
 
 
-def test_a_receiver_that_fails_twice_gets_it_the_third_time(receive: Receive, notice: Notice) -> None:
-    got = receive(500, 503, 200)
+def test_a_receiver_that_fails_gets_the_same_again(
+    receive: Receive, notice: Notice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "FIRST_PAUSE", 0.05)
+    got = receive(500, 408, 425, 429, 503, 200)
     assert delivery.send(notice) == []
     assert len({(headers["Continuity-Delivery"], body) for headers, body in got}) == 1
-    assert len(got) == 3
+    assert len(got) == 6
 
 
 @pytest.mark.parametrize("code", [301, 400, 404, 410])
@@ -271,8 +283,9 @@ def dripping() -> Iterator[int]:
     class Drip(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with suppress(OSError):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nX: ")
                 while True:
-                    self.request.sendall(b"H")
+                    self.request.sendall(b"x")
                     time.sleep(0.05)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:

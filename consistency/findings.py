@@ -27,7 +27,8 @@ def rows(query: Query, check: Check, found: Iterable[tuple[Any, ...]]) -> Iterat
     """The report's rows for what `cells` yielded."""
     object_type = columns(query).object_type
     for object_id, *file, detail in found:
-        yield row(check, object_type, object_id, dict(zip(FILE_KEYS, file, strict=True)), detail)
+        # What a definition makes of NULL is NULL; a finding says something, were it nothing.
+        yield row(check, object_type, object_id, dict(zip(FILE_KEYS, file, strict=True)), detail or "")
 
 
 def row(check: Check, object_type: str, object_id: str, file: Row, detail: str) -> Row:
@@ -41,8 +42,10 @@ def row(check: Check, object_type: str, object_id: str, file: Row, detail: str) 
 def outside_row(finding: Finding) -> Row:
     """One row for what was found outside PostgreSQL."""
     found = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
-    # A name on disk may be no text at all; PostgreSQL has only text.
-    return {key: value.encode("utf-8", "backslashreplace").decode() for key, value in found.items()}
+    # A name on disk may be no text at all; PostgreSQL has only text, and no NUL in it.
+    return {
+        key: value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for key, value in found.items()
+    }
 
 
 def affected(queries: Sequence[Query]) -> Query | None:

@@ -1,7 +1,7 @@
 """A scan that is remembered: looked at once or twice, told, and recorded whole or not at all."""
 
-import getpass
 import os
+import pwd
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,8 +103,8 @@ class Book:
 
     def recorded(self, report: Report) -> Recorded:
         """Record it, prune, and say what became of it; OlderSnapshotError if another scan saw more and was first."""
-        if not self._memory or not self._spool:
-            return Recorded(report=report, problem=self._problem)
+        if not self._memory or not self._spool or self._spool.problem:
+            return Recorded(report=report, problem=self._spool.problem if self._spool else self._problem)
         try:
             done = self._memory.write(report, self._spool, keep=self._keep)
         except RecordingError as error:
@@ -140,9 +140,11 @@ def recording(database: str, *, trigger: str, actor: str, seconds: float, keep: 
 
 
 def os_user() -> str:
-    """Who runs this process."""
+    """Who runs this process: by its uid, since LOGNAME and USER say what anybody wrote there; and who by sudo."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         # A container's user need not have a name.
-        return str(os.getuid())
+        name = str(os.getuid())
+    by = os.environ.get("SUDO_USER")
+    return f"{name} (sudo by {by})" if by and by != name else name

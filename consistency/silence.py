@@ -16,7 +16,7 @@ from consistency.findings import Row
 from consistency.memory_models import Anomaly, Mute, MuteEnd, ScanCheck
 from consistency.registry import Check
 from consistency.report import Outcome, Report
-from consistency.sight import Sight, key
+from consistency.sight import PIECE, Sight, key
 from consistency.transaction import bounded
 
 MEMORY: Final = "default"
@@ -26,7 +26,10 @@ SECONDS: Final = 2.0
 """What a scan may wait for the memory before it goes on without: then nothing is silent."""
 
 
-Details: TypeAlias = dict[str, dict[tuple[str, str], str]]
+READING: Final = 10.0
+"""What it may wait on for all that is acknowledged, once the memory has answered: a million are some seconds."""
+
+Details: TypeAlias = dict[str, set[int]]
 
 
 class SilenceError(ValueError):
@@ -111,7 +114,7 @@ class Silence(Sight):
 
     def __init__(self, acknowledged: Details, mutes: Iterable[Mute]) -> None:
         self.details = acknowledged
-        """By check and object: what its detail was when it was last seen, which is what was acknowledged."""
+        """By check, as hashes: each object with the detail it had when last seen, which is what was acknowledged."""
         self.mutes = {mute.check_name: mute for mute in mutes}
         self.counted: Counter[Check] = Counter()
 
@@ -123,7 +126,7 @@ class Silence(Sight):
 
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:
         if details := self.details.get(check.name):
-            self.counted[check] += sum(1 for row in rows if details.get(key(row)) == row["detail"])
+            self.counted[check] += sum(1 for row in rows if hash((*key(row), row["detail"])) in details)
         return rows
 
     def report(self, report: Report) -> Report:
@@ -144,8 +147,10 @@ def silence_of(checks: Iterable[Check], database: str) -> Silence:
     """What is silent on this database now; nothing where the memory cannot be asked."""
     here = Q(database=database, check_name__in=[check.name for check in checks])
     try:
-        with bounded(connections[MEMORY], SECONDS), transaction.atomic(using=MEMORY):
-            return Silence(_acknowledged(here), Mute.objects.filter(here, ended_at__isnull=True))
+        with bounded(connections[MEMORY], SECONDS):
+            mutes = list(Mute.objects.filter(here, ended_at__isnull=True))
+        with bounded(connections[MEMORY], READING), transaction.atomic(using=MEMORY):
+            return Silence(_acknowledged(here), mutes)
     except DatabaseError:
         # No tables of ours, or nobody there: nothing is silent, and the scan tells by itself what is wrong.
         return Silence({}, ())
@@ -153,7 +158,8 @@ def silence_of(checks: Iterable[Check], database: str) -> Silence:
 
 def _acknowledged(here: Q) -> Details:
     details: Details = {}
-    found = Anomaly.objects.filter(here, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True)
-    for name, object_type, object_id, detail in found.values_list("check_name", "object_type", "object_id", "detail"):
-        details.setdefault(name, {})[object_type, object_id] = detail
+    found = Anomaly.objects.filter(here, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True).order_by()
+    rows = found.values_list("check_name", "object_type", "object_id", "detail")
+    for name, *seen in rows.iterator(chunk_size=PIECE):
+        details.setdefault(name, set()).add(hash(tuple(seen)))
     return details

@@ -1,7 +1,9 @@
 """The findings of a scan, on disk between its snapshot and their recording: in memory a million would be a gigabyte."""
 
+import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, Final
 
@@ -13,8 +15,8 @@ from consistency.sight import Sight, key
 COLUMNS: Final = ("check_name", "severity", "object_type", "object_id", "detail", "file_uuid", "file_name", "status")
 IN_MEMORY: Final = 1_000_000
 BLOCK: Final = 65_536
-# PostgreSQL has no NUL in text; the others end a field or a row of COPY.
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\\\0"})
+# They end a field or a row of COPY.
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 class Spool(Sight):
@@ -22,6 +24,8 @@ class Spool(Sight):
 
     def __init__(self, then: Sight) -> None:
         self.then = then
+        self.problem: str | None = None
+        """Why not every finding is kept, in words fit for outside: then nothing can be recorded; the scan goes on."""
         self._files: dict[Check, IO[bytes]] = {}
 
     def wants(self, check: Check) -> bool:
@@ -34,8 +38,17 @@ class Spool(Sight):
 
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:
         kept = self.then.sift(check, rows)
-        self._files[check].write("".join(_line(check, row) for row in kept).encode())
+        if not self.problem:
+            self._keep(check, "".join(_line(check, row) for row in kept).encode())
         return kept
+
+    def _keep(self, check: Check, lines: bytes) -> None:
+        try:
+            self._files[check].write(lines)
+        except OSError as error:
+            # Not the error's own words: they may name folders.
+            self.problem = f"its findings could not be kept in a temporary file ({os.strerror(error.errno or 0)})"
+            self.close()
 
     def report(self, report: Report) -> Report:
         return self.then.report(report)
@@ -53,7 +66,9 @@ class Spool(Sight):
 
     def _forget(self, check: Check) -> None:
         if check in self._files:
-            self._files.pop(check).close()
+            # What does not fit any more is of no use.
+            with suppress(OSError):
+                self._files.pop(check).close()
 
 
 def _line(check: Check, row: Row) -> str:

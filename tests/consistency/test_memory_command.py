@@ -1,6 +1,9 @@
 """check_consistency remembers by default; the commands around the memory."""
 
 import json
+import os
+import pwd
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -122,7 +125,9 @@ def test_a_scan_that_saw_less_than_the_last_recorded_one_is_3_or_0_if_asked_to_s
     assert (code, "with a later snapshot" in err, len(err.splitlines())) == (3, True, 1)
     # Of a stream what was found before is out; the line that says how it ended never comes.
     assert "complete" not in out
-    assert run(STALE, "--format", how, "--skip-if-running")[0::2] == (0, "")
+    # Said though skipped: a clock that was set back stays so, and cron would record nothing and look well.
+    code, _, told = run(STALE, "--format", how, "--skip-if-running")
+    assert (code, told.partition("; this one")[0]) == (0, err.partition("; this one")[0])
     assert run(STALE, "--format", how, "--no-record")[0] == 0
     assert Scan.objects.count() == 1
 
@@ -156,6 +161,25 @@ def test_a_role_that_may_only_read_gets_its_report(elsewhere: Platform, forbids:
     assert ended.stdout.startswith("ok at ")
 
 
+@pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
+def test_findings_that_the_disk_has_no_room_for_are_reported_and_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    a_file("a", "processing")
+    monkeypatch.setattr("consistency.spool.IN_MEMORY", 1)
+    largest, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hardest))
+    try:
+        code, out, err = run(STALE, "unregistered_with_uuid", "--format", how)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hardest))
+    assert (code, Scan.objects.count()) == (1, 0)
+    assert err == "Not recorded: its findings could not be kept in a temporary file (File too large).\n"
+    assert "job_id is null" in out
+    if how == "json":
+        assert json.loads(out)["recorded"] is None
+
+
 def test_another_database_is_remembered_in_ours(elsewhere: Platform, database_url: str) -> None:
     elsewhere.sql("INSERT INTO files (file_uuid, file_name, status) VALUES ('x', 'x', 'processing')")
     a_file("a", "processing")
@@ -164,6 +188,18 @@ def test_another_database_is_remembered_in_ours(elsewhere: Platform, database_ur
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.endswith("1 new, 0 returned, 0 resolved\n")
     assert (anomaly("x").database, anomaly("a").state) == ("other", "new")
+
+
+def test_who_it_was_is_the_user_of_the_process_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setenv("LOGNAME", "somebody_else")
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert os_user() == me
+    monkeypatch.setenv("SUDO_USER", "ana")
+    assert os_user() == f"{me} (sudo by ana)"
+    monkeypatch.delenv("SUDO_USER")
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    assert os_user() == "4000000000"
 
 
 # --- Around it -------------------------------------------------------------------------------------------

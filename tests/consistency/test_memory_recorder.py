@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import TextField, Value
 from django.utils import timezone
 
 from consistency.memory import AlreadyRunningError
@@ -128,6 +129,13 @@ def test_an_object_named_twice_is_one_anomaly(define: Define) -> None:
     assert news("twice") == (1, 0, 0, 0)
     assert news("twice") == (0, 0, 0, 1)
     assert anomaly("1", "twice").detail == "a"
+
+
+def test_a_detail_that_is_null_is_an_empty_one(define: Define) -> None:
+    define("speechless", lambda: File.objects.all(), detail=Value(None, output_field=TextField()))
+    a_file("a", "processing")
+    assert outcome(recorded("speechless", STALE), "speechless").rows[0]["detail"] == ""
+    assert (anomaly("a", "speechless").detail, anomaly("a").detail) == ("", "job_id is null")
 
 
 def test_jobs_are_remembered_without_a_file() -> None:

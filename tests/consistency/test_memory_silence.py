@@ -12,7 +12,7 @@ from django.test import Client
 from consistency.memory_models import Anomaly, Mute
 from consistency.models import File
 from consistency.recorder import look
-from consistency.registry import CHECKS, CheckError
+from consistency.registry import CHECKS, CheckError, Finding
 from consistency.silence import SilenceError, acknowledge, end_acknowledgement, mute, unmute
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
@@ -97,6 +97,17 @@ def test_an_acknowledgement_outlives_scans_that_change_nothing() -> None:
     for _ in range(2):
         assert recorded().report.status == "ok"
     assert (anomaly("a").acknowledged_reason, anomaly("a").state) == ("known", "ongoing")
+
+
+def test_what_no_text_can_hold_is_acknowledged_as_it_is_remembered(define: Define) -> None:
+    def outside(using: str) -> Any:
+        yield Finding(object_type="thing", object_id="\0\udcff", detail="nul \0, half a pair \ud800, 'x' \\ \t")
+
+    define("outside", outside, detail=None)
+    recorded("outside")
+    assert acknowledge([Anomaly.objects.get().pk], until=in_days(1), by="ana", reason="known") == 1
+    assert silent("outside") == (1, 1, 0, "ok")
+    assert outcome(recorded("outside"), "outside").acknowledged == 1
 
 
 def test_a_resolved_anomaly_is_not_acknowledged() -> None:

@@ -157,3 +157,8 @@ def last_complete_scan(database: str = MEMORY) -> Scan | None:
 def first_scan(database: str = MEMORY) -> Scan | None:
     """The oldest scan that is still remembered."""
     return Scan.objects.using(MEMORY).filter(database=database).order_by("id").first()
+
+
+def last_scan(database: str = MEMORY) -> Scan | None:
+    """The scan that was recorded last, complete or not."""
+    return Scan.objects.using(MEMORY).filter(database=database).order_by("-id").first()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from consistency.formats import instant
 from consistency.memory import recording_problem
 from consistency.memory_models import Scan
-from consistency.review import first_scan, last_complete_scan
+from consistency.review import first_scan, last_complete_scan, last_scan
 from health.registry import Degraded, Failed, probe
 from health.verdict import DEGRADED
 
@@ -40,11 +40,15 @@ def _told(scan: Scan) -> Consistency:
         "status": scan.status,
     }
     if _is_too_old(scan.recorded_at):
-        raise Degraded(
-            f"the last complete scan is of {instant(scan.recorded_at)}: does cron still run check_consistency?",
-            found | {"status": DEGRADED},
-        )
+        raise Degraded(_why(scan), found | {"status": DEGRADED})
     return found
+
+
+def _why(scan: Scan) -> str:
+    newest = last_scan()
+    if newest is None or _is_too_old(newest.recorded_at):
+        return f"the last complete scan is of {instant(scan.recorded_at)}: does cron still run check_consistency?"
+    return f"scans come, but the last complete one is of {instant(scan.recorded_at)}: check_consistency says why"
 
 
 def _without_any() -> Consistency:
@@ -52,7 +56,9 @@ def _without_any() -> Consistency:
     found: Consistency = {"last_complete_scan": None, "age_s": None, "status": None}
     first = first_scan()
     if first and _is_too_old(first.recorded_at):
-        raise Degraded("no scan that is remembered was complete", found | {"status": DEGRADED})
+        raise Degraded(
+            "no scan that is remembered was complete: check_consistency says why", found | {"status": DEGRADED}
+        )
     return found
 
 

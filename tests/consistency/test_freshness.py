@@ -41,6 +41,8 @@ def test_a_fresh_installation_says_so_and_is_well() -> None:
 
 def test_a_young_scan_is_told_with_its_age_and_its_status() -> None:
     scan_and_record(default())
+    aged(minutes=-5)
+    assert look()["age_s"] == 0, "two clocks differ"
     aged(minutes=10)
     found = look()
     assert found["last_complete_scan"].endswith("Z")
@@ -73,7 +75,10 @@ def test_a_look_at_one_check_or_one_that_was_not_complete_is_no_complete_scan() 
     scan_and_record([CHECKS["stale_processing"]])
     scan_and_record(default())
     Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
-    with pytest.raises(Degraded):
+    with pytest.raises(Degraded, match=r"^scans come, but .*: check_consistency says why$"):
+        look()
+    aged(hours=27)
+    with pytest.raises(Degraded, match="does cron still run check_consistency"):
         look()
 
 

@@ -8,13 +8,12 @@ from typing import Final
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import Count
 from django.utils import timezone
 
 from consistency.hops import RECORDED_CHECKS, recorded_checks
-from consistency.memory_models import Anomaly, Mute, Scan
+from consistency.memory_models import Mute, Scan
 from consistency.registry import CHECKS, Check, Severity
-from consistency.review import in_force, last_complete_scan
+from consistency.review import acknowledged_of_each_check, in_force, last_complete_scan, last_scan
 from consistency.silence import MEMORY
 
 SCANS: Final = 90
@@ -151,8 +150,7 @@ def overview(database: str = MEMORY) -> Overview:
     """How it stands, in five questions by index, however many anomalies there are."""
     complete = last_complete_scan(database)
     cards = _cards(database, complete.pk if complete else 0)
-    last = Scan.objects.using(MEMORY).filter(database=database).order_by("-id").first()
-    return Overview(database=database, last=last, complete=complete, cards=cards)
+    return Overview(database=database, last=last_scan(database), complete=complete, cards=cards)
 
 
 def check_names() -> list[str]:
@@ -161,7 +159,7 @@ def check_names() -> list[str]:
 
 
 def _cards(database: str, since: int) -> list[Card]:
-    acknowledged = _acknowledged(database)
+    acknowledged = acknowledged_of_each_check(database)
     mutes = {mute.check_name: mute for mute in in_force(database)}
     cards = [
         _card(name, points, acknowledged.get(name, 0), mutes.get(name), since) for name, points in _trends(database)
@@ -180,10 +178,3 @@ def _trends(database: str) -> list[tuple[str, list[Point]]]:
         cursor.execute(_TRENDS, [database])
         rows = cursor.fetchall()
     return [(name, [Point(*row[1:]) for row in group]) for name, group in groupby(rows, key=lambda row: row[0])]
-
-
-def _acknowledged(database: str) -> dict[str, int]:
-    held = Anomaly.objects.using(MEMORY).filter(
-        database=database, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True
-    )
-    return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))

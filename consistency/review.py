@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan  # type: ignore[import-untyped]
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from consistency.hops import anomalous, last_of_each
-from consistency.memory_models import Mute, Scan, ScanCheck
+from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck
 from consistency.registry import CHECKS
 from consistency.silence import MEMORY, holds
 
@@ -131,6 +131,14 @@ def _of_others(mutes: Sequence[Mute]) -> Q:
     for database, names in left.items():
         others |= Q(database=database, check_name__in=names)
     return others
+
+
+def acknowledged_of_each_check(database: str) -> dict[str, int]:
+    """How many anomalies of each check are acknowledged now; checks without any are absent."""
+    held = Anomaly.objects.using(MEMORY).filter(
+        database=database, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True
+    )
+    return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))
 
 
 # --- What was recorded last ------------------------------------------------------------------------------

@@ -43,10 +43,10 @@ def _link(request: Request, cursor: str | None) -> str | None:
 
 def checks(database: str) -> list[dict[str, Any]]:
     """Every check that is defined, then every retired one that is remembered."""
-    last = review.last_of_each_check(database)
+    last, acknowledged = review.last_of_each_check(database), review.acknowledged_of_each_check(database)
     mutes = {mute.check_name: mute for mute in review.in_force(database)}
     names = dict.fromkeys([*CHECKS, *sorted(last), *sorted(mutes)])
-    return [_check(name, last.get(name), mutes.get(name)) for name in names]
+    return [_check(name, last.get(name), acknowledged.get(name, 0), mutes.get(name)) for name in names]
 
 
 def check(name: str, database: str) -> dict[str, Any]:
@@ -55,8 +55,13 @@ def check(name: str, database: str) -> dict[str, Any]:
     return told
 
 
-def _check(name: str, last: ScanCheck | None, mute: Mute | None) -> dict[str, Any]:
-    return _definition(name, last) | _last(last) | {"mute": _mute(mute) if mute else None}
+def _check(name: str, last: ScanCheck | None, acknowledged: int, mute: Mute | None) -> dict[str, Any]:
+    found = _last(last) | {"mute": _mute(mute) if mute else None}
+    if found["count"] is not None:
+        # As it is now: who has just silenced it need not scan to see so.
+        found["acknowledged"] = min(acknowledged, found["count"])
+        found["muted"] = found["count"] - found["acknowledged"] if mute else 0
+    return _definition(name, last) | found
 
 
 def _definition(name: str, last: ScanCheck | None) -> dict[str, Any]:

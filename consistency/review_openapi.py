@@ -105,10 +105,10 @@ CHECK: Final = record(
         "default": FLAG | {"description": "Whether every report runs it"},
         "scan": {"type": ["integer", "null"], "description": "The last recorded scan that ran it"},
         "scanned_at": TIME_OR_NULL,
-        "outcome": TEXT_OR_NULL | {"description": "Of that scan, as are count, acknowledged, muted and the news"},
+        "outcome": TEXT_OR_NULL | {"description": "Of that scan, as are the count and the news"},
         "count": COUNT,
-        "acknowledged": COUNT,
-        "muted": COUNT,
+        "acknowledged": COUNT | {"description": "How many of them are acknowledged now"},
+        "muted": COUNT | {"description": "How many more are silent now: the check is muted"},
         **dict.fromkeys(NEWS, COUNT),
         "mute": _or_null(MUTE) | {"description": "The one in force; null while it is not muted"},
     }

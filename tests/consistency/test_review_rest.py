@@ -14,7 +14,7 @@ from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
 from consistency.silence import mute
 from tests.consistency.data import a_file
-from tests.consistency.review import API, Ask, scanned, told, two_checks
+from tests.consistency.review import API, Ask, asker, scanned, told, two_checks
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "nobody_left")
 
@@ -54,6 +54,18 @@ def test_a_check_says_what_it_last_came_to_and_a_retired_one_comes_last(read: As
         "scratch", True, None, 1
     )  # fmt: skip
     assert told(read("/anomalies?check=scratch")) == ["one"]
+
+
+def test_a_mute_is_shown_with_the_open_anomalies_of_its_database_only(read: Ask) -> None:
+    scanned("one", "gone", "elsewhere")
+    File.objects.filter(file_uuid="gone").delete()
+    scanned()
+    Anomaly.objects.filter(object_id="elsewhere").update(database="replica")
+    mute("stale_processing", until=timezone.now() + timedelta(days=1), by="ada", reason="known")
+    rows = read("/anomalies?state=all").json()["anomalies"]
+    assert {row["object_id"]: bool(row["muted_until"]) for row in rows} == {
+        "one": True, "gone": False, "elsewhere": False
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -149,6 +161,12 @@ def test_a_bad_parameter_is_told_what_is_allowed(read: Ask, path: str, words: st
     assert answer.status_code == 400
     assert list(answer.json()) == ["detail"]
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/checks", "/scans", "/anomalies", "/scans/1", "/anomalies/1"])
+def test_nobody_reads_without_credentials_and_nothing_is_kept(read: Ask, path: str) -> None:
+    assert asker({})(path).status_code == 401
+    assert read(path)["Cache-Control"] == "no-store"
 
 
 # --- Pages -----------------------------------------------------------------------------------------------

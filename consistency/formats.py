@@ -11,8 +11,9 @@ from consistency.report import Outcome, Report
 from consistency.stream import Stream
 
 CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
-# A spreadsheet runs a cell that begins with one of these as a formula, and file names come from anybody.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet runs a cell that begins with one of these (some take the wide ones too) as a formula, and file names
+# come from anybody.
+FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 
 
 Ending: TypeAlias = Callable[[Report], dict[str, Any]]

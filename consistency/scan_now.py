@@ -39,7 +39,7 @@ class Scanning:
     failed: bool = False
     """Whether nothing was recorded."""
     ended: Event = field(default_factory=Event)
-    position: int = 0
+    done: int = 0
 
     def start(self) -> "Scanning":
         """Start it; a process that ends takes it along, and nothing of it is recorded."""
@@ -74,8 +74,8 @@ class Scanning:
             self._tell(f"Scanned, but not recorded: {done.problem}.", failed=True)
 
     def _at(self, check: Check) -> None:
-        self.position += 1
-        _remember(self.database, {"position": self.position, "of": len(self.checks), "check": check.name})
+        _remember(self.database, {"done": self.done, "of": len(self.checks), "check": check.name})
+        self.done += 1
 
     def _tell(self, words: str, *, failed: bool) -> None:
         self.words, self.failed = words, failed
@@ -83,11 +83,11 @@ class Scanning:
 
 
 def progress(database: str) -> dict[str, Any] | None:
-    """Where the scan of this database is that anybody runs now: `position`, `of` and `check` as far as known."""
+    """Where the scan of this database is that anybody runs now: `done`, `of` and `check` as far as known."""
     if not _under_way(database):
         return None
     known = _remembered(database)
-    return known if "position" in known else {}
+    return known if "done" in known else {}
 
 
 def outcome(database: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -13,10 +14,12 @@ from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
 from consistency.paginator import BoundedPaginator, OrderedPaginator
+from consistency.silence import MEMORY
 
 
 class TolerantChangeList(ChangeList):
@@ -69,7 +72,9 @@ class ReviewAdmin(ViewOnlyAdmin):
     list_per_page = 25
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Django's, named after what it is."""
+        """Django's, named after what it is; an act that is not for who asks is refused (403)."""
+        if request.POST.get("action", "") not in ("", *self.get_actions(request)):
+            raise PermissionDenied
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
@@ -81,6 +86,14 @@ def require(request: HttpRequest, permission: str) -> None:
     """Refuse who may not (403)."""
     if not request.user.has_perm(f"consistency.{permission}"):
         raise PermissionDenied
+
+
+def overview_address(request: HttpRequest, database: str = MEMORY) -> str:
+    """Where one goes after an act on a check or a scan; the landing page for who may act but not see."""
+    if not request.user.has_perm("consistency.view_scan"):
+        return reverse("admin:index")
+    address = reverse("admin:app_list", args=["consistency"])
+    return address if database == MEMORY else f"{address}?database={quote(database)}"
 
 
 def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> list[LogEntry]:

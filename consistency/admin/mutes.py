@@ -8,11 +8,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 
-from consistency.admin.base import ReviewAdmin, act_page, log, require
+from consistency.admin.base import ReviewAdmin, act_page, log, overview_address, require
 from consistency.admin.forms import MuteForm, ReasonForm
 from consistency.admin.words import left, minute
 from consistency.formats import instant
@@ -82,9 +82,16 @@ class MuteAdmin(ReviewAdmin):
                 form.add_error(None, str(problem))
             else:
                 messages.success(request, f"Muted until {minute(made.until)} UTC: {made.check_name}.")
-                return _to_overview(made.database)
+                return HttpResponseRedirect(overview_address(request, made.database))
         about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
-        return act_page(request, Mute, form, title="Mute a check", about=about, back=_overview(asked.get("database")))
+        return act_page(
+            request,
+            Mute,
+            form,
+            title="Mute a check",
+            about=about,
+            back=overview_address(request, asked.get("database", MEMORY)),
+        )
 
     def end(self, request: HttpRequest, number: int) -> HttpResponseBase:
         """Unmute: the check is heard again from now on."""
@@ -98,9 +105,11 @@ class MuteAdmin(ReviewAdmin):
                 unmute(running.check_name, database=running.database)
                 log(request.user.pk, Mute, f"Unmuted: {form.cleaned_data['reason']}", [running])
             messages.success(request, f"Heard again: {running.check_name}.")
-            return _to_overview(running.database)
+            return HttpResponseRedirect(overview_address(request, running.database))
         about = f"{running.check_name}, muted by {running.by} until {minute(running.until)} UTC: {running.reason}"
-        return act_page(request, Mute, form, title="Unmute", about=harmless(about), back=_overview(running.database))
+        return act_page(
+            request, Mute, form, title="Unmute", about=harmless(about), back=overview_address(request, running.database)
+        )
 
     def _muted(self, request: HttpRequest, form: MuteForm) -> Mute:
         told = form.cleaned_data
@@ -116,12 +125,3 @@ class MuteAdmin(ReviewAdmin):
             words = f"Muted until {instant(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
             log(request.user.pk, Mute, words, [made], ADDITION)
         return made
-
-
-def _overview(database: str | None) -> str:
-    address = reverse("admin:app_list", args=["consistency"])
-    return address if database in (None, MEMORY) else f"{address}?database={database}"
-
-
-def _to_overview(database: str) -> HttpResponseRedirect:
-    return HttpResponseRedirect(_overview(database))

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 
-from consistency.admin.base import log
+from consistency.admin.base import log, overview_address
 from consistency.memory_models import Scan
 from consistency.recorder import Recorded
 from consistency.registry import Check
@@ -31,7 +29,7 @@ def scan_now(request: HttpRequest, checks: Sequence[Check], database: str) -> No
 
     scanning = Scanning(checks=checks, database=database, actor=request.user.get_username(), then=logged).start()
     if not scanning.ended.wait(PATIENCE):
-        address = f"{reverse('admin:app_list', args=['consistency'])}?database={quote(database)}"
+        address = overview_address(request, database)
         messages.info(
             request, format_html('The scan is under way; <a href="{}">the overview</a> shows how far.', address)
         )

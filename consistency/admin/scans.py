@@ -7,10 +7,10 @@ from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.html import format_html
 
-from consistency.admin.base import ReviewAdmin, require
+from consistency.admin.base import ReviewAdmin, overview_address, require
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import minute
 from consistency.legible import harmless
@@ -55,8 +55,7 @@ class ScanAdmin(ReviewAdmin):
         if database not in connections:
             raise Http404
         scan_now(request, chosen(), database)
-        address = reverse("admin:app_list", args=["consistency"])
-        return HttpResponseRedirect(address if database == MEMORY else f"{address}?database={database}")
+        return HttpResponseRedirect(overview_address(request, database))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -14,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.admin import acts, anomalies, background
-from consistency.memory_models import Anomaly, Scan, State
+from consistency.memory_models import Anomaly, Mute, Scan, State
 from consistency.models import File
+from consistency.silence import mute
 from consistency.turns import take_turn
 from tests.consistency.data import a_file
-from tests.consistency.memory import REST, STALE, anomaly, recorded
+from tests.consistency.memory import REST, STALE, anomaly, in_days, recorded
 from tests.consistency.pages import LIST, SEE, get, page_of, post, stale
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -128,11 +129,53 @@ def test_who_may_only_see_can_do_nothing(client: Client, person: Callable[..., U
     person(*SEE)
     one = anomaly("a")
     post(client, f"{LIST}{one.pk}/act/{name}/", status=403, length="1d", reason="x", assignee="ann", note="x")
-    post(client, LIST, action=name, select_across="0", index="0", _selected_action=[one.pk], sent="1")
+    post(client, LIST, status=403, action=name, select_across="0", index="0", _selected_action=[one.pk], sent="1")
     assert Anomaly.objects.filter(acknowledged_until=None, assignee=None, note="").count() == 1
     assert Scan.objects.count() == 1
     text = get(client, page_of(one))
     assert "<form" not in text.partition('id="content-main"')[2].partition("footer")[0]
+
+
+def ways_to_act() -> dict[str, list[str]]:
+    """Where each permission acts: on the anomaly of a, on a mute, on scans."""
+    one = f"{LIST}{anomaly('a').pk}/act/"
+    held = mute(REST, until=in_days(1), by="bob", reason="x", sticky=True)
+    return {
+        "acknowledge_anomaly": [f"{one}{name}/" for name in acts.ACTS],
+        "mute_check": ["/admin/consistency/mute/new/", f"/admin/consistency/mute/{held.pk}/end/"],
+        "scan_now": ["/admin/consistency/scan/now/", f"{one}recheck/"],
+    }
+
+
+@pytest.mark.parametrize("may", ["acknowledge_anomaly", "mute_check", "scan_now"])
+def test_each_permission_is_good_for_its_own_acts_alone(client: Client, person: Callable[..., User], may: str) -> None:
+    stale("a")
+    recorded(STALE)
+    person(*SEE, may)
+    sent = {"length": "1d", "reason": "why", "assignee": "", "note": "n", "check_name": STALE, "database": "default"}
+    for permission, paths in ways_to_act().items():
+        for path in paths:
+            post(client, path, status=302 if permission == may else 403, **sent)
+
+
+def test_who_may_act_but_not_see_lands_where_they_may_be(client: Client, person: Callable[..., User]) -> None:
+    person("scan_now")
+    answer = post(client, "/admin/consistency/scan/now/")
+    assert "new, 0 returned" in get(client, answer["Location"])
+
+
+def test_no_act_happens_by_a_get(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    query = "?length=1d&reason=x&note=x&assignee=ann&sent=1&check_name=stale_processing&database=default"
+    for paths in ways_to_act().values():
+        for path in paths:
+            assert client.get(path + query, secure=True).status_code in (200, 302, 405)
+    get(client, f"{LIST}?state=open")
+    assert Anomaly.objects.filter(acknowledged_until=None, assignee=None, note="").count() == 1
+    assert Mute.objects.filter(ended_at=None).count() == 1
+    assert Scan.objects.count() == 1
+    assert not LogEntry.objects.exists()
 
 
 def test_who_may_not_see_sees_nothing(client: Client, person: Callable[..., User]) -> None:

@@ -179,6 +179,8 @@ def test_next_and_previous_go_through_the_list_it_came_from(client: Client, revi
     assert f'rel="next" accesskey="n" href="{page_of(oldest)}?{query}' in first
     assert f'rel="prev" accesskey="p" href="{page_of(newest)}?{query}' in last
     assert 'rel="next"' not in last
+    found = get(client, f"{LIST}?check={STALE}")
+    assert f"{page_of(newest)}?{query}" in found
 
 
 def test_its_page_stands_while_the_table_cannot_be_asked(client: Client, reviewer: User) -> None:
@@ -213,6 +215,15 @@ def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadshe
     assert (known["acknowledged_by"], known["acknowledged_reason"]) == ("ann", "'@known")
     assert json.loads(get(client, f"{LIST}export/json/?q=zzz")) == {"anomalies": []}
     get(client, f"{LIST}export/xls/", status=404)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_whatever_begins_a_formula_is_text_in_the_export(client: Client, reviewer: User, start: str) -> None:
+    File.objects.create(file_uuid="a", file_name=f"{start}1+1", status="processing")
+    recorded(STALE)
+    Anomaly.objects.update(note=f"{start}2", assignee=f"{start}3")
+    (row,) = csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/"), newline=""))
+    assert (row["file_name"], row["note"], row["assignee"]) == (f"'{start}1+1", f"'{start}2", f"'{start}3")
 
 
 # --- Cost ------------------------------------------------------------------------------------------------

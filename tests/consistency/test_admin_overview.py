@@ -1,12 +1,15 @@
 """The overview in the admin, scans started from it, and mutes."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -119,6 +122,24 @@ def test_scan_now_says_so_while_another_scan_records(client: Client, reviewer: U
         other.close()
     assert not Scan.objects.exists()
     assert "Scanning" not in get(client, OVERVIEW)
+
+
+def test_a_scan_under_way_shows_how_many_of_its_checks_are_done_and_looks_again_by_itself(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.scanning.PATIENCE", 0.2)
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+        post(client, "/admin/consistency/scan/now/")
+        text = get(client, OVERVIEW)
+    assert "0 of 4 checks done, now stale_processing" in text
+    assert '<progress max="4" value="0"' in text
+    assert '<meta http-equiv="refresh"' in text
+    deadline = time.monotonic() + 30
+    while "Scanning" in get(client, OVERVIEW):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert Scan.objects.count() == 1
 
 
 def test_scan_now_is_a_post_of_who_may(client: Client, person: Callable[..., User]) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.db import connection
-from django.db.models import F, TextField, Value
+from django.db import connection, connections
+from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
@@ -16,18 +18,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from consistency.memory_models import Anomaly, Mute, Scan
 from consistency.models import File
 from consistency.recorder import look
-from consistency.registry import CheckError
-from consistency.silence import acknowledge, end_acknowledgement, mute, unmute
+from consistency.registry import CHECKS, CheckError
+from consistency.review import in_force
+from consistency.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
 from tests.consistency.conftest import Define
-from tests.consistency.memory import in_days, outcome, recorded
+from tests.consistency.memory import REST, in_days, outcome, recorded
+from tests.consistency.memory_model import Known, Muted, Place, Truth
 
-NAME = "machine"
+NAME, OTHER = "machine", "other"
 FILES = st.sampled_from("ab")
 DAYS = st.sampled_from([1, 3])
 
 
 class Memory(RuleBasedStateMachine):
-    """`truth` is what the files hold; the rest is what the memory should say after the last completed scan."""
+    """`truth` is what the files hold, whichever of two names their database is scanned by; `here` is what is
+    remembered of the one that things happen to now.
+    """
 
     check: Any = None
     fails = False
@@ -41,12 +47,17 @@ class Memory(RuleBasedStateMachine):
                 "DELETE FROM consistency_scancheck; DELETE FROM consistency_scan; DELETE FROM consistency_anomaly;"
                 "DELETE FROM consistency_mute; DELETE FROM files"
             )
-        self.truth: dict[str, str] = {}
-        self.known: dict[str, dict[str, Any]] = {}
-        self.acknowledged: dict[str, tuple[int, str]] = {}
-        self.muted: dict[str, Any] | None = None
-        self.last_count: int | None = None
+        self.truth: Truth = {}
+        self.places = {name: Place() for name in (MEMORY, OTHER)}
+        self.database = MEMORY
         self.scans = 0
+
+    @property
+    def here(self) -> Place:
+        return self.places[self.database]
+
+    def anomalies(self, **those: Any) -> "QuerySet[Anomaly]":
+        return Anomaly.objects.filter(database=self.database, check_name=NAME, **those)
 
     # --- What happens ------------------------------------------------------------------------------------
     @rule(name=FILES, detail=st.sampled_from("xy"), scanned=st.booleans())
@@ -78,17 +89,16 @@ class Memory(RuleBasedStateMachine):
         """Everything that has an end comes nearer to it."""
         Anomaly.objects.update(acknowledged_until=F("acknowledged_until") - timedelta(days=days))
         Mute.objects.filter(ended_at=None).update(until=F("until") - timedelta(days=days))
-        self.acknowledged = {name: (left - days, detail) for name, (left, detail) in self.acknowledged.items()}
-        if self.muted:
-            self.muted["left"] -= days
+        for place in self.places.values():
+            place.time_passes(days)
 
     @rule(name=FILES, days=DAYS)
     def is_acknowledged(self, name: str, days: int) -> None:
-        found = Anomaly.objects.filter(object_id=name).values_list("pk", flat=True)
+        found = self.anomalies(object_id=name).values_list("pk", flat=True)
         done = acknowledge(list(found), until=in_days(days - 0.1), by="ana", reason="known")
-        assert done == self._is_open(name)
+        assert done == self.here.is_open(name)
         if done:
-            self.acknowledged[name] = (days, self.known[name]["detail"])
+            self.here.acknowledged[name] = (days, self.here.known[name].detail)
 
     # --- What chance alone rarely leads to: silence, and right after it what ends it -------------------------
     @rule(name=FILES, detail=st.sampled_from("xy"))
@@ -147,26 +157,50 @@ class Memory(RuleBasedStateMachine):
     # --- And alone ---------------------------------------------------------------------------------------
     @rule(name=FILES)
     def is_heard_again(self, name: str) -> None:
-        end_acknowledgement(list(Anomaly.objects.filter(object_id=name).values_list("pk", flat=True)))
-        self.acknowledged.pop(name, None)
+        end_acknowledgement(list(self.anomalies(object_id=name).values_list("pk", flat=True)))
+        self.here.acknowledged.pop(name, None)
 
-    @precondition(lambda self: self.last_count != 0)
+    @precondition(lambda self: self.here.last_count != 0)
     @rule(days=DAYS, sticky=st.booleans())
     def is_muted(self, days: int, sticky: bool) -> None:
-        mute(NAME, until=in_days(days - 0.1), by="ana", reason="known", sticky=sticky)
-        self.muted = {"left": days, "sticky": sticky, "mark": self.last_count}
+        mute(NAME, until=in_days(days - 0.1), by="ana", reason="known", sticky=sticky, database=self.database)
+        self.here.muted = Muted(days, sticky, self.here.last_count)
 
     @rule()
     def is_unmuted(self) -> None:
-        assert unmute(NAME) is (self.muted is not None and self.muted["left"] > 0)
-        self.muted = None
+        assert unmute(NAME, database=self.database) is (self.here.muted is not None and self.here.muted.left > 0)
+        self.here.muted = None
 
     @rule()
     def is_scanned(self) -> None:
-        done = recorded(NAME)
+        self._is_recorded(self.truth)
+
+    @rule(name=FILES, detail=st.sampled_from("xy"), appears=st.booleans())
+    def is_scanned_twice_and_changes_between(self, name: str, detail: str, appears: bool) -> None:
+        first = dict(self.truth)
+        change = partial(self.breaks, name, detail, False) if appears else partial(self.is_repaired, name, False)
+        with mock.patch("time.sleep", side_effect=lambda seconds: change()):
+            self._is_recorded(self.truth, seen_before=first, confirm=1.0)
+
+    @rule(retired=st.booleans())
+    def another_check_is_scanned(self, retired: bool) -> None:
+        """Nothing of this one changes, be it still defined or not."""
+        defined = CHECKS.pop(NAME) if retired else CHECKS[NAME]
+        recorded(REST, database=self.database)
+        self.scans += 1
+        assert {found.retired for found in self.anomalies()} <= {retired}
+        CHECKS[NAME] = defined
+
+    @rule()
+    def the_other_database_is_turned_to(self) -> None:
+        self.database = OTHER if self.database == MEMORY else MEMORY
+
+    def _is_recorded(self, truth: Truth, seen_before: Truth | None = None, **more: Any) -> None:
+        done = recorded(NAME, database=self.database, **more)
         self.scans += 1
         if not self.fails:
-            expected = self._remember()
+            agreed = truth if seen_before is None else dict(truth.items() & seen_before.items())
+            expected = self.here.remember(agreed)
             news = done.scan and done.scan.news
             assert news
             assert {"new": news.new, "returned": news.returned, "resolved": news.resolved, "ongoing": news.ongoing} == (
@@ -175,96 +209,42 @@ class Memory(RuleBasedStateMachine):
         assert Scan.objects.count() == self.scans
         assert (outcome(done, NAME).error is not None) is self.fails
 
-    def _remember(self) -> dict[str, int]:
-        count = dict.fromkeys(("new", "returned", "resolved", "ongoing"), 0)
-        for name in set(self.truth) | set(self.known):
-            state = self._next(name)
-            if state:
-                count[state] += 1
-        self.last_count = len(self.truth)
-        if self.muted and not self._mute_holds():
-            self.muted = None
-        if self.muted:
-            mark = self.muted["mark"]
-            self.muted["mark"] = self.last_count if mark is None else min(mark, self.last_count)
-        return count
-
-    def _next(self, name: str) -> str | None:
-        before = self.known.get(name)
-        gone = before is None or before["state"] == "resolved"
-        if name not in self.truth:
-            if gone:
-                return None
-            self.known[name] = dict(before or {}, state="resolved")
-            return "resolved"
-        state = "new" if before is None else "returned" if gone else "ongoing"
-        times, returned = (before["times"], before["returned"]) if before else (0, 0)
-        self.known[name] = {
-            "state": state,
-            "detail": self.truth[name],
-            "times": times + 1,
-            "returned": returned + (state == "returned"),
-        }
-        left, detail = self.acknowledged.get(name, (0, ""))
-        if gone or left <= 0 or detail != self.truth[name]:
-            self.acknowledged.pop(name, None)
-        return state
-
-    def _mute_holds(self) -> bool:
-        assert self.muted
-        if self.muted["left"] <= 0:
-            return False
-        mark = self.muted["mark"]
-        return self.muted["sticky"] or (len(self.truth) > 0 and (mark is None or len(self.truth) <= mark))
-
     # --- What always holds -------------------------------------------------------------------------------
     @invariant()
     def is_as_modelled(self) -> None:
-        self.it_remembers_what_the_model_does()
-        self.it_is_as_silent_as_the_model()
+        for _ in self.places:
+            self.the_other_database_is_turned_to()
+            self.it_remembers_what_the_model_does()
+            self.it_is_as_silent_as_the_model()
         self.a_look_tells_the_truth_and_writes_nothing()
 
     def it_remembers_what_the_model_does(self) -> None:
-        stored = {
-            found.object_id: {
-                "state": found.state,
-                "detail": found.detail,
-                "times": found.times_seen,
-                "returned": found.returned_count,
-            }
-            for found in Anomaly.objects.all()
+        stored = list(self.anomalies())
+        assert self.here.known == {
+            found.object_id: Known(found.state, found.detail, found.times_seen, found.returned_count)
+            for found in stored
         }
-        assert stored == self.known
-        for found in Anomaly.objects.all():
+        for found in stored:
             assert (found.resolved_at is not None) is (found.state == "resolved")
             assert found.first_seen <= found.last_seen
 
     def it_is_as_silent_as_the_model(self) -> None:
         now = timezone.now()
-        acknowledged = Anomaly.objects.filter(acknowledged_until__gt=now, resolved_at=None)
-        assert set(acknowledged.values_list("object_id", flat=True)) == {
-            name for name, (left, _) in self.acknowledged.items() if left > 0 and self._is_open(name)
-        }
-        mutes = list(Mute.objects.filter(ended_at=None, until__gt=now).values("sticky", "mark"))
-        muted = self.muted if self.muted and self.muted["left"] > 0 else None
-        assert mutes == ([{"sticky": muted["sticky"], "mark": muted["mark"]}] if muted else [])
-
-    def _is_open(self, name: str) -> bool:
-        return name in self.known and self.known[name]["state"] != "resolved"
+        acknowledged = self.anomalies(acknowledged_until__gt=now, resolved_at=None)
+        assert set(acknowledged.values_list("object_id", flat=True)) == self.here.silent()
+        mutes = Mute.objects.filter(database=self.database, ended_at=None, until__gt=now)
+        muted = self.here.muted if self.here.muted and self.here.muted.left > 0 else None
+        assert [(mute.sticky, mute.mark) for mute in mutes] == ([(muted.sticky, muted.mark)] if muted else [])
+        assert in_force(self.database) == list(mutes)
 
     def a_look_tells_the_truth_and_writes_nothing(self) -> None:
-        [told] = look([self.check]).outcomes
+        [told] = look([self.check], database=self.database).outcomes
         if self.fails:
             assert (told.count, told.acknowledged, told.muted) == (None, 0, 0)
             return
-        silent = {
-            name
-            for name, (left, detail) in self.acknowledged.items()
-            if left > 0 and self.truth.get(name) == detail and self._is_open(name)
-        }
-        holds = bool(self.muted and self._mute_holds())
-        assert (told.count, told.acknowledged) == (len(self.truth), len(silent))
-        assert told.muted == (len(self.truth) - len(silent) if holds else 0)
+        silent = len(self.here.counted_silent(self.truth))
+        muted = len(self.truth) - silent if self.here.mute_holds(self.truth) else 0
+        assert (told.count, told.acknowledged, told.muted) == (len(self.truth), silent, muted)
 
 
 @pytest.fixture
@@ -274,9 +254,12 @@ def machine(transactional_db: None, define: Define) -> Iterator[type[Memory]]:
             raise CheckError("not today")
         return File.objects.processing()
 
+    connections.databases[OTHER] = connections.databases[MEMORY]
     Memory.check = define(NAME, rows, detail=Coalesce("file_path", Value(""), output_field=TextField()))
     yield Memory
     Memory.check = None
+    connections[OTHER].close()
+    del connections.databases[OTHER], connections[OTHER]
 
 
 def test_whatever_happens_the_memory_is_right(machine: type[Memory]) -> None:

@@ -32,12 +32,17 @@ LOCK_TIMEOUT: Final = "5s"
 REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (errors.UndefinedTable, f"Continuity's tables are not in database {MEMORY!r}. Run manage.py migrate"),
     (errors.UndefinedColumn, f"Continuity's tables in database {MEMORY!r} are older. Run manage.py migrate"),
-    (errors.InsufficientPrivilege, f"no permission to write Continuity's tables in database {MEMORY!r}"),
+    (
+        errors.InsufficientPrivilege,
+        f"no permission to write Continuity's tables, or temporary ones, in database {MEMORY!r}",
+    ),
     (errors.ReadOnlySqlTransaction, f"database {MEMORY!r} is read-only for this role"),
     (errors.LockNotAvailable, "another session holds Continuity's tables locked. Try again"),
     (errors.DeadlockDetected, "another session changed the same anomalies at that moment. Try again"),
     (errors.DiskFull, f"the disk of database {MEMORY!r} is full"),
     (errors.QueryCanceled, f"database {MEMORY!r} took too long"),
+    (errors.AdminShutdown, f"the connection to database {MEMORY!r} was lost. Try again"),
+    (errors.IdleInTransactionSessionTimeout, f"the connection to database {MEMORY!r} was lost. Try again"),
 )
 
 

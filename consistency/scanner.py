@@ -164,13 +164,9 @@ class _Scan:
     def _count_affected(self) -> None:
         if any(outcome.error for outcome in self.outcomes.values()):
             return
-        queries = [
-            query.using(self.database)
-            for check, outcome in self.outcomes.items()
-            if outcome.count
-            for query in check.queries()
-        ]
-        with suppress(DatabaseError), transaction.atomic(using=self.database):
+        found = [check for check, outcome in self.outcomes.items() if outcome.count]
+        # Anything: a check that is asked for its rows once more may raise what it likes.
+        with suppress(Exception), transaction.atomic(using=self.database), only_reading(self.connection):
             limit_statement(self.connection, self.budget)
-            files = affected(queries)
+            files = affected([query.using(self.database) for check in found for query in check.queries()])
             self.affected_files = files.count() if files is not None else 0

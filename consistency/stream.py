@@ -187,9 +187,10 @@ class Stream:
     def _count_affected(self) -> None:
         if any(outcome.error for outcome in self.outcomes.values()):
             return
-        queries = [query for check, outcome in self.outcomes.items() if outcome.count for query in check.queries()]
-        files = affected(queries)
-        with suppress(DatabaseError):
+        found = [check for check, outcome in self.outcomes.items() if outcome.count]
+        # Anything: a check that is asked for its rows once more may raise what it likes.
+        with suppress(Exception), only_reading(connections[self.database]):
+            files = affected([query for check in found for query in check.queries()])
             self.affected_files = 0 if files is None else self._count(files, self.budget)
 
     @contextmanager

@@ -1,5 +1,6 @@
 """A check that raises, writes, locks or loses the connection is told of, and no other check suffers."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from consistency.selection import default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.outcomes import HEALTHY, among_others, counts_and_errors
+from tests.consistency.processes import run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -152,3 +154,24 @@ def test_a_missing_column_is_named(one_of_each: None) -> None:
             cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN ended_at TO finished_at")
     assert report["processing_job_done"] == "column finished_at does not exist"
     assert report["orphaned_processing"] == 1
+
+
+def test_a_check_that_fails_when_asked_again_stops_nothing(define: Define) -> None:
+    """Its rows are asked for once more, to count the files that all checks found."""
+    asked = 0
+
+    def moody() -> Any:
+        nonlocal asked
+        asked += 1
+        if asked % 2 == 0:
+            raise ValueError("not again")
+        return File.objects.processing()
+
+    define("moody", moody)
+    a_file("a", "processing")
+    code, out, _ = run("moody", "stale_processing", "--format", "json", "--no-record")
+    report = json.loads(out)
+    assert (code, [check["count"] for check in report["checks"]]) == (1, [1, 1])
+    assert report["affected_files"] is None
+    code, out, _ = run("moody", "--format", "ndjson", "--no-record")
+    assert (code, json.loads(out.splitlines()[-1])["checks"][0]["count"]) == (1, 1)

@@ -177,6 +177,17 @@ def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert (Scan.objects.count(), Anomaly.objects.count()) == (0, 0)
 
 
+def test_a_connection_that_is_cut_during_the_scan_costs_the_recording_and_not_the_report() -> None:
+    def cut(check: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+
+    a_file("a", "processing")
+    done = scan_and_record([CHECKS[STALE]], progress=cut)
+    assert (done.scan, done.problem) == (None, "the connection to database 'default' was lost. Try again")
+    assert (outcome(done).count, Scan.objects.count(), Anomaly.objects.count()) == (1, 0, 0)
+
+
 # --- Two looks -------------------------------------------------------------------------------------------
 def test_only_what_both_looks_saw_counts(define: Define) -> None:
     looks = 0
@@ -204,19 +215,23 @@ def test_a_file_that_changes_its_job_between_two_looks_is_none(monkeypatch: pyte
     assert recorded("orphaned_processing").report.affected_files == 2
 
 
-def test_a_check_that_failed_at_the_first_look_could_not_run(define: Define) -> None:
-    calls = 0
+@pytest.mark.parametrize(("fails", "words"), [(1, "at the first look: not today"), (3, "not today")])
+def test_a_check_that_failed_at_either_look_could_not_run(define: Define, fails: int, words: str) -> None:
+    looks = 0
 
-    def moody() -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
+    def moody(using: str) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == fails:
             raise CheckError("not today")
-        return File.objects.processing()
+        yield Finding(object_type="thing", object_id="1", detail="moody")
 
-    define("moody", moody)
-    done = recorded("moody", confirm=0.01)
-    assert outcome(done, "moody").error == "at the first look: not today"
+    # Outside checks look twice themselves: the third call is the second look.
+    define("moody", moody, detail=None)
+    a_file("a", "processing")
+    done = recorded("moody", STALE, confirm=0.01)
+    assert (outcome(done, "moody").error, outcome(done).count) == (words, 1)
+    assert Anomaly.objects.get().check_name == STALE
 
 
 # --- Retention -------------------------------------------------------------------------------------------

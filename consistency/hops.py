@@ -22,8 +22,9 @@ SELECT {names} FROM hops"""  # noqa: S608 - names of ours
 
 RECORDED_CHECKS: Final = hopping(ScanCheck._meta.db_table, "check_name")
 _ANOMALOUS: Final = hopping(Anomaly._meta.db_table, "check_name", "database")
+_SCANNED: Final = hopping(Scan._meta.db_table, "database")
 _NEWEST: Final = f"""
-SELECT newest.id FROM ({hopping(Scan._meta.db_table, "database")}) AS named, LATERAL (
+SELECT newest.id FROM ({_SCANNED}) AS named, LATERAL (
     SELECT id FROM {Scan._meta.db_table} s WHERE s.database = named.database ORDER BY id DESC LIMIT 1) AS newest"""  # noqa: S608
 _LAST: Final = f"""
 SELECT last.id FROM ({RECORDED_CHECKS}) AS named, LATERAL (
@@ -39,6 +40,11 @@ def recorded_checks() -> list[str]:
 def anomalous() -> list[tuple[str, str]]:
     """Check and database of every anomaly."""
     return _rows(_ANOMALOUS)
+
+
+def scanned() -> list[str]:
+    """Every database of which a scan is remembered."""
+    return [name for (name,) in _rows(_SCANNED)]
 
 
 def newest_scans() -> list[int]:

@@ -9,6 +9,7 @@ from consistency.legible import harmless
 from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
+HEARD = OPEN & Q(acknowledged_until__isnull=True)
 
 
 class Trigger(models.TextChoices):
@@ -61,7 +62,7 @@ class Scan(models.Model):
     trigger = models.TextField(choices=Trigger.choices)
     actor = models.TextField(help_text="The OS user, the user's or the key's name.")
     complete = models.BooleanField()
-    status = models.TextField()
+    status = models.TextField(choices=[(word, word) for word in ("ok", "degraded")])
     duration_ms = models.PositiveIntegerField()
     affected_files = models.BigIntegerField(null=True)
     new = models.PositiveIntegerField(default=0)
@@ -150,6 +151,7 @@ class Anomaly(AboutCheck):
         indexes: ClassVar = [
             models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
             models.Index(fields=["-first_seen", "-id"], condition=OPEN, name="anomaly_open"),
+            models.Index(fields=["-first_seen", "-id"], condition=HEARD, name="anomaly_heard"),
             *(
                 models.Index(fields=[name, "-first_seen", "-id"], condition=OPEN, name=f"anomaly_open_{word}")
                 for word, name in (("check", "check_name"), ("severity", "severity"), ("state", "state"))
@@ -157,7 +159,6 @@ class Anomaly(AboutCheck):
             models.Index(
                 fields=["check_name", "severity", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_both"
             ),
-            # Nobody's (null) are found by it as well.
             models.Index(
                 fields=["acknowledged_until", "database", "check_name"], condition=OPEN, name="anomaly_acknowledged"
             ),

@@ -11,9 +11,10 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from consistency.arguments import duration, point_in_time
-from consistency.memory_models import Anomaly, Mute, Scan, ScanCheck, State
+from consistency.hops import recorded_checks
+from consistency.memory_models import Anomaly, Mute, Scan, State
 from consistency.registry import CHECKS, Severity
-from consistency.review import heard, silenced
+from consistency.review import beginning, heard, silenced
 from consistency.selection import UnknownWordError, known
 from consistency.silence import MEMORY
 
@@ -126,7 +127,7 @@ def _checks(words: list[str]) -> Q:
 
 def check(word: str) -> str:
     """The name of a check that is defined, or that is retired and known by its history."""
-    if word in CHECKS or ("\0" not in word and ScanCheck.objects.using(MEMORY).filter(check_name=word).exists()):
+    if word in CHECKS or word in recorded_checks():
         return word
     raise UnknownWordError("check", word, CHECKS)
 
@@ -153,6 +154,6 @@ _CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "assignee": lambda words: Q(assignee=words[0]),
     "database": lambda words: Q(database=known("database", words[0], list(connections))),
     "since": _since,
-    "uuid": lambda words: Q(file_uuid__startswith=words[0]),
-    "name": lambda words: Q(file_name__startswith=words[0]),
+    "uuid": lambda words: beginning(file_uuid=words[0]),
+    "name": lambda words: beginning(file_name=words[0]),
 }

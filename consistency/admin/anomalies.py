@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -26,7 +26,7 @@ from consistency.legible import harmless
 from consistency.memory_models import Anomaly
 from consistency.paginator import MOST
 from consistency.registry import CHECKS, Severity
-from consistency.review import in_force
+from consistency.review import beginning, in_force
 from consistency.silence import SilenceError
 
 SHOWN = 70
@@ -92,7 +92,7 @@ class AnomalyAdmin(ReviewAdmin):
         """The whole term is the beginning of an identifier or of a name, which may have spaces."""
         if not search_term or "\0" in search_term:
             return queryset, False
-        return queryset.filter(Q(file_uuid__startswith=search_term) | Q(file_name__startswith=search_term)), False
+        return queryset.filter(beginning(file_uuid=search_term, file_name=search_term)), False
 
     # --- Acts on many ------------------------------------------------------------------------------------
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:

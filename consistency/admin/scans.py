@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import connections
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -13,16 +14,27 @@ from django.utils.html import format_html
 from consistency.admin.base import ReviewAdmin, overview_address, require
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import minute
+from consistency.hops import scanned
 from consistency.legible import harmless
 from consistency.memory_models import Scan
 from consistency.selection import chosen
 from consistency.silence import MEMORY
 
 
+class DatabaseFilter(admin.SimpleListFilter):
+    title, parameter_name = "database", "database"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in scanned()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Scan]) -> QuerySet[Scan]:
+        return queryset.filter(database=self.value()) if self.value() else queryset
+
+
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
     list_display = ("scan", "outcome", "new", "returned", "resolved", "who")
-    list_filter = ("complete", "status", "trigger", "database")
+    list_filter = ("complete", "status", "trigger", DatabaseFilter)
     sortable_by = ()
 
     @admin.display(description="scan")

@@ -61,6 +61,11 @@ class Migration(migrations.Migration):
                         name="anomaly_open",
                     ),
                     models.Index(
+                        condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", True)),
+                        fields=["-first_seen", "-id"],
+                        name="anomaly_heard",
+                    ),
+                    models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
                         fields=["check_name", "-first_seen", "-id"],
                         name="anomaly_open_check",
@@ -177,7 +182,7 @@ class Migration(migrations.Migration):
                 ("trigger", models.TextField(choices=[("command", "Command"), ("api", "Api"), ("admin", "Admin")])),
                 ("actor", models.TextField(help_text="The OS user, the user's or the key's name.")),
                 ("complete", models.BooleanField()),
-                ("status", models.TextField()),
+                ("status", models.TextField(choices=[("ok", "ok"), ("degraded", "degraded")])),
                 ("duration_ms", models.PositiveIntegerField()),
                 ("affected_files", models.BigIntegerField(null=True)),
                 ("new", models.PositiveIntegerField(default=0)),

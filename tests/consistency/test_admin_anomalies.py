@@ -232,6 +232,7 @@ def test_a_page_asks_at_most_twelve_questions_and_counts_no_further_than_its_bou
     client: Client, reviewer: User, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consistency.paginator.MOST", 30)
+    monkeypatch.setattr("consistency.review.FEW", 30)
     stale(*(f"s{number}" for number in range(40)))
     recorded(STALE, REST)
     for name in ("orphaned_processing", STALE, REST):

@@ -1,7 +1,8 @@
 """Checks that exist for one test, and the address of the database that the tests are in."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from config.access import keys
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.data import a_file
 from tests.consistency.pages import SEE
+from tests.consistency.receivers import Receive, TakeMail, receiving, taking_mail
 from tests.consistency.review import ACTS, Ask, asker
 from tests.consistency.review import person as person_who_asks
 from tests.servers import Shared
@@ -124,3 +126,17 @@ def read(nobody_left: None) -> Ask:
 def ask(nobody_left: None) -> Ask:
     """Ask over REST as somebody with all three permissions."""
     return person_who_asks("ada", *ACTS)
+
+
+@pytest.fixture
+def receive(settings: Any) -> Iterator[Receive]:
+    """Start a receiver of notices that answers with these codes, the last one for ever; returns what it gets."""
+    with ExitStack() as stack:
+        yield partial(receiving, settings, stack)
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[TakeMail]:
+    """Start a mail server that refuses these addresses; returns what it is told."""
+    with ExitStack() as stack:
+        yield partial(taking_mail, settings, stack)

@@ -59,9 +59,9 @@ class Notice:
 
     @property
     def subject(self) -> str:
-        """What happened, in a line: `2 checks new, 1 recovered (database default)`."""
+        """What happened, in a line: `2 checks new, 1 check recovered (database default)`."""
         kinds = Counter(change.kind for change in self.changes)
-        told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        told = ", ".join(f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items())
         return f"Consistency {self.report.status}: {told} (database {self.database})"
 
     @property

@@ -107,7 +107,7 @@ def test_admins_get_one_mail(settings: Any, notice: Notice) -> None:
     assert delivery.send(notice) == []
     [sent] = mail.outbox
     assert sent.to == ["ops@example.com", "ada@example.com"]
-    assert sent.subject == "[Continuity] Consistency degraded: 1 new (database default)"
+    assert sent.subject == "[Continuity] Consistency degraded: 1 check new (database default)"
     assert sent.body == notice.text
 
 
@@ -118,7 +118,7 @@ def test_a_real_mail_server_takes_one_message_for_all(mail_server: TakeMail, not
         "rcpt TO:<ops@example.com>", "rcpt TO:<ada@example.com>"
     ]  # fmt: skip
     assert got.count("data") == 1
-    assert "Subject: [Continuity] Consistency degraded: 1 new (database default)" in got
+    assert "Subject: [Continuity] Consistency degraded: 1 check new (database default)" in got
     assert all(line in got for line in notice.text.splitlines())
 
 

@@ -158,7 +158,7 @@ def test_a_notice_has_counts_and_words_and_no_file_names() -> None:
     body = notice.as_dict()
     assert (body["event"], body["status"], body["recorded"]["new"]) == ("consistency.scan", "degraded", 2)
     assert [change["check"] for change in body["changes"]] == ["stale_processing", "orphaned_processing"]
-    assert notice.subject == "Consistency degraded: 2 new (database default)"
+    assert notice.subject == "Consistency degraded: 2 checks new (database default)"
     assert "new: stale_processing (warn): 1 new, 0 returned, 0 resolved; 1 in all" in notice.text
     assert "private" not in json.dumps(body) + notice.text
 

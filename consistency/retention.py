@@ -1,4 +1,6 @@
-"""What is forgotten, and when: old scans and long resolved anomalies, a few rows at a time."""
+"""What is forgotten, and when: old scans and long resolved anomalies, a few rows at a time. Mutes stay: people make
+them one by one, and who silenced what is asked years later.
+"""
 
 import logging
 from datetime import timedelta
@@ -33,7 +35,7 @@ def prune() -> None:
 def _some_scans() -> bool:
     old = Scan.objects.using(MEMORY).filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS))
     with transaction.atomic(using=MEMORY):
-        some = _keys(old.order_by("recorded_at"))
+        some = _free(old.order_by("recorded_at"))
         ScanCheck.objects.using(MEMORY).filter(scan__in=some)._raw_delete(MEMORY)
         Scan.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
     return len(some) == BATCH
@@ -41,15 +43,16 @@ def _some_scans() -> bool:
 
 def _some_anomalies() -> bool:
     old = Anomaly.objects.using(MEMORY).filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
-    some = _keys(old.order_by("resolved_at"))
-    # Asked again: one of them may have returned since.
-    gone = old.filter(pk__in=some)._raw_delete(MEMORY) if some else 0
-    return gone > 0 and len(some) == BATCH
+    with transaction.atomic(using=MEMORY):
+        some = _free(old.order_by("resolved_at"))
+        Anomaly.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
+    return len(some) == BATCH
 
 
 def _before(days: int) -> Any:
     return timezone.now() - timedelta(days=days)
 
 
-def _keys(rows: "models.QuerySet[Any, Any]") -> list[int]:
-    return list(rows.values_list("pk", flat=True)[:BATCH])
+def _free(rows: "models.QuerySet[Any, Any]") -> list[int]:
+    # Those that nobody holds: a recording in which one of them returns may take minutes, and is not waited for.
+    return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import TextField, Value
 from django.utils import timezone
 
@@ -13,6 +13,7 @@ from consistency.memory_models import Anomaly, Scan, ScanCheck
 from consistency.models import File
 from consistency.recorder import recording, scan_and_record
 from consistency.registry import CHECKS, CheckError, Finding
+from consistency.retention import prune
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory import REST, STALE, anomaly, in_days, news, outcome, recorded
@@ -247,6 +248,28 @@ def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
     recorded()
     assert (Scan.objects.count(), ScanCheck.objects.count()) == (1, 1)
     assert [found.object_id for found in Anomaly.objects.all()] == ["b"]
+
+
+def test_what_somebody_holds_is_forgotten_later_and_waited_for_by_nobody(settings: Any) -> None:
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded()
+    File.objects.all().delete()
+    recorded()
+    Anomaly.objects.update(resolved_at=timezone.now() - timedelta(days=settings.CONSISTENCY_KEEP_RESOLVED + 1))
+    other: Any = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as holding, connection.cursor() as cursor:
+            holding.execute("SELECT FROM consistency_anomaly WHERE object_id = 'a' FOR UPDATE")
+            cursor.execute("SET lock_timeout = '3s'")
+            prune()
+            cursor.execute("RESET lock_timeout")
+    finally:
+        other.close()
+    assert [found.object_id for found in Anomaly.objects.all()] == ["a"]
+    prune()
+    assert not Anomaly.objects.exists()
 
 
 def test_what_is_within_its_days_stays(settings: Any) -> None:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from consistency import paginator
 from consistency.memory_models import Anomaly, Scan
+from consistency.retention import prune
 from consistency.review import last_complete_scan
 from consistency.silence import mute
 from tests.consistency.memory import in_days
@@ -161,6 +162,15 @@ def test_the_last_complete_scan_is_found_by_index_even_where_there_is_none() -> 
     Scan.objects.update(complete=False)
     analyze()
     assert wrong(last_complete_scan) == []
+
+
+@pytest.mark.usefixtures("many")
+def test_what_is_to_be_forgotten_is_found_by_index(settings: Any) -> None:
+    settings.CONSISTENCY_KEEP_SCANS, settings.CONSISTENCY_KEEP_RESOLVED = 100, 10
+    scans, anomalies = Scan.objects.count(), Anomaly.objects.count()
+    assert wrong(prune) == []
+    assert Scan.objects.count() < scans
+    assert Anomaly.objects.count() < anomalies
 
 
 @pytest.mark.usefixtures("many")

@@ -23,13 +23,15 @@ examples:
   check_consistency --sql stale_processing | psql      what it asks, for you to ask
 
 What it finds is remembered in the database `default` (show_scans, show_anomalies); what was acknowledged or muted is
-counted, shown, and decides nothing.
+counted, shown, and decides nothing. The last line is the news, zeros too: 3 new, 0 returned, 12 resolved.
 
 exit codes:
   0  clean: nothing at or above --fail-level that nobody has silenced; or --skip-if-running, and another scan came first
   1  found something at or above --fail-level; with --only-new: something new or returned
   2  wrong usage
-  3  could not check: a check did not run, PostgreSQL cannot be reached, or another scan came first; wins over 0 and 1
+  3  could not check: a check did not run, PostgreSQL cannot be reached, another scan came first, or the report cannot
+     be written; wins over 0 and 1
+  130, 143, 129  ended by Ctrl-C, SIGTERM or SIGHUP; a scan is recorded whole or not at all
 
 What is new, worse or recovered is told by the webhook and the e-mail that the settings name, for 10 s at most.
 If only the recording, or the telling, fails, report and exit code stand, and stderr says why.
@@ -53,7 +55,7 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     add("--sql", action="store_true", help="print the SQL of the checks, and ask nothing")
     add("--database", default="default", metavar="ALIAS", type=alias, help="which database to ask (default)")
     add("--limit", metavar="N", type=argument(whole_number), help="rows per check (text 10, json 100, others all)")
-    add("--timeout", metavar="S", type=argument(seconds), help="seconds in all (60; ndjson and csv 300)")
+    add("--timeout", metavar="S", type=argument(seconds), help="seconds per look (60; ndjson, csv 300)")
     add(
         "--fail-level",
         default=Severity.WARN.value,
@@ -63,7 +65,7 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     )
     add("--format", default="text", choices=formats, help="text (default), json, ndjson, csv")
     add("--output", metavar="FILE", type=Path, help="write there, whole or not at all")
-    add("--no-record", action="store_true", help="remember nothing of this scan")
+    add("--no-record", action="store_true", help="remember nothing, and so know no news")
     add(
         "--confirm",
         metavar="TIME",
@@ -73,4 +75,8 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
     add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")
     add("--dry-run-notices", action="store_true", help="show what would be sent; send nothing, remember nothing")
-    add("--quiet", action="store_true", help="print nothing while nothing reaches --fail-level and all checks ran")
+    add(
+        "--quiet",
+        action="store_true",
+        help="print nothing, no news line either, while nothing reaches --fail-level and all checks ran",
+    )

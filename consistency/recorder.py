@@ -83,7 +83,9 @@ def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: floa
         return silence_of(checks, database)
     first = FirstLook()
     scan(checks, database=database, limit=0, timeout=timeout, sight=first)
-    time.sleep(pause)
+    # Where the first saw nothing there is nothing that a later one could agree on.
+    if any(first.seen.values()):
+        time.sleep(pause)
     return SecondLook(first, silence_of(checks, database))
 
 

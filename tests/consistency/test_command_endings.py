@@ -95,6 +95,7 @@ def test_what_is_recorded_is_told_though_nobody_reads_the_report(
 def test_a_signal_between_two_looks_leaves_neither_rows_nor_files(
     database_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
+    a_file("a", "processing")
     options = ("--confirm", "60s", "--format", "csv", "--output", str(tmp_path / "report.csv"))
     process = started("check_consistency", *options, stdout=subprocess.DEVNULL, url=database_url)
     until = time.monotonic() + 60

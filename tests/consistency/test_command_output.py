@@ -1,5 +1,6 @@
 """What check_consistency prints: for people, for pipes, on terminals and into files."""
 
+import io
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from config.demo.process import ROOT
@@ -206,3 +208,14 @@ def test_a_scan_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_p
     assert ended.returncode == 3
     assert target.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_who_waits_at_a_terminal_is_told_that_it_looks_twice_and_waits_for_no_clean_look() -> None:
+    for errors, told in ((Terminal(), "Looking twice, 60 s apart.\n"), (io.StringIO(), "")):
+        call_command("check_consistency", "--confirm", "60s", "--no-record", stdout=io.StringIO(), stderr=errors)
+        assert errors.getvalue() == told

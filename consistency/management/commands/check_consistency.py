@@ -225,6 +225,8 @@ class Command(BaseCommand):
         return self.done
 
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
+        if self._pause() and self.stderr.isatty():
+            self.stderr.write(f"Looking twice, {self._pause():g} s apart.")
         return book.sight(twice(checks, self.options["database"], timeout=self._timeout(), pause=self._pause()))
 
     def _timeout(self) -> float:

@@ -99,7 +99,7 @@ def _events(anomaly: Anomaly) -> list[Event]:
         events.append(Event(held, anomaly.acknowledged_by or "", words))
     back = f"; came back {times(anomaly.returned_count)}" if anomaly.returned_count else ""
     seen = f"Last seen by scan {anomaly.last_scan}, {times(anomaly.times_seen)} in all{back}"
-    events += [Event(anomaly.first_seen, "", "First seen"), Event(anomaly.last_seen, "", seen)]
+    events += [Event(anomaly.last_seen, "", seen), Event(anomaly.first_seen, "", "First seen")]
     if anomaly.resolved_at:
         events.append(Event(anomaly.resolved_at, "", "Resolved: a scan of the whole check did not find it any more"))
     return sorted(events, key=lambda event: event.at, reverse=True)

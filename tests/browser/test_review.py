@@ -30,6 +30,21 @@ PASSWORD = "a browser's own password"
 SIDEWAYS = """[...document.querySelectorAll("#main *")].filter(it => it.scrollWidth > it.clientWidth + 1
     && ["auto", "scroll"].includes(getComputedStyle(it).overflowX)).map(it => it.id || it.className)"""
 """What a reader would have to push sideways to see all of."""
+PALE = """() => {
+    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+    const ground = it => { for (; it; it = it.parentElement) {
+        const [r, g, b, a = 1] = parts(getComputedStyle(it).backgroundColor); if (a > 0.9) return [r, g, b]; }
+        return [255, 255, 255]; };
+    const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0.05);
+    const contrast = it => { const under = ground(it), ink = parts(getComputedStyle(it).color);
+        let seen = ink[3] ?? 1; for (let up = it; up; up = up.parentElement) seen *= getComputedStyle(up).opacity;
+        const [a, b] = [light(under), light(under.map((v, i) => ink[i] * seen + v * (1 - seen)))];
+        return Math.max(a, b) / Math.min(a, b); };
+    return [...document.querySelectorAll("#content *")].filter(it => it.offsetParent && contrast(it) < 4.5
+        && [...it.childNodes].some(node => node.nodeType == 3 && node.textContent.trim())).map(it => it.textContent);
+}"""
+"""Words that stand out less than WCAG AA asks."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -196,6 +211,7 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         assert page.locator("h1").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"], name
         assert name == "scan" or page.evaluate(SIDEWAYS) == [], name
+        assert page.evaluate(PALE) == [], name
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(255, 255, 255)") == (theme == "light")
         picture(page, f"{name}-{theme}-{'script' if script else 'no_script'}")

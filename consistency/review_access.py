@@ -71,7 +71,7 @@ class ReviewViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse parameters where there are none: `?database=` beside a body would be a wish that nobody hears."""
         super().initial(request, *args, **kwargs)
-        if self.action not in self.asked:
+        if self.action in {*self.action_map.values()} - {*self.asked}:
             only(request.query_params, ())
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from consistency.memory_models import Anomaly, Mute
@@ -167,6 +168,32 @@ def test_a_bad_parameter_is_told_what_is_allowed(read: Ask, path: str, words: st
 def test_nobody_reads_without_credentials_and_nothing_is_kept(read: Ask, path: str) -> None:
     assert asker({})(path).status_code == 401
     assert read(path)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/checks", "GET, HEAD"),
+        ("/scans?database=default", "GET, HEAD, POST"),
+        ("/anomalies/1/acknowledge", "POST, DELETE"),
+    ],
+)
+def test_what_is_no_act_is_405_with_those_that_are(read: Ask, path: str, allowed: str) -> None:
+    for method in ("put", "patch", "options"):
+        answer = read(path, {}, method=method)
+        assert (answer.status_code, list(answer.json()), answer["Allow"]) == (405, ["detail"], allowed)
+
+
+def test_without_our_tables_it_says_what_to_do(read: Ask) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE consistency_anomaly RENAME TO elsewhere")
+    try:
+        answer = read("/anomalies")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_anomaly")
+    assert (answer.status_code, list(answer.json())) == (503, ["detail"])
+    assert "manage.py migrate" in answer.json()["detail"]
 
 
 # --- Pages -----------------------------------------------------------------------------------------------

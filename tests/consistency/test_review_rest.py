@@ -2,11 +2,12 @@
 
 import json
 from base64 import urlsafe_b64encode
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from consistency.memory_models import Anomaly, Mute
@@ -194,6 +195,23 @@ def test_without_our_tables_it_says_what_to_do(read: Ask) -> None:
             cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_anomaly")
     assert (answer.status_code, list(answer.json())) == (503, ["detail"])
     assert "manage.py migrate" in answer.json()["detail"]
+
+
+def test_each_database_has_its_scans_anomalies_and_mutes(ask: Ask, read: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings, "replica", connections.settings["default"])
+    a_file("one", "processing")
+    mute_path, body = "/checks/stale_processing/mute", {"database": "replica", "for": "1d", "reason": "x"}
+    with closing(connections["replica"]):
+        assert ask("/scans", {"database": "replica", "checks": ["stale_processing"]}).status_code == 201
+        assert ask(mute_path, body).json()["muted"] == 1
+        here, there = (read(f"/checks?database={name}").json()["checks"][0] for name in ("default", "replica"))
+        assert (here["scan"], here["mute"], there["count"], there["muted"]) == (None, None, 1, 1)
+        assert told(read("/anomalies?database=default")) == []
+        assert told(read("/anomalies?database=replica")) == ["one"]
+        assert [ask(f"{mute_path}{query}", method="delete").status_code for query in ("", "?database=replica")] == [
+            404, 200
+        ]  # fmt: skip
+    del connections["replica"]
 
 
 # --- Pages -----------------------------------------------------------------------------------------------

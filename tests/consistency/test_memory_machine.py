@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from consistency.memory import OlderSnapshotError
 from consistency.memory_models import Anomaly, Mute, Scan
 from consistency.models import File
 from consistency.recorder import look
@@ -127,19 +128,19 @@ class Memory(RuleBasedStateMachine):
         self.is_as_modelled()
         self.breaks(name, "x", scanned)
 
-    @rule(name=FILES)
-    def more_and_then_fewer_under_a_mute(self, name: str) -> None:
+    @rule(name=FILES, sticky=st.booleans())
+    def more_and_then_fewer_under_a_mute(self, name: str, sticky: bool) -> None:
         self.both_are_open()
         self.is_repaired(name, scanned=True)
-        self.is_muted(3, sticky=False)
+        self.is_muted(3, sticky=sticky)
         self.breaks(name, "x", scanned=True)
         self.is_as_modelled()
         self.is_repaired(name, scanned=False)
 
-    @rule()
-    def clean_and_then_some_under_a_mute(self) -> None:
+    @rule(sticky=st.booleans())
+    def clean_and_then_some_under_a_mute(self, sticky: bool) -> None:
         self.both_are_open()
-        self.is_muted(3, sticky=False)
+        self.is_muted(3, sticky=sticky)
         self.is_repaired("a", scanned=False)
         self.is_repaired("b", scanned=True)
         self.is_as_modelled()
@@ -190,6 +191,14 @@ class Memory(RuleBasedStateMachine):
         self.scans += 1
         assert {found.retired for found in self.anomalies()} <= {retired}
         CHECKS[NAME] = defined
+
+    @rule()
+    def what_is_older_than_the_last_scan_is_refused(self) -> None:
+        for scan in Scan.objects.filter(database=self.database)[:1]:
+            Scan.objects.filter(pk=scan.pk).update(snapshot_at=in_days(1))
+            with pytest.raises(OlderSnapshotError):
+                recorded(NAME, database=self.database)
+            scan.save()
 
     @rule()
     def the_other_database_is_turned_to(self) -> None:

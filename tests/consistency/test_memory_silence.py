@@ -1,6 +1,7 @@
 """Acknowledged and muted: counted, shown, decides nothing, and ends by itself."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -253,6 +254,28 @@ def test_every_surface_says_the_same(client: Client) -> None:
     assert "3 found, 1 acknowledged, muted until " in out
     assert "23 h 59 min left" in out
     User.objects.all().delete()
+
+
+@pytest.mark.parametrize("limit", [0, 2, 100])
+def test_what_rest_says_differs_from_the_command_by_what_was_recorded_alone(client: Client, limit: int) -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    a_file("rest", "unregistered")
+    recorded(ORPHANED)
+    acknowledged("a", check=ORPHANED)
+    muted(ORPHANED)
+    client.force_login(User.objects.create_user("ana"))
+    over_rest = client.get(f"/health/consistency?limit={limit}", secure=True).content.decode()
+    over_command = json.loads(run("--format", "json", "--limit", str(limit))[1])
+    assert list(over_command).pop() == "recorded"
+    del over_command["recorded"]
+    # Texts, so that the order of the keys counts too.
+    assert _without_times(over_rest) == _without_times(json.dumps(over_command, separators=(",", ":")))
+    User.objects.all().delete()
+
+
+def _without_times(text: str) -> str:
+    return re.sub(r'"(duration_ms":\d+|checked_at":"[^"]+")', "", text)
 
 
 def test_a_look_over_rest_writes_nothing(client: Client) -> None:

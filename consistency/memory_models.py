@@ -10,6 +10,7 @@ from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
 HEARD = OPEN & Q(acknowledged_until__isnull=True)
+AGREED = OPEN & Q(acknowledged_until__isnull=False)
 
 
 class Trigger(models.TextChoices):
@@ -152,6 +153,7 @@ class Anomaly(AboutCheck):
             models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
             models.Index(fields=["-first_seen", "-id"], condition=OPEN, name="anomaly_open"),
             models.Index(fields=["-first_seen", "-id"], condition=HEARD, name="anomaly_heard"),
+            models.Index(fields=["-first_seen", "-id"], condition=AGREED, name="anomaly_agreed"),
             *(
                 models.Index(fields=[name, "-first_seen", "-id"], condition=OPEN, name=f"anomaly_open_{word}")
                 for word, name in (("check", "check_name"), ("severity", "severity"), ("state", "state"))

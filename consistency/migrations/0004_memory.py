@@ -66,6 +66,11 @@ class Migration(migrations.Migration):
                         name="anomaly_heard",
                     ),
                     models.Index(
+                        condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
+                        fields=["-first_seen", "-id"],
+                        name="anomaly_agreed",
+                    ),
+                    models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
                         fields=["check_name", "-first_seen", "-id"],
                         name="anomaly_open_check",

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from config.access import keys
+from config.demo.process import until
 from config.freshness.health_probes import consistency
 from consistency.memory_models import Scan
 from consistency.recorder import scan_and_record
@@ -129,19 +130,24 @@ def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_servi
     assert list(young)[-1] == "consistency"
     assert list(young["consistency"]) == ["last_complete_scan", "age_s", "status"]
     aged(days=3)
-    old = detailed()
-    assert (old["consistency"]["status"], old["status"]) == ("degraded", young["status"])
+    old = next(old for _ in until(20) if (old := detailed())["status"] == "ok")
+    assert old["consistency"]["status"] == "degraded"
     assert not PROBES["consistency"].essential
     assert overall([Verdict(status=OK)]) != DEGRADED
+
+
+def comes_to_end_with(code: int) -> bool:
+    """Whether the whole platform does: on a busy machine a service may be slow for a moment."""
+    return any(command()[0] == code for _ in until(20))
 
 
 def test_check_health_fails_on_a_scan_that_is_too_old() -> None:
     scan_and_record(default())
     assert command("consistency")[0] == 0
-    before = command()[0]
+    assert comes_to_end_with(0)
     aged(days=3)
     code, out = command("consistency")
     assert (code, "does cron still run" in out) == (1, True)
-    assert (before, command()[0]) == (0, 1)
+    assert comes_to_end_with(1)
     assert command("postgres")[0] == 0
     assert json.loads(command("--format", "json")[1])["status"] == "degraded"

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -208,7 +209,7 @@ class AnomalyAdmin(ReviewAdmin):
             "list_query": request.GET.get("_changelist_filters", ""),
             "may_acknowledge": self.has_acknowledge_permission(request),
             "may_scan": self.has_scan_permission(request),
-            "forms": {name: act.form(initial=_initial(anomaly, name)) for name, act in ACTS.items()},
+            "forms": {name: _form(anomaly, name) for name in ACTS},
             **anomaly_context(anomaly, self._listed(request)),
         }
         return TemplateResponse(request, "admin/consistency/anomaly/page.html", context)
@@ -252,5 +253,7 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _initial(anomaly: Anomaly, name: str) -> dict[str, Any]:
-    return {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}.get(name, {})
+def _form(anomaly: Anomaly, name: str) -> Form:
+    # Several stand on one page: each label must lead to the field of its own form.
+    initial = {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}
+    return ACTS[name].form(initial=initial.get(name), auto_id=f"{name}_%s")

@@ -45,6 +45,8 @@ PALE = """() => {
         && [...it.childNodes].some(node => node.nodeType == 3 && node.textContent.trim())).map(it => it.textContent);
 }"""
 """Words that stand out less than WCAG AA asks."""
+TWICE = """[...document.querySelectorAll("main [id]")].map(it => it.id).filter((id, at, all) => all.indexOf(id) < at)"""
+"""Names that two elements have: a label would then lead to the wrong field."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -212,6 +214,7 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"], name
         assert name == "scan" or page.evaluate(SIDEWAYS) == [], name
         assert page.evaluate(PALE) == [], name
+        assert page.evaluate(TWICE) == [], name
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(255, 255, 255)") == (theme == "light")
         picture(page, f"{name}-{theme}-{'script' if script else 'no_script'}")

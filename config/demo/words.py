@@ -5,7 +5,7 @@ from pathlib import Path
 from config.demo import plan
 from config.demo.credentials import ADMINISTRATOR
 from consistency.recorder import Recorded
-from consistency.report import Outcome
+from consistency.report import Outcome, Report
 
 # The first and the last are the contract's own lines.
 TRIES = [
@@ -31,12 +31,11 @@ def kept(files: int, wanted: int | None, data: Path) -> list[str]:
     return lines
 
 
-def found(recorded: Recorded) -> list[str]:
-    """What the scan came to, check by check, and what of it is news."""
-    report = recorded.report
+def found(report: Report, recorded: Recorded) -> list[str]:
+    """What a scan of all checks came to, and what of the recorded one, which asks what cron asks, is news."""
     affected = "" if report.affected_files is None else f" in {report.affected_files:,} files"
     news = str(recorded.scan.news) if recorded.scan else f"not recorded: {recorded.problem}"
-    return [f"The scan found{affected}:", *map(_line, report.outcomes), f"Since the scan before: {news}"]
+    return [f"The scan found{affected}:", *map(_line, report.outcomes), f"Recorded, for the admin and the API: {news}"]
 
 
 def _line(outcome: Outcome) -> str:

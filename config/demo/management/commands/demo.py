@@ -12,8 +12,10 @@ from config.demo.launch import NOT_POSSIBLE, USAGE, Demo, Options
 from config.demo.process import tail
 from config.demo.serving import start_web, watch
 from config.demo.steps import Steps
-from consistency.recorder import Recorded, scan_and_record
+from consistency.recorder import Recorded, look, scan_and_record
 from consistency.registry import CHECKS
+from consistency.report import Report
+from consistency.selection import chosen
 
 SCAN_SECONDS = 60.0
 
@@ -39,8 +41,9 @@ class Command(Options):
     def _run(self, demo: Demo) -> None:
         with Steps() as steps:
             history = _fill(demo, steps)
-            recorded = _scan(steps)
-        self._tell(history, words.found(recorded))
+            report = _look(steps)
+            recorded = _record(steps, "Recording what is new")
+        self._tell(history, words.found(report, recorded))
         found = running.owner()
         if found is not None and found != os.getpid():
             self._tell(words.shadowed(found))
@@ -92,12 +95,17 @@ def _fill(demo: Demo, steps: Steps) -> list[str]:
     if before is not None:
         return words.kept(before, demo.files, demo.data)
     with past.as_it_was():
-        _scan(steps, "Scanning it as it was a moment before")
+        _record(steps, "Recording it as it was a moment before")
     return words.loaded(files)
 
 
-def _scan(steps: Steps, title: str = "Scanning") -> Recorded:
-    with steps.step(title, len(CHECKS)) as advance:
-        return scan_and_record(
-            list(CHECKS.values()), timeout=SCAN_SECONDS, confirm=0, progress=lambda check: advance(1)
-        )
+def _look(steps: Steps) -> Report:
+    """All checks there are, also those that nobody asks for by default: to say what was put there on purpose."""
+    with steps.step("Scanning", len(CHECKS)) as advance:
+        return look(list(CHECKS.values()), timeout=SCAN_SECONDS, progress=lambda check: advance(1))
+
+
+def _record(steps: Steps, title: str) -> Recorded:
+    """The checks that cron asks, remembered as cron's scan is."""
+    with steps.step(title):
+        return scan_and_record(chosen(), timeout=SCAN_SECONDS, confirm=0)

@@ -220,6 +220,17 @@ def test_another_mute_takes_the_place_of_one() -> None:
     assert list(Mute.objects.values_list("ended_because", flat=True)) == [None, "replaced"]
 
 
+def test_what_is_silent_on_one_database_is_heard_on_another() -> None:
+    a_file("a", "processing")
+    recorded()
+    acknowledged("a")
+    Anomaly.objects.update(database="archive")
+    assert silent() == (1, 0, 0, "degraded")
+    muted()
+    Mute.objects.update(database="archive")
+    assert silent() == (1, 0, 0, "degraded")
+
+
 def test_a_mute_never_hides_a_check_that_could_not_run(define: Define) -> None:
     def broken() -> Any:
         raise CheckError("no luck")

@@ -82,7 +82,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 def rounds(psql: Psql) -> dict[str, list[float]]:
     """Seconds of each variant, in turn, so that drift hits all alike; dead rows are gone before each."""
-    from consistency.memory import Memory
+    from consistency.memory.writing import Memory
     from consistency.recorder import scan_and_record
     from consistency.registry import CHECKS
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from consistency.confirm import FirstLook, SecondLook
-from consistency.delivery import tell_later
-from consistency.memory import Memory, RecordedScan, RecordingError
-from consistency.memory_models import Trigger
+from consistency.memory.confirm import FirstLook, SecondLook
+from consistency.memory.retention import prune
+from consistency.memory.silence import silence_of
+from consistency.memory.spool import Spool
+from consistency.memory.writing import Memory, RecordedScan, RecordingError
+from consistency.models.memory import Trigger
+from consistency.notices.delivery import tell_later
 from consistency.registry import Check
 from consistency.report import Report
-from consistency.retention import prune
 from consistency.scanner import Progress, scan
 from consistency.sight import Sight
-from consistency.silence import silence_of
-from consistency.spool import Spool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consistency.review_views import AnomaliesViewSet, ChecksViewSet, ScansViewSet
+from consistency.review.views import AnomaliesViewSet, ChecksViewSet, ScansViewSet
 from consistency.views import ConsistencyViewSet
 
 API = "api/v1/consistency"

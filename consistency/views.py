@@ -13,10 +13,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from consistency import formats, openapi
+from consistency.memory.silence import MEMORY, silence_of
 from consistency.recorder import look
 from consistency.registry import Check
 from consistency.selection import UnknownWordError, chosen, known
-from consistency.silence import MEMORY, silence_of
 from consistency.slot import PATIENCE, BusyError
 from consistency.stream import Stream
 

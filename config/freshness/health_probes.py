@@ -8,9 +8,9 @@ from django.db import ProgrammingError
 from django.utils import timezone
 
 from consistency.formats import instant
-from consistency.memory import recording_problem
-from consistency.memory_models import Scan
-from consistency.review import first_scan, last_complete_scan, last_scan
+from consistency.memory.lists import first_scan, last_complete_scan, last_scan
+from consistency.memory.writing import recording_problem
+from consistency.models.memory import Scan
 from health.registry import Degraded, Failed, probe
 from health.verdict import DEGRADED
 

@@ -15,9 +15,9 @@ from consistency.admin.background import SESSION, Background
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.formats import instant
-from consistency.memory_models import Anomaly
-from consistency.silence import MEMORY, acknowledge, end_acknowledgement
-from consistency.turns import take_turn
+from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement
+from consistency.memory.turns import take_turn
+from consistency.models.memory import Anomaly
 
 EACH: Final = 100
 """Up to so many are logged one by one; an act on more is one line in the log."""

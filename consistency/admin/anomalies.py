@@ -24,11 +24,11 @@ from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import ago, left, minute, times
 from consistency.legible import harmless
-from consistency.memory_models import Anomaly
+from consistency.memory.lists import beginning, in_force
+from consistency.memory.silence import SilenceError
+from consistency.models.memory import Anomaly
 from consistency.paginator import MOST
 from consistency.registry import CHECKS, Severity
-from consistency.review import beginning, in_force
-from consistency.silence import SilenceError
 
 SHOWN = 70
 """Characters of a name or a sentence in a list; the anomaly's page has them all."""

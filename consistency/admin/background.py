@@ -15,9 +15,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.memory_models import Anomaly
-from consistency.silence import MEMORY
-from consistency.turns import take_turn
+from consistency.memory.silence import MEMORY
+from consistency.memory.turns import take_turn
+from consistency.models.memory import Anomaly
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from consistency.memory.silence import MEMORY
 from consistency.paginator import BoundedPaginator, OrderedPaginator
-from consistency.silence import MEMORY
 
 
 def _unharmed(database: str) -> AbstractContextManager[Any]:

@@ -7,9 +7,9 @@ from typing import Final
 
 from django.utils import timezone
 
-from consistency.memory_models import Anomaly
-from consistency.overview import SCANS, Point
-from consistency.subject import Job
+from consistency.memory.overview import SCANS, Point
+from consistency.memory.subject import Job
+from consistency.models.memory import Anomaly
 
 WIDTH: Final = 360
 HEIGHT: Final = 40

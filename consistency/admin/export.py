@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from consistency.formats import csv_records, safe_cell
-from consistency.memory_formats import anomaly_dict
-from consistency.memory_models import Anomaly
-from consistency.review import in_force
-from consistency.subject import after
+from consistency.memory.formats import anomaly_dict
+from consistency.memory.lists import in_force
+from consistency.memory.subject import after
+from consistency.models.memory import Anomaly
 
 PIECE: Final = 2000
 COLUMNS: Final = (

@@ -8,11 +8,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.hops import newest_scans
-from consistency.memory_models import Anomaly, State
-from consistency.overview import check_names
+from consistency.memory.hops import newest_scans
+from consistency.memory.lists import heard, in_force
+from consistency.memory.overview import check_names
+from consistency.models.memory import Anomaly, State
 from consistency.registry import CHECKS
-from consistency.review import heard, in_force
 
 Found = QuerySet[Anomaly]
 

@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from consistency.overview import check_names
-from consistency.silence import LONGEST_MUTE, MEMORY
+from consistency.memory.overview import check_names
+from consistency.memory.silence import LONGEST_MUTE, MEMORY
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),

@@ -17,8 +17,8 @@ from consistency.admin.forms import MuteForm, ReasonForm
 from consistency.admin.words import left, minute
 from consistency.formats import instant
 from consistency.legible import harmless
-from consistency.memory_models import Mute, MuteEnd
-from consistency.silence import MEMORY, SilenceError, mute, unmute
+from consistency.memory.silence import MEMORY, SilenceError, mute, unmute
+from consistency.models.memory import Mute, MuteEnd
 
 
 class RunningFilter(admin.SimpleListFilter):

@@ -12,10 +12,10 @@ from django.utils import timezone
 from consistency.admin.charts import TimeLine
 from consistency.admin.words import minute, times
 from consistency.legible import harmless
-from consistency.memory_models import Anomaly
+from consistency.memory.lists import in_force
+from consistency.memory.subject import Subject, after, before, of_same_file, statements, subject
+from consistency.models.memory import Anomaly
 from consistency.registry import CHECKS, Severity
-from consistency.review import in_force
-from consistency.subject import Subject, after, before, of_same_file, statements, subject
 
 
 @dataclass(frozen=True, slots=True)

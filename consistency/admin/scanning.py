@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from consistency.admin.base import log, overview_address
-from consistency.memory_models import Scan
+from consistency.admin.scan_thread import Scanning
+from consistency.models.memory import Scan
 from consistency.recorder import Recorded
 from consistency.registry import Check
-from consistency.scan_now import Scanning
 
 PATIENCE: Final = 2.0
 """Seconds that the browser waits for a scan that may be quick."""

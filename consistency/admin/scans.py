@@ -14,11 +14,11 @@ from django.utils.html import format_html
 from consistency.admin.base import ReviewAdmin, overview_address, require
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import minute
-from consistency.hops import scanned
 from consistency.legible import harmless
-from consistency.memory_models import Scan
+from consistency.memory.hops import scanned
+from consistency.memory.silence import MEMORY
+from consistency.models.memory import Scan
 from consistency.selection import chosen
-from consistency.silence import MEMORY
 
 
 class DatabaseFilter(admin.SimpleListFilter):

@@ -5,12 +5,11 @@ from typing import Any
 from django import template
 from django.db import connections
 
-from consistency import scan_now
-from consistency.admin import charts
+from consistency.admin import charts, scan_thread
 from consistency.admin.words import ago, left
 from consistency.legible import harmless
-from consistency.overview import Card, Overview, overview
-from consistency.silence import MEMORY
+from consistency.memory.overview import Card, Overview, overview
+from consistency.memory.silence import MEMORY
 
 register = template.Library()
 
@@ -24,13 +23,13 @@ def consistency_overview(context: dict[str, Any]) -> Overview:
 @register.simple_tag(takes_context=True)
 def scan_progress(context: dict[str, Any]) -> dict[str, Any] | None:
     """Where the scan is that runs now, if one does."""
-    return scan_now.progress(_database(context))
+    return scan_thread.progress(_database(context))
 
 
 @register.simple_tag(takes_context=True)
 def scan_outcome(context: dict[str, Any]) -> dict[str, Any] | None:
     """How the last scan from this page ended, if that was a moment ago."""
-    return scan_now.outcome(_database(context))
+    return scan_thread.outcome(_database(context))
 
 
 @register.simple_tag

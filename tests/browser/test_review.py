@@ -16,11 +16,11 @@ from django.db import connections
 from django.test import override_settings
 from pytest_django.live_server_helper import LiveServer
 
-from consistency.memory_models import Anomaly, Mute, Scan
-from consistency.silence import mute
+from consistency.memory.silence import mute
+from consistency.models.memory import Anomaly, Mute, Scan
 from tests.consistency.conftest import transactional_db
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory import in_days
+from tests.consistency.memory.data import in_days
 
 __all__ = ["transactional_db"]
 

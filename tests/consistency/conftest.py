@@ -18,11 +18,11 @@ from pytest_django import DjangoDbBlocker
 
 from config.access import keys
 from consistency.registry import CHECKS, Check, Severity, check
+from tests.consistency.admin.pages import SEE
 from tests.consistency.data import a_file
-from tests.consistency.pages import SEE
-from tests.consistency.receivers import Receive, TakeMail, receiving, taking_mail
-from tests.consistency.review import ACTS, Ask, asker
-from tests.consistency.review import person as person_who_asks
+from tests.consistency.notices.receivers import Receive, TakeMail, receiving, taking_mail
+from tests.consistency.review.data import ACTS, Ask, asker
+from tests.consistency.review.data import person as person_who_asks
 from tests.servers import Shared
 
 

@@ -15,9 +15,9 @@ import pytest
 from django.db import connection
 
 from config.demo.process import ROOT
-from consistency.memory_models import Scan
+from consistency.models.memory import Scan
 from tests.consistency.data import a_file
-from tests.consistency.memory import STALE, recorded
+from tests.consistency.memory.data import STALE, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

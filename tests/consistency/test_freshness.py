@@ -14,7 +14,7 @@ from django.utils import timezone
 from config.access import keys
 from config.demo.process import until
 from config.freshness.health_probes import consistency
-from consistency.memory_models import Scan
+from consistency.models.memory import Scan
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
 from consistency.selection import default

@@ -17,12 +17,14 @@ from django.db import connections
 
 from consistency import formats
 from consistency.budget import Budget
-from consistency.command_help import EPILOG, HelpFormatter, add_arguments
-from consistency.console import checks_text, progress_bar, report_text
-from consistency.delivery import preview, tell, told_by
-from consistency.ending import EndedError, OutputError, ending_well, flush, put
-from consistency.memory import AlreadyRunningError, OlderSnapshotError
-from consistency.memory_models import Trigger
+from consistency.management.console import checks_text, progress_bar, report_text
+from consistency.management.ending import EndedError, OutputError, ending_well, flush, put
+from consistency.management.help import EPILOG, HelpFormatter, add_arguments
+from consistency.management.target import TargetError, whole_file
+from consistency.memory.silence import MEMORY
+from consistency.memory.writing import AlreadyRunningError, OlderSnapshotError
+from consistency.models.memory import Trigger
+from consistency.notices.delivery import preview, tell, told_by
 from consistency.reasons import no_connection
 from consistency.recorder import Book, Recorded, os_user, recording, twice
 from consistency.registry import CHECKS, Check, Severity
@@ -30,10 +32,8 @@ from consistency.report import Report
 from consistency.scanner import scan
 from consistency.selection import UnknownWordError, chosen, known
 from consistency.sight import Sight
-from consistency.silence import MEMORY
 from consistency.sql import runnable
 from consistency.stream import Stream
-from consistency.target import TargetError, whole_file
 from consistency.transaction import bounded
 
 logger = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ from django.db import connections
 from django.utils import timezone
 
 from consistency.arguments import argument, duration
-from consistency.ending import put
 from consistency.formats import instant
-from consistency.memory_command import told
-from consistency.memory_models import Mute
+from consistency.management.ending import put
+from consistency.management.shared import told
+from consistency.memory.silence import MEMORY, mute
+from consistency.models.memory import Mute
 from consistency.recorder import os_user
 from consistency.registry import CHECKS
 from consistency.selection import known
-from consistency.silence import MEMORY, mute
 
 
 class Command(BaseCommand):

@@ -8,16 +8,16 @@ from django.db import transaction
 from django.http import QueryDict
 
 from consistency.arguments import argument, whole_number
-from consistency.console import left
-from consistency.ending import put
 from consistency.formats import instant
-from consistency.memory_command import as_query, json_list, table_text, told
-from consistency.memory_formats import acknowledged_until, anomaly_dict, muted_until
-from consistency.memory_models import Anomaly, Mute
+from consistency.management.console import left
+from consistency.management.ending import put
+from consistency.management.shared import as_query, json_list, table_text, told
+from consistency.memory.formats import acknowledged_until, anomaly_dict, muted_until
+from consistency.memory.lists import in_force
+from consistency.memory.silence import MEMORY
+from consistency.models.memory import Anomaly, Mute
 from consistency.registry import Severity
-from consistency.review import in_force
-from consistency.review_parameters import SEVERITIES, STATES, anomalies
-from consistency.silence import MEMORY
+from consistency.review.query import SEVERITIES, STATES, anomalies
 
 ROWS_OF_TEXT: Final = 50
 COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "silent", "detail")

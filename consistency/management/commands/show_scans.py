@@ -5,12 +5,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from consistency.arguments import argument, whole_number
-from consistency.ending import put
 from consistency.formats import instant
-from consistency.memory_command import as_query, json_list, table_text, told
-from consistency.memory_formats import scan_dict
-from consistency.memory_models import Scan
-from consistency.review_parameters import scans
+from consistency.management.ending import put
+from consistency.management.shared import as_query, json_list, table_text, told
+from consistency.memory.formats import scan_dict
+from consistency.models.memory import Scan
+from consistency.review.query import scans
 
 
 class Command(BaseCommand):

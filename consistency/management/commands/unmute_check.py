@@ -6,10 +6,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from consistency.arguments import argument
-from consistency.ending import put
-from consistency.memory_command import USAGE, told
+from consistency.management.ending import put
+from consistency.management.shared import USAGE, told
+from consistency.memory.silence import MEMORY, unmute
 from consistency.selection import known
-from consistency.silence import MEMORY, unmute
 
 
 class Command(BaseCommand):

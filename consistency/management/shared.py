@@ -1,0 +1,59 @@
+"""What the commands that read or write the memory share: one line for people when it cannot be had, and exit codes."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from json import dumps
+from typing import Any, Final
+
+from django.core.management.base import CommandError
+from django.db import Error as DatabaseError
+from django.http import QueryDict
+from rich.table import Table
+
+from consistency.legible import harmless
+from consistency.management.console import render
+from consistency.management.ending import COULD_NOT, ending_well
+from consistency.memory.silence import SilenceError
+from consistency.memory.writing import recording_problem
+from consistency.review.query import ParameterError
+from consistency.selection import UnknownWordError
+
+USAGE: Final = 2
+
+
+@contextmanager
+def told(out: Any) -> Iterator[None]:
+    """Around all that a command does: exit 2 with one line for what is refused, 3 for a memory that cannot be had."""
+    try:
+        with ending_well(out):
+            yield
+    except (SilenceError, UnknownWordError, ParameterError) as problem:
+        raise CommandError(str(problem), returncode=USAGE) from None
+    except DatabaseError as error:
+        raise CommandError(f"{recording_problem(error)}.", returncode=COULD_NOT) from None
+
+
+def as_query(options: Mapping[str, Any], names: Iterable[str]) -> QueryDict:
+    """Those options (lists of words) that were given, as REST's query has them: one reading of filters for both."""
+    query = QueryDict(mutable=True)
+    for name in names:
+        if options[name]:
+            query.setlist(name, options[name])
+    return query
+
+
+def json_list(name: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """`{"name": [...]}`, one item a line, as the items come."""
+    yield f'{{"{name}": ['
+    for position, item in enumerate(items):
+        yield (",\n" if position else "\n") + dumps(item)
+    yield "\n]}\n"
+
+
+def table_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table for people; hostile names are only text."""
+    table = Table(*columns, box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(harmless("" if cell is None else str(cell)) for cell in row))
+    return render([table], terminal=sys.stdout.isatty(), colour=False)

@@ -1,0 +1,64 @@
+"""Which values a column has, by hopping from one to the next through an index: DISTINCT would read every row."""
+
+from typing import Any, Final
+
+from django.db import connections
+
+from consistency.memory.silence import MEMORY
+from consistency.models.memory import Anomaly, Scan, ScanCheck
+
+
+def hopping(table: str, *columns: str) -> str:
+    """The SQL for every combination of these columns, which an index of the table must start with."""
+    names, last = ", ".join(columns), ", ".join(f"hops.{name}" for name in columns)
+    return f"""
+WITH RECURSIVE hops AS (
+    (SELECT {names} FROM {table} ORDER BY {names} LIMIT 1)
+    UNION ALL
+    SELECT further.* FROM hops, LATERAL (
+        SELECT {names} FROM {table} WHERE ({names}) > ({last}) ORDER BY {names} LIMIT 1) AS further)
+SELECT {names} FROM hops"""  # noqa: S608 - names of ours
+
+
+RECORDED_CHECKS: Final = hopping(ScanCheck._meta.db_table, "check_name")
+_ANOMALOUS: Final = hopping(Anomaly._meta.db_table, "check_name", "database")
+_SCANNED: Final = hopping(Scan._meta.db_table, "database")
+_NEWEST: Final = f"""
+SELECT newest.id FROM ({_SCANNED}) AS named, LATERAL (
+    SELECT id FROM {Scan._meta.db_table} s WHERE s.database = named.database ORDER BY id DESC LIMIT 1) AS newest"""  # noqa: S608
+_LAST: Final = f"""
+SELECT last.id FROM ({RECORDED_CHECKS}) AS named, LATERAL (
+    SELECT c.id FROM {ScanCheck._meta.db_table} c JOIN {Scan._meta.db_table} s ON s.id = c.scan_id
+    WHERE c.check_name = named.check_name AND s.database = %s ORDER BY c.scan_id DESC LIMIT 1) AS last"""  # noqa: S608
+
+
+def recorded_checks() -> list[str]:
+    """Every check that a scan which is remembered has asked."""
+    return [name for (name,) in _rows(RECORDED_CHECKS)]
+
+
+def anomalous() -> list[tuple[str, str]]:
+    """Check and database of every anomaly."""
+    return _rows(_ANOMALOUS)
+
+
+def scanned() -> list[str]:
+    """Every database of which a scan is remembered."""
+    return [name for (name,) in _rows(_SCANNED)]
+
+
+def newest_scans() -> list[int]:
+    """The last scan of each database."""
+    return [number for (number,) in _rows(_NEWEST)]
+
+
+def last_of_each(database: str) -> list[int]:
+    """Keys of what each check last came to on this database."""
+    return [number for (number,) in _rows(_LAST, database)]
+
+
+def _rows(statement: str, *values: str) -> list[tuple[Any, ...]]:
+    with connections[MEMORY].cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

@@ -1,0 +1,165 @@
+"""Silence, honestly: one anomaly acknowledged, or one check muted, by somebody, for a reason, until a time."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connections, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from consistency.findings import Row
+from consistency.models.memory import Anomaly, Mute, MuteEnd, ScanCheck
+from consistency.registry import Check
+from consistency.report import Outcome, Report
+from consistency.sight import PIECE, Sight, key
+from consistency.transaction import bounded
+
+MEMORY: Final = "default"
+"""Where the memory lives, whichever database is scanned."""
+LONGEST_MUTE: Final = timedelta(days=365)
+SECONDS: Final = 2.0
+"""What a scan may wait for the memory before it goes on without: then nothing is silent."""
+
+
+READING: Final = 10.0
+"""What it may wait on for all that is acknowledged, once the memory has answered: a million are some seconds."""
+
+Details: TypeAlias = dict[str, set[int]]
+
+
+class SilenceError(ValueError):
+    """It cannot be silenced like that; the text says why and what to do."""
+
+
+# --- Acts ------------------------------------------------------------------------------------------------
+def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str) -> int:
+    """Acknowledge the open ones among these anomalies (primary keys); returns how many those are."""
+    _validated(until, timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE), by, reason)
+    return Anomaly.objects.filter(pk__in=anomalies, resolved_at__isnull=True).update(
+        acknowledged_by=by, acknowledged_at=timezone.now(), acknowledged_until=until, acknowledged_reason=reason
+    )
+
+
+def end_acknowledgement(anomalies: Iterable[int]) -> int:
+    """Let these anomalies be heard again; returns how many were acknowledged."""
+    acknowledged = Anomaly.objects.filter(pk__in=anomalies, acknowledged_until__isnull=False)
+    return acknowledged.update(
+        acknowledged_by=None, acknowledged_at=None, acknowledged_until=None, acknowledged_reason=None
+    )
+
+
+def mute(check: str, *, until: datetime, by: str, reason: str, sticky: bool = False, database: str = MEMORY) -> Mute:
+    """Mute a check on one database, in place of a mute that it has; not sticky, it takes the last recorded count
+    as its mark, or the next one where there is none.
+    """
+    _validated(until, LONGEST_MUTE, by, reason)
+    mark = _last_count(check, database)
+    if mark == 0 and not sticky:
+        raise SilenceError(f"{check} was clean when last recorded: nothing to mute. Scan again, or mute it sticky.")
+    with transaction.atomic(using=MEMORY):
+        _end(check, database, MuteEnd.REPLACED)
+        return Mute.objects.create(
+            check_name=check,
+            database=database,
+            created_at=timezone.now(),
+            by=by,
+            reason=reason,
+            until=until,
+            sticky=sticky,
+            mark=mark,
+        )
+
+
+def unmute(check: str, *, database: str = MEMORY) -> bool:
+    """End the mute of a check; returns whether there was one."""
+    return _end(check, database, MuteEnd.UNMUTED)
+
+
+def _end(check: str, database: str, because: MuteEnd) -> bool:
+    now = timezone.now()
+    running = Mute.objects.filter(check_name=check, database=database, ended_at__isnull=True)
+    running.filter(until__lte=now).update(ended_at=now, ended_because=MuteEnd.TIME)
+    return bool(running.update(ended_at=now, ended_because=because))
+
+
+def _last_count(check: str, database: str) -> int | None:
+    recorded = ScanCheck.objects.filter(check_name=check, scan__database=database, count__isnull=False)
+    return recorded.order_by("-scan_id").values_list("count", flat=True).first()
+
+
+def _validated(until: datetime, longest: timedelta, by: str, reason: str) -> None:
+    left = until - timezone.now()
+    # A minute of grace: a request for exactly the longest time takes a moment to get here.
+    if not timedelta() < left <= longest + timedelta(minutes=1):
+        raise SilenceError(f"the end must lie in the future, at most {longest.days} days from now")
+    if not by.strip() or not reason.strip():
+        raise SilenceError("say who silences it and why: neither may be empty")
+
+
+# --- What a scan honours ---------------------------------------------------------------------------------
+def holds(mute: Mute, count: int | None, now: datetime) -> bool:
+    """Whether the mute is in force for a check that found so many. Pure: who only looks writes nothing."""
+    if count is None or mute.ended_at is not None or mute.until <= now:
+        return False
+    return mute.sticky or (count > 0 and (mute.mark is None or count <= mute.mark))
+
+
+class Silence(Sight):
+    """Counts which findings are acknowledged, and tells in the report what is silent."""
+
+    def __init__(self, acknowledged: Details, mutes: Iterable[Mute]) -> None:
+        self.details = acknowledged
+        """By check, as hashes: each object with the detail it had when last seen, which is what was acknowledged."""
+        self.mutes = {mute.check_name: mute for mute in mutes}
+        self.counted: Counter[Check] = Counter()
+
+    def wants(self, check: Check) -> bool:
+        return check.name in self.details
+
+    def start(self, check: Check) -> None:
+        self.counted[check] = 0
+
+    def sift(self, check: Check, rows: list[Row]) -> list[Row]:
+        if details := self.details.get(check.name):
+            self.counted[check] += sum(1 for row in rows if hash((*key(row), row["detail"])) in details)
+        return rows
+
+    def report(self, report: Report) -> Report:
+        now = timezone.now()
+        return replace(report, outcomes=[self._silenced(outcome, now) for outcome in report.outcomes])
+
+    def _silenced(self, outcome: Outcome, now: datetime) -> Outcome:
+        if outcome.count is None:
+            return outcome
+        acknowledged = min(self.counted[outcome.check], outcome.count)
+        mute = self.mutes.get(outcome.check.name)
+        if mute is None or not outcome.count or not holds(mute, outcome.count, now):
+            return replace(outcome, acknowledged=acknowledged)
+        return replace(outcome, acknowledged=acknowledged, muted=outcome.count - acknowledged, muted_until=mute.until)
+
+
+def silence_of(checks: Iterable[Check], database: str) -> Silence:
+    """What is silent on this database now; nothing where the memory cannot be asked."""
+    here = Q(database=database, check_name__in=[check.name for check in checks])
+    try:
+        with bounded(connections[MEMORY], SECONDS):
+            mutes = list(Mute.objects.filter(here, ended_at__isnull=True))
+        with bounded(connections[MEMORY], READING), transaction.atomic(using=MEMORY):
+            return Silence(_acknowledged(here), mutes)
+    except DatabaseError:
+        # No tables of ours, or nobody there: nothing is silent, and the scan tells by itself what is wrong.
+        return Silence({}, ())
+
+
+def _acknowledged(here: Q) -> Details:
+    details: Details = {}
+    found = Anomaly.objects.filter(here, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True).order_by()
+    rows = found.values_list("check_name", "object_type", "object_id", "detail")
+    for name, *seen in rows.iterator(chunk_size=PIECE):
+        details.setdefault(name, set()).add(hash(tuple(seen)))
+    return details

@@ -1,0 +1,56 @@
+"""The statements that make findings anomalies: each once per scan, however many findings there are."""
+
+from typing import Final
+
+from consistency.memory.spool import COLUMNS
+
+_COLUMNS: Final = ", ".join(COLUMNS)
+
+FINDINGS: Final = """
+CREATE TEMPORARY TABLE consistency_findings (
+    check_name text NOT NULL, severity smallint NOT NULL, object_type text NOT NULL, object_id text NOT NULL,
+    detail text NOT NULL, file_uuid text, file_name text, status text
+) ON COMMIT DROP"""
+COPY: Final = f"COPY consistency_findings ({_COLUMNS}) FROM STDIN"
+
+# An acknowledgement is about what was seen: it ends with its time, with another detail, and with a return.
+_STILL: Final = "a.resolved_at IS NULL AND a.detail = excluded.detail AND a.acknowledged_until > %(now)s"
+_ACKNOWLEDGED: Final = ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason")
+_KEPT: Final = ", ".join(f"{name} = CASE WHEN {_STILL} THEN a.{name} END" for name in _ACKNOWLEDGED)
+
+# A check may name an object twice: one anomaly, and always the same of its details.
+SEEN: Final = f"""
+WITH seen AS (
+    INSERT INTO consistency_anomaly AS a (
+        database, {_COLUMNS}, state, first_seen, last_seen, last_scan, times_seen, returned_count)
+    SELECT DISTINCT ON (check_name, object_type, object_id)
+        %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, 1, 0
+    FROM consistency_findings ORDER BY check_name, object_type, object_id, detail
+    ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
+        severity = excluded.severity, detail = excluded.detail, file_uuid = excluded.file_uuid,
+        file_name = excluded.file_name, status = excluded.status,
+        state = CASE WHEN a.resolved_at IS NULL THEN 'ongoing' ELSE 'returned' END,
+        returned_count = a.returned_count + (a.resolved_at IS NOT NULL)::int, resolved_at = NULL,
+        last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1, {_KEPT}
+    RETURNING check_name, state)
+SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state"""  # noqa: S608 - names of ours
+
+RESOLVED: Final = """
+WITH gone AS (
+    UPDATE consistency_anomaly SET state = 'resolved', resolved_at = %(at)s
+    WHERE database = %(database)s AND check_name = ANY(%(checks)s) AND resolved_at IS NULL AND last_scan <> %(scan)s
+    RETURNING check_name)
+SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name"""
+
+LAST_SNAPSHOT: Final = "SELECT max(snapshot_at) FROM consistency_scan WHERE database = %s"
+
+# How mutes go on after a check that completed: over, or a lower mark.
+MUTES_OVER: Final = """
+UPDATE consistency_mute SET ended_at = %(now)s, ended_because = CASE
+    WHEN until <= %(now)s THEN 'time' WHEN %(count)s = 0 THEN 'clean' ELSE 'exceeded' END
+WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL
+    AND (until <= %(now)s OR NOT sticky AND (%(count)s = 0 OR %(count)s > mark))"""
+MUTES_LOWER: Final = """
+UPDATE consistency_mute SET mark = %(count)s
+WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL
+    AND (mark IS NULL OR mark > %(count)s)"""

@@ -1,0 +1,1 @@
+"""Telling people what is new, worse or recovered."""

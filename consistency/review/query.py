@@ -1,0 +1,159 @@
+"""What the query of a list may hold, read into a QuerySet; what it may not is refused with what it may."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final, overload
+
+from django.db import connections
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+
+from consistency.arguments import duration, point_in_time
+from consistency.memory.hops import recorded_checks
+from consistency.memory.lists import beginning, heard, silenced
+from consistency.memory.silence import MEMORY
+from consistency.models.memory import Anomaly, Mute, Scan, State
+from consistency.registry import CHECKS, Severity
+from consistency.selection import UnknownWordError, known
+
+LARGEST_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 100
+PAGE: Final = ("limit", "cursor")
+STATES: Final = ("open", *State.values, "all")
+SEVERITIES: Final = {severity.word: severity for severity in Severity}
+SWITCH: Final = ("0", "1")
+ANOMALIES: Final = (
+    "check", "severity", "state", "assignee", "database", "silenced", "since", "uuid", "name", *PAGE
+)  # fmt: skip
+SCANS: Final = ("database", "complete", *PAGE)
+
+
+class ParameterError(ValueError):
+    """A value that a parameter may not have; the text says which it may."""
+
+
+def only(parameters: QueryDict, allowed: tuple[str, ...]) -> None:
+    """Refuse a parameter that is none of these."""
+    for name in parameters:
+        if not allowed:
+            raise ParameterError(f"{name!r} is not known here: this address takes no parameters.")
+        known("parameter", name, allowed)
+
+
+def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomaly], tuple[str, ...]]:
+    """The anomalies that it asks for, and the fields of their order: each order has its index."""
+    only(parameters, ANOMALIES)
+    found = Anomaly.objects.using(MEMORY)
+    for name, condition in _CONDITIONS.items():
+        if words := _words(parameters, name):
+            found = found.filter(condition(words))
+    state = known("state", _word(parameters, "state", "open"), STATES)
+    if (word := _word(parameters, "silenced")) is not None:
+        silent = known("value of silenced", word, SWITCH) == "1"
+        found = found.filter(silenced(mutes) if silent else _not_silenced(state, mutes))
+    if state == "all":
+        return found, ("first_seen", "id")
+    if state == "open":
+        return found.filter(resolved_at__isnull=True), ("first_seen", "id")
+    found = found.filter(state=state, resolved_at__isnull=state != State.RESOLVED)
+    return found, ("resolved_at" if state == State.RESOLVED else "first_seen", "id")
+
+
+def _not_silenced(state: str, mutes: list[Mute]) -> Q:
+    """What is heard; of what is resolved, all, which is said only where it is asked for: an OR costs the index."""
+    resolved = Q(resolved_at__isnull=False)
+    if state == State.RESOLVED:
+        return resolved
+    return resolved | heard(mutes) if state == "all" else heard(mutes)
+
+
+def scans(parameters: QueryDict) -> QuerySet[Scan]:
+    """The scans that it asks for."""
+    only(parameters, SCANS)
+    found = Scan.objects.using(MEMORY).prefetch_related("checks")
+    if (word := _word(parameters, "database")) is not None:
+        found = found.filter(database=known("database", word, list(connections)))
+    if (word := _word(parameters, "complete")) is not None:
+        found = found.filter(complete=known("value of complete", word, SWITCH) == "1")
+    return found
+
+
+def database(parameters: QueryDict) -> str:
+    """Which one is meant."""
+    only(parameters, ("database",))
+    return known("database", _word(parameters, "database", MEMORY), list(connections))
+
+
+def limit(parameters: QueryDict) -> int:
+    """How many rows a page has."""
+    value = _word(parameters, "limit")
+    if value is None:
+        return DEFAULT_PAGE
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= LARGEST_PAGE):
+        raise ParameterError(f"limit must be one whole number from 1 to {LARGEST_PAGE}.")
+    return int(value)
+
+
+def cursor(parameters: QueryDict) -> str | None:
+    """Where the page starts, if it is not the first."""
+    return _word(parameters, "cursor")
+
+
+@overload
+def _word(parameters: QueryDict, name: str) -> str | None: ...
+@overload
+def _word(parameters: QueryDict, name: str, default: str) -> str: ...
+def _word(parameters: QueryDict, name: str, default: str | None = None) -> str | None:
+    values = parameters.getlist(name)
+    if len(values) > 1:
+        raise ParameterError(f"{name} may be given once.")
+    if values and "\0" in values[0]:
+        raise ParameterError(f"{name} may not hold the character NUL.")
+    return values[0] if values else default
+
+
+def _words(parameters: QueryDict, name: str) -> list[str]:
+    if name in _PLURAL:
+        return [word for value in parameters.getlist(name) for word in value.split(",")]
+    word = _word(parameters, name)
+    return [] if word is None else [word]
+
+
+def _checks(words: list[str]) -> Q:
+    return Q(check_name__in={check(word) for word in dict.fromkeys(words)})
+
+
+def check(word: str) -> str:
+    """The name of a check that is defined, or that is retired and known by its history."""
+    if word in CHECKS or word in recorded_checks():
+        return word
+    raise UnknownWordError("check", word, CHECKS)
+
+
+def _since(words: list[str]) -> Q:
+    return Q(first_seen__gte=_moment(words[0]))
+
+
+def _moment(word: str) -> datetime:
+    with suppress(ValueError):
+        return timezone.now() - duration(word)
+    with suppress(ValueError):
+        return point_in_time(word)
+    raise ParameterError(
+        f"since={word!r} is no time. Expected: a length of time such as 24h or 7d, or an instant such as "
+        "2026-05-18T17:30:00Z."
+    )
+
+
+_PLURAL: Final = ("check", "severity")
+_CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
+    "check": _checks,
+    "severity": lambda words: Q(severity__in=[SEVERITIES[known("severity", word, SEVERITIES)] for word in words]),
+    "assignee": lambda words: Q(assignee=words[0]),
+    "database": lambda words: Q(database=known("database", words[0], list(connections))),
+    "since": _since,
+    "uuid": lambda words: beginning(file_uuid=words[0]),
+    "name": lambda words: beginning(file_name=words[0]),
+}

@@ -1,0 +1,245 @@
+"""Anomalies in the admin: the list, its filters and search, a page for each, export, and what they cost."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from consistency.memory.silence import acknowledge, mute
+from consistency.memory.subject import statements
+from consistency.models import File
+from consistency.models.memory import Anomaly, Mute
+from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, get, page_of, shown, stale
+from tests.consistency.data import a_file, a_job
+from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+# --- The list --------------------------------------------------------------------------------------------
+def test_the_list_opens_on_what_is_open_and_not_silenced_newest_first(client: Client, reviewer: User) -> None:
+    stale("first", "gone", "known")
+    recorded(STALE)
+    File.objects.filter(file_uuid="gone").delete()
+    stale("later")
+    recorded(STALE)
+    acknowledge([anomaly("known").pk], until=in_days(1), by="ann", reason="known")
+    text = get(client, LIST)
+    assert shown(text) == {anomaly("first").pk, anomaly("later").pk}
+    assert text.index("later.mp4") < text.index("first.mp4")
+    mute(STALE, until=in_days(7), by="ann", reason="importer", sticky=True)
+    assert shown(get(client, LIST)) == set()
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=open", {"old", "new", "known", "rest"}),
+        ("state=new", {"new", "rest"}),
+        ("state=ongoing", {"old", "known"}),
+        ("state=acknowledged", {"known"}),
+        ("state=muted", {"rest"}),
+        ("state=resolved", {"gone"}),
+        ("state=all", {"old", "new", "known", "rest", "gone"}),
+        (f"check={REST}&state=open", {"rest"}),
+        ("severity__exact=1&state=open", {"rest"}),
+        ("news=1", {"new"}),
+        ("assignee=me", {"old"}),
+        ("assignee=nobody", {"new"}),
+        ("assignee=anybody", {"old"}),
+        ("age=week", {"new"}),
+        ("age=old", {"old"}),
+        ("age=month", set()),
+        ("q=ne", {"new"}),
+        ("q=ol", {"old"}),
+        ("q=ld", set()),
+        ("q=NE", set()),
+    ],
+)
+def test_it_is_filtered_and_searched(client: Client, reviewer: User, query: str, found: set[str]) -> None:
+    stale("old", "known", "gone")
+    recorded(STALE)
+    File.objects.filter(file_uuid="gone").delete()
+    stale("new")
+    a_file("rest", "unregistered")
+    recorded(STALE, REST)
+    mute(REST, until=in_days(7), by="ann", reason="leftovers")
+    acknowledge([anomaly("known").pk], until=in_days(1), by="ann", reason="known")
+    Anomaly.objects.filter(object_id="old").update(assignee="ann", first_seen=in_days(-8))
+    ids = shown(get(client, f"{LIST}?{query}"))
+    assert {each.object_id for each in Anomaly.objects.filter(pk__in=ids)} == found
+
+
+def test_a_name_with_a_space_is_found_by_its_beginning(client: Client, reviewer: User) -> None:
+    File.objects.create(file_uuid="u", file_name="my holiday.mp4", status="processing")
+    recorded(STALE)
+    assert len(shown(get(client, f"{LIST}?q=my+hol"))) == 1
+    assert not shown(get(client, f"{LIST}?q=hol"))
+
+
+def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) -> None:
+    File.objects.create(file_uuid=HOSTILE, file_name=HOSTILE, status="processing")
+    recorded(STALE)
+    one = Anomaly.objects.get()
+    acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    mute(STALE, until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    pages = (
+        f"{LIST}?state=all",
+        page_of(one),
+        OVERVIEW,
+        f"{LIST}{one.pk}/act/acknowledge/",
+        "/admin/consistency/mute/",
+    )
+    for path in pages:
+        text = get(client, path)
+        assert "<script>alert" not in text
+        # It would turn what follows around, so that a program looks like a picture.
+        assert "\u202e" not in text
+    assert "&lt;script&gt;alert(1)" in get(client, page_of(one))
+    assert "\\u202e.mp4" in get(client, page_of(one))
+
+
+def test_the_sql_for_a_hostile_key_shows_all_that_it_holds_and_still_finds_the_row(
+    client: Client, reviewer: User
+) -> None:
+    key = HOSTILE + "\\ %s \U000e0041"
+    File.objects.create(file_uuid=key, file_name="a", status="processing")
+    recorded(STALE)
+    (statement,) = statements(Anomaly.objects.get())
+    assert statement.isprintable()
+    with connection.cursor() as cursor:
+        cursor.execute(statement, None)
+        assert [row[0] for row in cursor.fetchall()] == [key]
+
+
+def test_a_row_of_a_muted_check_says_so(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    assert "muted, 1\xa0week left" in get(client, f"{LIST}?state=open")
+
+
+def test_an_empty_list_says_why_it_is_empty(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="known")
+    assert "Nothing is open that nobody has silenced" in get(client, LIST)
+    for query in ("q=zzz", "state=resolved"):
+        assert "Nothing matches" in get(client, f"{LIST}?{query}")
+
+
+# --- One anomaly -----------------------------------------------------------------------------------------
+def test_its_page_shows_then_and_now_and_when_it_no_longer_holds(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    text = get(client, page_of(anomaly("a")))
+    assert "It still holds" in text
+    assert "job_id is null" in text
+    assert "differs" not in text
+    File.objects.update(status="completed")
+    text = get(client, page_of(anomaly("a")))
+    assert "It no longer holds" in text
+    assert "no longer breaks the rule" in text
+    assert re.search(r'>processing</div></td><td><div class="value">completed .*changed', text)
+    File.objects.all().delete()
+    assert "No row has this file_uuid any more" in get(client, page_of(anomaly("a")))
+
+
+def test_its_page_shows_the_jobs_of_the_file_the_other_anomalies_and_the_sql(client: Client, reviewer: User) -> None:
+    a_job(5, "failed", of="a", finished_at=timezone.now())
+    a_file("a", "processing", job=5)
+    recorded("orphaned_processing")
+    File.objects.update(job=None)
+    recorded(STALE)
+    text = get(client, page_of(anomaly("a")))
+    assert "job 5, failed" in text
+    assert "orphaned_processing" in text
+    assert "WHERE (&quot;files&quot;.&quot;job_id&quot; IS NULL" in text or "IS NULL" in text
+
+    (statement,) = statements(anomaly("a"))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        assert cursor.fetchall() == [("a", "a.mp4", "a", "processing", "job_id is null")]
+
+
+def test_next_and_previous_go_through_the_list_it_came_from(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    a_file("rest", "unregistered")
+    recorded(STALE, REST)
+    newest, oldest = Anomaly.objects.filter(check_name=STALE)
+    query = f"_changelist_filters=check%3D{STALE}"
+    first, last = (get(client, f"{page_of(one)}?{query}") for one in (newest, oldest))
+    assert f'rel="next" accesskey="n" href="{page_of(oldest)}?{query}' in first
+    assert f'rel="prev" accesskey="p" href="{page_of(newest)}?{query}' in last
+    assert 'rel="next"' not in last
+    found = get(client, f"{LIST}?check={STALE}")
+    assert f"{page_of(newest)}?{query}" in found
+
+
+def test_its_page_stands_while_the_table_cannot_be_asked(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE files RENAME job_id TO another")
+    try:
+        text = get(client, page_of(anomaly("a")))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE files RENAME another TO job_id")
+    assert "could not be asked: column" in text
+    assert "job_id is null" in text
+
+
+# --- Export ----------------------------------------------------------------------------------------------
+def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadsheet(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.PIECE", 2)
+    File.objects.create(file_uuid="=1+1", file_name="=HYPERLINK(1)", status="processing")
+    stale("a", "b", "c", "d")
+    recorded(STALE)
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="@known")
+    rows = list(csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/"))))
+    assert {row["object_id"] for row in rows} == {"'=1+1", "b", "c", "d"}
+    told = json.loads(get(client, f"{LIST}export/json/?state=open"))["anomalies"]
+    assert [row["object_id"] for row in told] == list(Anomaly.objects.values_list("object_id", flat=True))
+    assert len(told) == 5
+    (known,) = csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/?state=acknowledged")))
+    assert (known["acknowledged_by"], known["acknowledged_reason"]) == ("ann", "'@known")
+    assert json.loads(get(client, f"{LIST}export/json/?q=zzz")) == {"anomalies": []}
+    get(client, f"{LIST}export/xls/", status=404)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_whatever_begins_a_formula_is_text_in_the_export(client: Client, reviewer: User, start: str) -> None:
+    File.objects.create(file_uuid="a", file_name=f"{start}1+1", status="processing")
+    recorded(STALE)
+    Anomaly.objects.update(note=f"{start}2", assignee=f"{start}3")
+    (row,) = csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/"), newline=""))
+    assert (row["file_name"], row["note"], row["assignee"]) == (f"'{start}1+1", f"'{start}2", f"'{start}3")
+
+
+# --- Cost ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", [OVERVIEW, LIST, f"{LIST}?q=s1", f"{LIST}?check={STALE}&state=new&news=1&age=day"])
+def test_a_page_asks_at_most_twelve_questions_and_counts_no_further_than_its_bound(
+    client: Client, reviewer: User, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.paginator.MOST", 30)
+    monkeypatch.setattr("consistency.memory.lists.FEW", 30)
+    stale(*(f"s{number}" for number in range(40)))
+    recorded(STALE, REST)
+    for name in ("orphaned_processing", STALE, REST):
+        mute(name, until=in_days(1), by="ann", reason="x", sticky=True)
+    Mute.objects.filter(check_name=STALE).delete()
+    with CaptureQueriesContext(connection) as queries:
+        get(client, path)
+    assert len(queries) <= 12
+    counting = [query["sql"] for query in queries if "COUNT(*)" in query["sql"] and "anomaly" in query["sql"]]
+    assert all("LIMIT 31" in sql or "acknowledged_until" in sql for sql in counting)

@@ -1,0 +1,39 @@
+"""Scans that are remembered, for tests."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from consistency.models.memory import Anomaly
+from consistency.recorder import Recorded, scan_and_record
+from consistency.registry import CHECKS
+from consistency.report import Outcome
+
+STALE, REST = "stale_processing", "unregistered_with_uuid"
+
+
+def recorded(*names: str, **more: Any) -> Recorded:
+    """Scan these checks, or the stale files, and record it."""
+    done = scan_and_record([CHECKS[name] for name in names or (STALE,)], actor="tester", **more)
+    assert done.problem is None
+    return done
+
+
+def news(*names: str, **more: Any) -> tuple[int, int, int, int]:
+    """New, returned, resolved, ongoing of such a scan."""
+    scan = recorded(*names, **more).scan
+    assert scan
+    return scan.news.new, scan.news.returned, scan.news.resolved, scan.news.ongoing
+
+
+def outcome(done: Recorded, name: str = STALE) -> Outcome:
+    return next(outcome for outcome in done.report.outcomes if outcome.check.name == name)
+
+
+def anomaly(object_id: str, check: str = STALE) -> Anomaly:
+    return Anomaly.objects.get(check_name=check, object_id=object_id)
+
+
+def in_days(days: float) -> Any:
+    return timezone.now() + timedelta(days=days)

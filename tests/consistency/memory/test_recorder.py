@@ -1,0 +1,281 @@
+"""Recording: what a scan makes of what was remembered, whole or not at all."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.models import TextField, Value
+from django.utils import timezone
+
+from consistency.memory.retention import prune
+from consistency.memory.writing import AlreadyRunningError
+from consistency.models import File
+from consistency.models.memory import Anomaly, Scan, ScanCheck
+from consistency.recorder import recording, scan_and_record
+from consistency.registry import CHECKS, CheckError, Finding
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file, a_job
+from tests.consistency.memory.data import REST, STALE, anomaly, in_days, news, outcome, recorded
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def test_it_remembers_what_is_new_goes_on_is_resolved_and_returns() -> None:
+    a_file("a", "processing")
+    assert news() == (1, 0, 0, 0)
+    first = anomaly("a")
+    assert (first.state, first.times_seen, first.returned_count, first.resolved_at) == ("new", 1, 0, None)
+    assert (first.file_uuid, first.file_name, first.status, first.severity) == ("a", "a.mp4", "processing", 2)
+    assert news() == (0, 0, 0, 1)
+    File.objects.update(status="completed")
+    assert news() == (0, 0, 1, 0)
+    assert (anomaly("a").state, anomaly("a").times_seen) == ("resolved", 2)
+    assert anomaly("a").resolved_at is not None
+    assert news() == (0, 0, 0, 0)
+    File.objects.update(status="processing")
+    assert news() == (0, 1, 0, 0)
+    again = anomaly("a")
+    assert (again.state, again.returned_count, again.resolved_at) == ("returned", 1, None)
+    assert (again.first_seen, again.times_seen) == (first.first_seen, 3)
+    assert again.last_seen > first.last_seen
+    assert news() == (0, 0, 0, 1)
+    assert anomaly("a").state == "ongoing"
+
+
+def test_it_remembers_passes_and_what_could_not_run(define: Define) -> None:
+    def broken() -> Any:
+        raise CheckError("no luck")
+
+    define("broken", broken)
+    done = recorded(STALE, "broken")
+    scan = Scan.objects.get()
+    assert done.scan
+    assert done.scan.as_dict() == {"scan": scan.pk, "new": 0, "returned": 0, "resolved": 0}
+    assert (scan.trigger, scan.actor, scan.database, scan.complete) == ("command", "tester", "default", False)
+    assert scan.snapshot_at == done.report.checked_at
+    told = ScanCheck.objects.values_list("check_name", "outcome", "count", "error")
+    assert list(told) == [(STALE, "clean", 0, ""), ("broken", "could_not_run", None, "no luck")]
+
+
+def test_all_findings_are_recorded_whatever_the_limit() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO files (file_uuid, file_name, status)"
+            " SELECT n::text, 'n', 'processing' FROM generate_series(1, 5000) n"
+        )
+    done = recorded(limit=3)
+    assert (outcome(done).count, len(outcome(done).rows), outcome(done).truncated) == (5000, 3, True)
+    assert [row["file_uuid"] for row in outcome(done).rows] == ["1", "10", "100"]
+    assert Anomaly.objects.count() == 5000
+
+
+def test_only_a_check_that_completed_resolves_anything(define: Define) -> None:
+    fails = False
+
+    def moody() -> Any:
+        if fails:
+            raise CheckError("not today")
+        return File.objects.processing()
+
+    define("moody", moody)
+    a_file("a", "processing")
+    assert news("moody", STALE) == (2, 0, 0, 0)
+    File.objects.all().delete()
+    fails = True
+    assert news("moody", STALE) == (0, 0, 1, 0)
+    assert anomaly("a", "moody").state == "new"
+    fails = False
+    assert news("moody") == (0, 0, 1, 0)
+
+
+def test_a_check_that_was_not_asked_resolves_nothing() -> None:
+    a_file("a", "processing")
+    recorded()
+    File.objects.all().delete()
+    assert news(REST) == (0, 0, 0, 0)
+    assert anomaly("a").state == "new"
+
+
+def test_two_databases_are_remembered_apart() -> None:
+    a_file("a", "processing")
+    recorded()
+    Anomaly.objects.update(database="archive")
+    assert news() == (1, 0, 0, 0)
+    File.objects.all().delete()
+    assert news() == (0, 0, 1, 0)
+    assert Anomaly.objects.get(database="archive").state == "new"
+
+
+def test_values_that_copy_would_mistake_arrive_as_they_are(define: Define) -> None:
+    hostile = "a\\N\t\n\r\\. 'x' \u202e {1,2}\x0b"
+
+    def outside(using: str) -> Any:
+        yield Finding(object_type="thing", object_id=hostile, detail=hostile + "\0")
+
+    define("outside", outside, detail=None)
+    File.objects.create(file_uuid=hostile, file_name=hostile, status="processing")
+    assert news("outside", STALE) == (2, 0, 0, 0)
+    stale, other = anomaly(hostile), anomaly(hostile, "outside")
+    assert (stale.file_uuid, stale.file_name, other.detail) == (hostile, hostile, hostile + "\\0")
+    assert (other.file_uuid, other.object_type) == (None, "thing")
+
+
+def test_an_object_named_twice_is_one_anomaly(define: Define) -> None:
+    def twice(using: str) -> Any:
+        yield Finding(object_type="thing", object_id="1", detail="b")
+        yield Finding(object_type="thing", object_id="1", detail="a")
+
+    define("twice", twice, detail=None)
+    assert news("twice") == (1, 0, 0, 0)
+    assert news("twice") == (0, 0, 0, 1)
+    assert anomaly("1", "twice").detail == "a"
+
+
+def test_a_detail_that_is_null_is_an_empty_one(define: Define) -> None:
+    define("speechless", lambda: File.objects.all(), detail=Value(None, output_field=TextField()))
+    a_file("a", "processing")
+    assert outcome(recorded("speechless", STALE), "speechless").rows[0]["detail"] == ""
+    assert (anomaly("a", "speechless").detail, anomaly("a").detail) == ("", "job_id is null")
+
+
+def test_jobs_are_remembered_without_a_file() -> None:
+    a_job(7, "running", of="gone")
+    assert news("job_without_file") == (1, 0, 0, 0)
+    found = anomaly("7", "job_without_file")
+    assert (found.object_type, found.file_uuid) == ("job", None)
+
+
+# --- One at a time ---------------------------------------------------------------------------------------
+def test_a_second_scan_of_the_same_database_is_refused_before_it_scans() -> None:
+    with recording("default", trigger="command", actor="", seconds=10):
+        with pytest.raises(AlreadyRunningError, match="another scan of database 'default' is under way"):
+            recorded()
+        with recording("archive", trigger="command", actor="", seconds=10):
+            pass
+    assert Scan.objects.count() == 0
+    assert news() == (0, 0, 0, 0)
+
+
+def test_a_snapshot_older_than_the_last_recorded_one_is_refused() -> None:
+    a_file("a", "processing")
+    recorded()
+    Scan.objects.update(snapshot_at=in_days(1))
+    File.objects.all().delete()
+    with pytest.raises(AlreadyRunningError, match="another scan of database 'default' with a later snapshot"):
+        recorded()
+    assert (Scan.objects.count(), anomaly("a").state) == (1, "new")
+    Scan.objects.update(snapshot_at=in_days(-1))
+    assert news() == (0, 0, 1, 0)
+
+
+def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file("a", "processing")
+    monkeypatch.setattr("consistency.memory.sql.MUTES_LOWER", "SELECT 1 / 0")
+    done = scan_and_record([CHECKS[STALE]])
+    assert (done.scan, done.problem) == (None, "PostgreSQL refused it")
+    assert outcome(done).count == 1
+    assert (Scan.objects.count(), Anomaly.objects.count()) == (0, 0)
+
+
+def test_a_connection_that_is_cut_during_the_scan_costs_the_recording_and_not_the_report() -> None:
+    def cut(check: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+
+    a_file("a", "processing")
+    done = scan_and_record([CHECKS[STALE]], progress=cut)
+    assert (done.scan, done.problem) == (None, "the connection to database 'default' was lost. Try again")
+    assert (outcome(done).count, Scan.objects.count(), Anomaly.objects.count()) == (1, 0, 0)
+
+
+# --- Two looks -------------------------------------------------------------------------------------------
+def test_only_what_both_looks_saw_counts(define: Define) -> None:
+    looks = 0
+
+    def moving(using: str) -> Any:
+        nonlocal looks
+        # Outside checks look twice themselves: two calls are one look.
+        looks += 1
+        seen = {1: "ab", 2: "ab", 3: "bc", 4: "bc"}[looks]
+        for name in seen:
+            yield Finding(object_type="thing", object_id=name, detail="moving")
+
+    define("moving", moving, detail=None)
+    assert news("moving", confirm=0.01) == (1, 0, 0, 0)
+    assert Anomaly.objects.get().object_id == "b"
+
+
+def test_a_file_that_changes_its_job_between_two_looks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file("a", "processing", job=1)
+    a_file("b", "processing", job=1)
+    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.filter(pk="a").update(job_id=2))
+    done = recorded("orphaned_processing", confirm=1)
+    assert (outcome(done, "orphaned_processing").count, done.report.affected_files) == (1, 1)
+    assert Anomaly.objects.get().object_id == "b"
+    assert recorded("orphaned_processing").report.affected_files == 2
+
+
+@pytest.mark.parametrize(("fails", "words"), [(1, "at the first look: not today"), (3, "not today")])
+def test_a_check_that_failed_at_either_look_could_not_run(define: Define, fails: int, words: str) -> None:
+    looks = 0
+
+    def moody(using: str) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == fails:
+            raise CheckError("not today")
+        yield Finding(object_type="thing", object_id="1", detail="moody")
+
+    # Outside checks look twice themselves: the third call is the second look.
+    define("moody", moody, detail=None)
+    a_file("a", "processing")
+    done = recorded("moody", STALE, confirm=0.01)
+    assert (outcome(done, "moody").error, outcome(done).count) == (words, 1)
+    assert Anomaly.objects.get().check_name == STALE
+
+
+# --- Retention -------------------------------------------------------------------------------------------
+def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded()
+    File.objects.filter(pk="a").delete()
+    recorded()
+    old = timezone.now() - timedelta(days=settings.CONSISTENCY_KEEP_RESOLVED + 1)
+    Anomaly.objects.filter(object_id="a").update(resolved_at=old)
+    Scan.objects.update(recorded_at=old)
+    recorded()
+    assert (Scan.objects.count(), ScanCheck.objects.count()) == (1, 1)
+    assert [found.object_id for found in Anomaly.objects.all()] == ["b"]
+
+
+def test_what_somebody_holds_is_forgotten_later_and_waited_for_by_nobody(settings: Any) -> None:
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded()
+    File.objects.all().delete()
+    recorded()
+    Anomaly.objects.update(resolved_at=timezone.now() - timedelta(days=settings.CONSISTENCY_KEEP_RESOLVED + 1))
+    other: Any = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as holding, connection.cursor() as cursor:
+            holding.execute("SELECT FROM consistency_anomaly WHERE object_id = 'a' FOR UPDATE")
+            cursor.execute("SET lock_timeout = '3s'")
+            prune()
+            cursor.execute("RESET lock_timeout")
+    finally:
+        other.close()
+    assert [found.object_id for found in Anomaly.objects.all()] == ["a"]
+    prune()
+    assert not Anomaly.objects.exists()
+
+
+def test_what_is_within_its_days_stays(settings: Any) -> None:
+    a_file("a", "processing")
+    recorded()
+    File.objects.all().delete()
+    recorded()
+    recorded()
+    assert (Scan.objects.count(), Anomaly.objects.count()) == (3, 1)

@@ -1,0 +1,242 @@
+"""Notices: what is worth one, from where they are sent, and what would be."""
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from config.demo.process import until
+from consistency.memory.silence import acknowledge, mute, silence_of, unmute
+from consistency.models import File
+from consistency.models.memory import Anomaly, Mute, Scan
+from consistency.notices import delivery
+from consistency.notices.notice import NEW, RECOVERED, WORSE, Notice, notice_of
+from consistency.recorder import recording, scan_and_record
+from consistency.registry import Check, CheckError
+from consistency.scanner import scan
+from consistency.selection import chosen
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file
+from tests.consistency.notices.receivers import SECRET, Receive, hanging, point
+from tests.consistency.processes import run
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+LATER = timedelta(days=1)
+
+
+def stale() -> list[Check]:
+    return chosen(["stale_processing"])
+
+
+def told(checks: list[Check] | None = None) -> Notice | None:
+    """Scan and record; what there is to tell."""
+    done = scan_and_record(checks or stale())
+    assert done.scan, done.problem
+    return notice_of(done.report, done.scan, "default")
+
+
+def kinds(checks: list[Check] | None = None) -> list[str]:
+    notice = told(checks)
+    return [change.kind for change in notice.changes] if notice else []
+
+
+# --- What is worth a notice ------------------------------------------------------------------------------
+def test_what_is_new_or_back_is_told_once_and_never_that_it_is_still_there() -> None:
+    assert kinds() == []
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    assert kinds() == []
+    a_file("two", "processing")
+    assert kinds() == [NEW]
+    File.objects.filter(file_uuid="two").delete()
+    assert kinds() == [], "fewer, but not well"
+    File.objects.all().delete()
+    assert kinds() == [RECOVERED]
+    assert kinds() == []
+    a_file("one", "processing")
+    assert kinds() == [NEW], "returned"
+
+
+def test_info_is_not_told() -> None:
+    a_file("one", "unregistered")
+    assert kinds(chosen(["unregistered_with_uuid"])) == []
+
+
+def test_a_muted_check_is_not_told_neither_new_nor_clean_and_its_end_is() -> None:
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known", sticky=True)
+    assert kinds() == [], "silenced is not recovered"
+    a_file("two", "processing")
+    assert kinds() == []
+    File.objects.all().delete()
+    assert kinds() == []
+    a_file("three", "processing")
+    assert kinds() == []
+    unmute("stale_processing")
+    assert kinds() == [WORSE]
+    assert kinds() == []
+
+
+def test_a_mute_that_is_exceeded_is_told() -> None:
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known")
+    assert kinds() == []
+    a_file("two", "processing")
+    assert kinds() == [NEW]
+    assert Mute.objects.get().ended_because == "exceeded"
+
+
+def test_a_check_that_was_just_muted_has_not_recovered_though_some_of_it_did() -> None:
+    a_file("one", "processing")
+    a_file("two", "processing")
+    assert kinds() == [NEW]
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known")
+    File.objects.filter(file_uuid="two").delete()
+    assert kinds() == []
+
+
+def test_what_is_acknowledged_is_not_told_and_its_end_is() -> None:
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    [pk] = Anomaly.objects.values_list("pk", flat=True)
+    acknowledge([pk], until=timezone.now() + LATER, by="ada", reason="known")
+    assert kinds() == [], "silenced is not recovered"
+    Anomaly.objects.update(acknowledged_until=timezone.now() - LATER)
+    assert kinds() == [WORSE]
+
+
+def test_a_check_that_cannot_run_is_told_once_muted_or_not_and_so_is_that_it_can_again(define: Define) -> None:
+    broken = [True]
+
+    def flaky() -> Any:
+        if broken[0]:
+            raise CheckError("the disk is away")
+        return File.objects.none()
+
+    check = [define("flaky", flaky)]
+    mute("flaky", until=timezone.now() + LATER, by="ada", reason="known", sticky=True)
+    assert kinds(check) == [WORSE]
+    assert kinds(check) == []
+    broken[0] = False
+    assert kinds(check) == [RECOVERED]
+    assert kinds(check) == []
+
+
+def test_scans_of_other_checks_and_databases_between_change_nothing() -> None:
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    Scan.objects.create(
+        database="replica", recorded_at=timezone.now(), trigger="command", actor="", complete=True, status="ok",
+        duration_ms=1,
+    ).checks.create(check_name="stale_processing", severity=2, outcome="clean", count=0, duration_ms=1)  # fmt: skip
+    assert kinds(chosen(["unknown_status"])) == []
+    assert kinds() == []
+
+
+def test_that_it_is_still_there_is_not_told_though_the_scan_before_is_forgotten(settings: Any) -> None:
+    settings.CONSISTENCY_KEEP_SCANS = 1
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    Scan.objects.update(recorded_at=timezone.now() - timedelta(days=7))
+    assert kinds() == []
+    assert Scan.objects.count() == 1
+    Scan.objects.update(recorded_at=timezone.now() - timedelta(days=7))
+    File.objects.all().delete()
+    assert kinds() == [RECOVERED]
+
+
+def test_a_notice_has_counts_and_words_and_no_file_names() -> None:
+    a_file("private", "processing")
+    notice = told(chosen(["stale_processing", "orphaned_processing"]))
+    assert notice is not None
+    body = notice.as_dict()
+    assert (body["event"], body["status"], body["recorded"]["new"]) == ("consistency.scan", "degraded", 2)
+    assert [change["check"] for change in body["changes"]] == ["stale_processing", "orphaned_processing"]
+    assert notice.subject == "Consistency degraded: 2 checks new (database default)"
+    assert "new: stale_processing (warn): 1 new, 0 returned, 0 resolved; 1 in all" in notice.text
+    assert "private" not in json.dumps(body) + notice.text
+
+
+# --- From a scan -----------------------------------------------------------------------------------------
+def test_the_command_sends_one_message_before_it_ends_and_none_for_the_same_again(receive: Receive) -> None:
+    got = receive(200)
+    a_file("one", "processing")
+    assert run()[0] == 1
+    assert len(got) == 1
+    assert run()[0] == 1
+    assert len(got) == 1
+    File.objects.all().delete()
+    assert run("--quiet") == (0, "", "")
+    assert [change["change"] for change in json.loads(got[1][1])["changes"]] == [RECOVERED, RECOVERED]
+
+
+def test_a_notice_that_is_not_sent_changes_no_exit_code_and_stderr_says_why(receive: Receive) -> None:
+    receive(404)
+    a_file("one", "processing")
+    code, out, err = run("--format", "json")
+    assert (code, json.loads(out)["recorded"]["new"]) == (1, 2)
+    assert err == "Notice not sent: webhook: answered 404.\n"
+
+
+def test_a_scan_over_rest_or_the_admin_sends_without_waiting(settings: Any, receive: Receive) -> None:
+    with hanging() as port:
+        point(settings, port)
+        a_file("one", "processing")
+        began = time.monotonic()
+        assert scan_and_record(stale()).scan
+        assert time.monotonic() - began < delivery.ONE_TRY
+    got = receive(200)
+    a_file("two", "processing")
+    scan_and_record(stale())
+    assert any(got for _ in until(10))
+
+
+def test_without_recording_nothing_is_sent(receive: Receive) -> None:
+    got = receive(200)
+    a_file("one", "processing")
+    assert run("--no-record")[0] == 1
+    assert got == []
+
+
+# --- What would be sent ----------------------------------------------------------------------------------
+def test_a_dry_run_shows_it_sends_nothing_and_remembers_nothing(receive: Receive, settings: Any) -> None:
+    got = receive(200)
+    settings.ADMINS = [("", "ops@example.com")]
+    a_file("one", "processing")
+    code, out, err = run("--dry-run-notices", "stale_processing")
+    assert (code, err, got, mail.outbox) == (1, "", [], [])
+    assert "Would be sent to webhook and e-mail." in out
+    assert '"change": "new"' in out
+    assert SECRET not in out
+    assert "hunter2" not in out
+    assert (Scan.objects.count(), Anomaly.objects.count()) == (0, 0)
+    run("stale_processing")
+    assert len(got) == 1, "it was still news"
+    assert "No notice: nothing is new" in run("--dry-run-notices", "stale_processing")[1]
+
+
+def test_a_dry_run_leaves_a_report_for_programs_alone() -> None:
+    a_file("one", "processing")
+    code, out, err = run("--dry-run-notices", "--format", "json")
+    assert (code, json.loads(out)["recorded"]) == (1, None)
+    assert "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set" in err
+
+
+def test_a_dry_run_needs_the_memory() -> None:
+    code, _, err = run("--dry-run-notices", "--no-record")
+    assert (code, "--dry-run-notices needs the memory" in err) == (2, True)
+
+
+def test_a_book_that_is_not_kept_says_what_would_be_recorded_and_frees_the_lock() -> None:
+    a_file("one", "processing")
+    for _ in range(2):
+        with recording("default", trigger="command", actor="", seconds=10, keep=False) as book:
+            done = book.recorded(scan(stale(), sight=book.sight(silence_of(stale(), "default"))))
+        assert done.scan
+        assert (done.scan.news.new, Anomaly.objects.count()) == (1, 0)

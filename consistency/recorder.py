@@ -44,9 +44,10 @@ def scan_and_record(
     limit: int = 100,
     progress: Progress | None = None,
 ) -> Recorded:
-    """Scan, record, and let a thread tell who wants to know. AlreadyRunningError if
-    another scan of this database records, before anything is scanned, or if one with a later snapshot is recorded
-    already, after it; what else keeps it from being recorded is in `problem`, and the report
+    """Scan, record, and let a thread tell who wants to know.
+
+    AlreadyRunningError if another scan of this database records, before anything is scanned, or if one with a later
+    snapshot is recorded already, after it; what else keeps it from being recorded is in `problem`, and the report
     stands.
 
     `timeout` is seconds per look, `confirm` seconds between two looks (0: one look; None: CONSISTENCY_CONFIRM),

@@ -24,8 +24,6 @@ MEMORY: Final = "default"
 LONGEST_MUTE: Final = timedelta(days=365)
 SECONDS: Final = 2.0
 """What a scan may wait for the memory before it goes on without: then nothing is silent."""
-
-
 READING: Final = 10.0
 """What it may wait on for all that is acknowledged, once the memory has answered: a million are some seconds."""
 

@@ -1,4 +1,4 @@
-"""What a browser may load and run: our own files alone, so the name of an upload can never become a script."""
+"""What a browser may load and run: our own files alone; and what nobody may keep: how things are now."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,14 +13,15 @@ POLICY: Final = (
 )
 
 
-def content_security_policy(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware: the same policy for every page."""
+def headers(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: the same policy for every page, by which the name of an upload can never become a script; and no
+    answer kept by anybody, but those (static files) that say for how long.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         response["Content-Security-Policy"] = POLICY
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return middleware

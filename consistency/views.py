@@ -109,13 +109,6 @@ class ConsistencyViewSet(ViewSet):
         self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), "application/json"
         return super().handle_exception(error)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Let nobody keep the answer, or guess at its type."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        answer["X-Content-Type-Options"] = "nosniff"
-        return answer
-
 
 def _streamed(checks: list[Check], limit: int | None, renderer: StreamRenderer) -> StreamingHttpResponse:
     try:

@@ -44,12 +44,6 @@ class Door(APIView):
         """Return WWW-Authenticate: a wrong password is 401, though no authenticator stands here."""
         return JWTAuthentication().authenticate_header(request)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Let nobody keep the answer."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        return answer
-
 
 class TokenView(Door):
     """Exchange a user name and a password for a pair of JWTs."""

@@ -42,8 +42,6 @@ def exported(found: QuerySet[Anomaly], how: str) -> StreamingHttpResponse:
     pieces, kind = WAYS[how]
     answer = StreamingHttpResponse(pieces(found), content_type=kind)
     answer["Content-Disposition"] = f'attachment; filename="anomalies.{how}"'
-    answer["Cache-Control"] = "no-store"
-    answer["X-Content-Type-Options"] = "nosniff"
     return answer
 
 

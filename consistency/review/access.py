@@ -95,13 +95,6 @@ class ReviewViewSet(ViewSet):
             error = MemoryUnavailable(f"{recording_problem(error)}.")
         return super().handle_exception(error)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Let nobody keep the answer, or guess at its type."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        answer["X-Content-Type-Options"] = "nosniff"
-        return answer
-
 
 def log(request: Request, row: Model, flag: int, words: str) -> None:
     """Leave a line in the admin's log about what somebody did to this row."""

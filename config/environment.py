@@ -49,7 +49,8 @@ def text(name: str, default: str | None = None, *, expected: str = "a text") -> 
     if value:
         return value
     if default is None:
-        raise SettingError(f"{name} is not set. Expected: {expected}. See .env.example and README.md.")
+        demo = "" if _running_demo() else " No demo runs in this folder."
+        raise SettingError(f"{name} is not set. Expected: {expected}. See .env.example and README.md.{demo}")
     return default
 
 

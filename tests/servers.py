@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import tempfile
 import urllib.error
 import urllib.request
@@ -67,6 +68,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def _prepare(cleanup: ExitStack) -> None:
     for name in filter(FOREIGN.match, list(os.environ)):
         del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Behind `&` or nohup; what the tests start would inherit it, and never hear the Ctrl-C that they send.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="continuity-tests-"))
     cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     key = os.environ.get("TEST_QDRANT_API_KEY", "") if "TEST_QDRANT_URL" in os.environ else secrets.token_urlsafe()

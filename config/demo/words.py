@@ -35,7 +35,8 @@ def found(report: Report, recorded: Recorded) -> list[str]:
     """What a scan of all checks came to, and what of the recorded one, which asks what cron asks, is news."""
     affected = "" if report.affected_files is None else f" in {report.affected_files:,} files"
     news = str(recorded.scan.news) if recorded.scan else f"not recorded: {recorded.problem}"
-    return [f"The scan found{affected}:", *map(_line, report.outcomes), f"Recorded, for the admin and the API: {news}"]
+    recording = f"Recorded, as cron does, of the {len(recorded.report.outcomes)} checks that run by default: {news}"
+    return [f"The scan found{affected}:", *map(_line, report.outcomes), recording]
 
 
 def _line(outcome: Outcome) -> str:

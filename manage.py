@@ -10,6 +10,10 @@ from config.environment import SettingError
 def main(argv: list[str]) -> None:
     """Run one management command; a wrong or missing setting is one line on stderr and exit code 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    for word in argv:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):  # Python's stand-ins for bytes that are none
+            sys.stderr.write(f"{word!a} is not UTF-8.\n")
+            sys.exit(2)
     try:
         if argv[1:2] == ["demo"]:
             # The demo's servers must have addresses before the settings that read them are imported.

@@ -62,11 +62,11 @@ def flag(name: str, default: bool) -> bool:
     return value in TRUE
 
 
-def count(name: str, default: int) -> int:
-    """A whole number, zero or more."""
+def count(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
+    """A whole number within bounds."""
     value = text(name, str(default))
-    if not value.isascii() or not value.isdigit():
-        raise SettingError(f"{name}={value!r} is not a number. Expected: a whole number, 0 or more.")
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
+        raise SettingError(f"{name}={value!r} is not one. Expected: a whole number, {least} to {most}.")
     return int(value)
 
 

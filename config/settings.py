@@ -25,7 +25,7 @@ ALLOWED_HOSTS = env.words(
 
 # --- Access ----------------------------------------------------------------------------------------------
 # How many proxies of ours stand in front: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's.
-TRUSTED_PROXY = env.count("TRUSTED_PROXY", 0)
+TRUSTED_PROXY = env.count("TRUSTED_PROXY", 0, most=100)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY else None
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 SECURE_HSTS_SECONDS = 0 if DEMO else 31_536_000
@@ -187,13 +187,13 @@ BUILD_TIMESTAMP = env.moment("BUILD_TIMESTAMP")
 # Checks that run by default beside the contract's four.
 CONSISTENCY_CHECKS = env.words("CONSISTENCY_CHECKS")
 # Seconds between the two looks of a scan that is recorded; 0: one look.
-CONSISTENCY_CONFIRM = env.count("CONSISTENCY_CONFIRM", 0)
+CONSISTENCY_CONFIRM = env.count("CONSISTENCY_CONFIRM", 0, most=3_600)
 # Days: the longest acknowledgement; how long scans, and anomalies that are resolved, are remembered.
-CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90)
-CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90)
-CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180)
+CONSISTENCY_MAX_ACKNOWLEDGE = env.count("CONSISTENCY_MAX_ACKNOWLEDGE", 90, least=1, most=36_500)
+CONSISTENCY_KEEP_SCANS = env.count("CONSISTENCY_KEEP_SCANS", 90, least=1, most=36_500)
+CONSISTENCY_KEEP_RESOLVED = env.count("CONSISTENCY_KEEP_RESOLVED", 180, least=1, most=36_500)
 # Hours: a last complete scan that is older is a warning; 0: it never is.
-CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 26)
+CONSISTENCY_MAX_AGE = env.count("CONSISTENCY_MAX_AGE", 26, most=87_600)
 
 # --- Notices ---------------------------------------------------------------------------------------------
 CONSISTENCY_WEBHOOK_URL = env.url(

@@ -40,6 +40,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def pause(text: str) -> float:
+    """Seconds between two looks, at most an hour; 0s is none."""
+    length = timedelta() if text == "0s" else duration(text)
+    if length > timedelta(hours=1):
+        raise ValueError(f"{text!r} is more than an hour: a recording waits all that time. Expected: such as 30s or 2m")
+    return length.total_seconds()
+
+
 def duration(text: str) -> timedelta:
     """A length of time with its unit, such as 30s, 15m, 12h, 7d or 1w; up to a year."""
     number, unit = text[:-1], text[-1:]

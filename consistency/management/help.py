@@ -7,7 +7,7 @@ from typing import Final
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 from django.db import connections
 
-from consistency.arguments import argument, duration, seconds, whole_number
+from consistency.arguments import argument, pause, seconds, whole_number
 from consistency.registry import CHECKS, Severity
 from consistency.selection import known, tags
 
@@ -69,8 +69,8 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     add(
         "--confirm",
         metavar="TIME",
-        type=argument(lambda text: duration(text).total_seconds()),
-        help="look twice, so far apart (30s, 2m), and report what both saw (CONSISTENCY_CONFIRM)",
+        type=argument(pause),
+        help="look twice, so far apart (30s, 2m; 0s: once), and report what both saw (CONSISTENCY_CONFIRM)",
     )
     add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
     add("--only-new", action="store_true", help="fail only on what is new or returned since the last scan")

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from consistency.arguments import duration, point_in_time
-from consistency.memory.hops import recorded_checks
+from consistency.memory.hops import anomalous, recorded_checks
 from consistency.memory.lists import beginning, heard, silenced
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Mute, Scan, State
@@ -127,7 +127,8 @@ def _checks(words: list[str]) -> Q:
 
 def check(word: str) -> str:
     """The name of a check that is defined, or that is retired and known by its history."""
-    if word in CHECKS or word in recorded_checks():
+    # Anomalies of a retired one may outlive the scans that asked it.
+    if word in CHECKS or word in recorded_checks() or any(word == name for name, _ in anomalous()):
         return word
     raise UnknownWordError("check", word, CHECKS)
 

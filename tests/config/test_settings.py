@@ -59,6 +59,10 @@ WRONG = [
     ("PIPELINE_PROCESSORS", "asr="),
     ("LOG_LEVEL", "LOUD"),
     ("CONSISTENCY_MAX_AGE", "a day"),
+    ("CONSISTENCY_KEEP_SCANS", "0"),
+    ("CONSISTENCY_KEEP_RESOLVED", "2000000000"),
+    ("CONSISTENCY_MAX_ACKNOWLEDGE", "1000000000"),
+    ("CONSISTENCY_CONFIRM", "3601"),
     ("CONSISTENCY_WEBHOOK_URL", "ftp://hidden@host"),
     ("EMAIL_URL", "https://u:hidden@host"),
 ]
@@ -183,3 +187,8 @@ def test_a_command_that_meets_an_outage_says_so_in_one_line() -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert re.fullmatch(r"PostgreSQL \(DATABASE_URL\) does not answer: .*refused.* Start it or .*\n", done.stderr)
     assert "Traceback" in run(["manage.py", "migrate", "--traceback"], variables).stderr
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage() -> None:
+    done = run(["manage.py", "mute_check", "stale_processing", "--for", "1d", "--reason", "\udcff"], PRODUCTION)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "'\\udcff' is not UTF-8.\n")

@@ -166,6 +166,8 @@ def test_quiet_still_prints_what_was_found_and_what_could_not_run(how: str) -> N
         (["--timeout", "0"], "'0' is not a number of seconds, more than 0"),
         (["--timeout", "nan"], "'nan' is not a number of seconds"),
         (["--timeout", "inf"], "'inf' is not a number of seconds"),
+        (["--confirm", "2h"], "'2h' is more than an hour"),
+        (["--confirm", "30"], "'30' is not a length of time"),
         (["--format", "xml"], "invalid choice: 'xml'"),
     ],
 )
@@ -181,6 +183,12 @@ def test_an_unknown_name_in_the_setting_is_wrong_usage(settings: Any) -> None:
     assert code == 2
     assert "CONSISTENCY_CHECKS" in told
     assert "Did you mean 'job_without_file'?" in told
+
+
+def test_two_looks_of_the_setting_can_be_one_for_once(settings: Any) -> None:
+    settings.CONSISTENCY_CONFIRM = 3_600
+    a_file("a", "processing")
+    assert run("stale_processing", "--confirm", "0s")[0] == 1
 
 
 def test_checks_are_chosen_by_name_and_by_tag() -> None:

@@ -312,6 +312,15 @@ def test_scans_are_shown_and_a_removed_check_is_retired() -> None:
     assert "command: tester" in within("show_scans")[1]
 
 
+def test_what_a_removed_check_found_can_be_asked_for_when_its_scans_are_forgotten() -> None:
+    a_file("a", "processing")
+    recorded(STALE)
+    Anomaly.objects.update(check_name="long_gone")
+    Scan.objects.all().delete()
+    assert "long_gone (retired)" in within("show_anomalies", "--check", "long_gone")[1]
+    assert within("show_anomalies", "--check", "long_gon")[0] in (1, 2)
+
+
 def test_the_memory_that_cannot_be_had_is_one_line(elsewhere: Platform) -> None:
     with moved_to(elsewhere.url):
         for command in (("show_scans",), ("show_anomalies",), ("unmute_check", STALE)):

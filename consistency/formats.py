@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from consistency.report import Outcome, Report
+from consistency.legible import harmless
+from consistency.report import Muted, Outcome, Report
 from consistency.stream import Stream
 
 CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
@@ -51,8 +52,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "duration_ms": outcome.duration_ms,
         "hint": outcome.check.hint,
     }
-    mute = {"muted_until": instant(outcome.muted_until)} if outcome.muted_until else {}
-    return told | mute | ({"error": outcome.error} if outcome.error else {})
+    return told | _mute(outcome.mute) | ({"error": outcome.error} if outcome.error else {})
+
+
+def _mute(mute: Muted | None) -> dict[str, str]:
+    return {"muted_until": instant(mute.until), "muted_by": mute.by, "muted_reason": mute.reason} if mute else {}
 
 
 def ndjson(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
@@ -81,14 +85,28 @@ def _ending(report: Report, more: Mapping[str, Any]) -> str:
         f"status: {report.status}",
         f"checked_at: {instant(report.checked_at)}",
     ]
-    recorded = [f"{word}: {number}" for word, number in (more.get("recorded") or {}).items()]
+    recorded = [f"{word}: {_in_words(value)}" for word, value in (more.get("recorded") or {}).items()]
     return ", ".join(told + counts + recorded)
 
 
+def _in_words(value: Any) -> str:
+    """A number; or of the mutes that ended each check and why."""
+    if not isinstance(value, list):
+        return str(value)
+    return "; ".join(f"{mute['check']} ({mute['because']})" for mute in value) or "none"
+
+
 def _counted(outcome: Outcome) -> str:
-    silent = {"acknowledged": outcome.acknowledged, "muted": outcome.muted}
-    told = "; ".join(f"{number} {word}" for word, number in silent.items() if number)
+    silent = {"acknowledged": outcome.acknowledged, muted_words(outcome.mute): outcome.muted}
+    told = "; ".join(f"{number} {words}" for words, number in silent.items() if number)
     return f"{outcome.count} ({told})" if told else f"{outcome.count}"
+
+
+def muted_words(mute: Muted | None, left: str = "") -> str:
+    """Who muted a check, until when and why, in one line, whatever was given as the reason."""
+    if mute is None:
+        return "muted"
+    return f"muted by {harmless(mute.by)} until {instant(mute.until)}{left}: {harmless(mute.reason)}"
 
 
 def csv_records(records: Iterable[Iterable[str]]) -> str:

@@ -40,13 +40,15 @@ OUTCOME: Final = record(
         "acknowledged": COUNT | {"type": "integer", "description": "How many of them somebody has acknowledged"},
         "muted": COUNT | {"type": "integer", "description": "How many more are silent: the check is muted"},
         "muted_until": TEXT | {"format": "date-time", "description": "When that ends; absent while it is not muted"},
+        "muted_by": TEXT | {"description": "Who muted it; absent while it is not muted"},
+        "muted_reason": TEXT | {"description": "Why; absent while it is not muted"},
         "truncated": {"type": "boolean", "description": "Whether there are more findings than rows"},
         "duration_ms": {"type": "integer"},
         "hint": TEXT | {"description": "What to do"},
         "error": TEXT | {"description": "Why the check could not run; absent if it ran"},
         "files": {"type": "array", "items": ROW, "description": "The first findings, by primary key"},
     },
-    optional=("error", "muted_until"),
+    optional=("error", "muted_until", "muted_by", "muted_reason"),
 )
 REPORT: Final = record(
     {

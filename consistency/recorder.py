@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from consistency.memory.confirm import FirstLook, SecondLook
+from consistency.memory.news import RecordedScan
 from consistency.memory.retention import prune
 from consistency.memory.silence import silence_of
 from consistency.memory.spool import Spool
-from consistency.memory.writing import Memory, RecordedScan, RecordingError
+from consistency.memory.writing import Memory, RecordingError
 from consistency.models.memory import Trigger
 from consistency.notices.delivery import tell_later
 from consistency.registry import Check
@@ -78,16 +79,19 @@ def look(
     return scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
 
 
-def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: float) -> Sight:
-    """What the scan that follows sees by: the silence, and with a pause only what a first look saw before it."""
+def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: float, only_heard: bool = False) -> Sight:
+    """What the scan that follows sees by: the silence, and with a pause only what a first look saw before it.
+
+    With `only_heard` its rows are those that nobody has acknowledged.
+    """
     if not pause:
-        return silence_of(checks, database)
+        return silence_of(checks, database, only_heard=only_heard)
     first = FirstLook()
     scan(checks, database=database, limit=0, timeout=timeout, sight=first)
     # Where the first saw nothing there is nothing that a later one could agree on.
     if any(first.seen.values()):
         time.sleep(pause)
-    return SecondLook(first, silence_of(checks, database))
+    return SecondLook(first, silence_of(checks, database, only_heard=only_heard))
 
 
 class Book:

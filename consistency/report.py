@@ -9,6 +9,15 @@ from consistency.registry import Check, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Muted:
+    """Why a whole check is silent: until when at the latest, by whom, and the reason given."""
+
+    until: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one check came to."""
 
@@ -26,8 +35,8 @@ class Outcome:
     """How many of the findings somebody has acknowledged, each by itself."""
     muted: int = 0
     """How many more are silent because the whole check is muted."""
-    muted_until: datetime | None = None
-    """When that mute ends at the latest; None while nothing is silent through one."""
+    mute: Muted | None = None
+    """That mute; None while nothing is silent through one."""
 
     @property
     def loud(self) -> int:

@@ -147,9 +147,12 @@ class _Scan:
         while piece := list(islice(seen, PIECE)):
             kept = self.sight.sift(check, piece)
             count += len(kept)
-            found += kept[: limit - len(found)]
+            found += self._some(check, kept, limit - len(found))
             limit_statement(self.connection, share)
         return count, found
+
+    def _some(self, check: Check, kept: list[Row], room: int) -> list[Row]:
+        return self.sight.shown(check, kept)[:room] if room > 0 else []
 
     def _outside(self, check: Check, share: Budget) -> tuple[int, list[Row]]:
         count, found = 0, list[Row]()
@@ -158,7 +161,7 @@ class _Scan:
             while piece := list(islice(findings, PIECE)):
                 kept = self.sight.sift(check, [outside_row(finding) for finding in piece])
                 count += len(kept)
-                found += kept[: self.limit - len(found)]
+                found += self._some(check, kept, self.limit - len(found))
         return count, found
 
     def _count_affected(self) -> None:

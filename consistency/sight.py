@@ -24,6 +24,10 @@ class Sight:
         """See a piece of the findings; returns those that count."""
         return rows
 
+    def shown(self, check: Check, rows: list[Row]) -> list[Row]:
+        """Those of a sifted piece that are fit for the report's few rows."""
+        return rows
+
     def report(self, report: Report) -> Report:
         """The report with what was learned."""
         return report

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from consistency.findings import Row
-from consistency.formats import instant
+from consistency.formats import instant, muted_words
 from consistency.legible import harmless
+from consistency.memory.news import News, RecordedScan
 from consistency.registry import Check, Severity
 from consistency.report import Outcome, Report
 
@@ -23,13 +24,23 @@ COLOURS: Final = {Severity.INFO: "cyan", Severity.WARN: "yellow", Severity.ERROR
 UNBOUNDED: Final = 100_000
 
 
-def report_text(report: Report, *, database: str, terminal: bool, colour: bool) -> str:
-    """The whole report; cut to the terminal's width only where there is a terminal."""
+def report_text(
+    report: Report, *, database: str, scan: RecordedScan | None = None, terminal: bool, colour: bool
+) -> str:
+    """The whole report, with what is news if it is recorded; what decides the exit code is told first, what is
+    silent last. Cut to the terminal's width only where there is a terminal.
+    """
     parts: list[RenderableType] = [_headline(report, database), Text(), _overview(report.outcomes)]
-    for outcome in report.outcomes:
+    for outcome in sorted(report.outcomes, key=_weight, reverse=True):
         if outcome.count or outcome.error:
-            parts += [Text(), *_details(outcome)]
+            news = scan.by_check[outcome.check.name] if scan else News()
+            parts += [Text(), *_details(outcome, news)]
     return render(parts, terminal=terminal, colour=colour)
+
+
+def _weight(outcome: Outcome) -> tuple[bool, int]:
+    """Not run is worst; then by severity, of which what is silent has none."""
+    return outcome.error is not None, outcome.check.severity if outcome.loud else 0
 
 
 def checks_text(checks: Sequence[Check], *, terminal: bool, colour: bool) -> str:
@@ -91,21 +102,29 @@ def _overview(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _details(outcome: Outcome) -> Sequence[RenderableType]:
+def _details(outcome: Outcome, news: News) -> Sequence[RenderableType]:
     if outcome.error:
         return [Text.assemble((outcome.check.name, "bold"), " could not run: ", harmless(outcome.error))]
-    found = f": {outcome.count} found{_silence(outcome)}. "
-    head = Text.assemble((outcome.check.name, "bold"), found, harmless(outcome.check.hint))
-    hidden = (outcome.count or 0) - len(outcome.rows)
+    told = [f"{outcome.count} found", *_news(news), *_silence(outcome)]
+    head = Text.assemble((outcome.check.name, "bold"), ": ", ", ".join(told))
+    if not outcome.loud:
+        return [head]
+    head.append(f". {harmless(outcome.check.hint)}")
+    hidden = outcome.loud - len(outcome.rows)
     more = [Text(f"  ... and {hidden} more: --limit N, or --format ndjson for all")] if hidden else []
-    return [head, *([_rows(outcome.rows)] if outcome.rows else []), *more]
+    return [head, _rows(outcome.rows), *more] if outcome.rows else [head]
 
 
-def _silence(outcome: Outcome) -> str:
-    acknowledged = f", {outcome.acknowledged} acknowledged" if outcome.acknowledged else ""
-    if outcome.muted_until is None:
-        return acknowledged
-    return f"{acknowledged}, muted until {instant(outcome.muted_until)} ({left(outcome.muted_until)})"
+def _news(news: News) -> list[str]:
+    counts = {"new": news.new, "returned": news.returned}
+    return [f"{count} {word}" for word, count in counts.items() if count]
+
+
+def _silence(outcome: Outcome) -> list[str]:
+    """What is silent is counted, not shown: it decides nothing."""
+    how_to_see = f"show_anomalies --check {outcome.check.name} --silenced 1"
+    acknowledged = [f"{outcome.acknowledged} acknowledged ({how_to_see})"] if outcome.acknowledged else []
+    return acknowledged + ([muted_words(outcome.mute, f" ({left(outcome.mute.until)})")] if outcome.mute else [])
 
 
 def left(until: datetime) -> str:

@@ -53,6 +53,9 @@ class SecondLook(Sight):
         self.files[check].update(hash(row["file_uuid"]) for row in agreed if row.get("file_uuid") is not None)
         return self.then.sift(check, agreed)
 
+    def shown(self, check: Check, rows: list[Row]) -> list[Row]:
+        return self.then.shown(check, rows)
+
     def report(self, report: Report) -> Report:
         files = None if report.affected_files is None else len(set().union(*self.files.values()))
         return self.then.report(replace(report, affected_files=files))

@@ -13,6 +13,7 @@ from consistency.registry import Severity
 
 def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
     """One anomaly; `acknowledged` is null while nobody has, `muted_until` while none of these mutes is about it."""
+    mute = mute_of(anomaly, mutes)
     return {
         "id": anomaly.pk,
         "database": anomaly.database,
@@ -32,7 +33,7 @@ def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
         "resolved_at": moment(anomaly.resolved_at),
         "returned_count": anomaly.returned_count,
         "acknowledged": _acknowledged(anomaly),
-        "muted_until": moment(muted_until(anomaly, mutes)),
+        "muted_until": moment(mute.until if mute else None),
         "assignee": anomaly.assignee,
         "note": anomaly.note,
     }
@@ -44,9 +45,9 @@ def acknowledged_until(anomaly: Anomaly) -> datetime | None:
     return until if until and until > timezone.now() and not anomaly.resolved_at else None
 
 
-def muted_until(anomaly: Anomaly, mutes: Iterable[Mute]) -> datetime | None:
-    """When the mute of its check ends, if it is open and one of these is about it."""
-    about = (mute.until for mute in mutes if (mute.database, mute.check_name) == (anomaly.database, anomaly.check_name))
+def mute_of(anomaly: Anomaly, mutes: Iterable[Mute]) -> Mute | None:
+    """The mute of its check, if it is open and one of these is about it."""
+    about = (mute for mute in mutes if (mute.database, mute.check_name) == (anomaly.database, anomaly.check_name))
     return None if anomaly.resolved_at else next(about, None)
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from consistency.findings import Row
 from consistency.models.memory import Anomaly, Mute, MuteEnd, ScanCheck
 from consistency.registry import Check
-from consistency.report import Outcome, Report
+from consistency.report import Muted, Outcome, Report
 from consistency.sight import PIECE, Sight, key
 from consistency.transaction import bounded
 
@@ -110,7 +110,9 @@ def holds(mute: Mute, count: int | None, now: datetime) -> bool:
 class Silence(Sight):
     """Counts which findings are acknowledged, and tells in the report what is silent."""
 
-    def __init__(self, acknowledged: Details, mutes: Iterable[Mute]) -> None:
+    def __init__(self, acknowledged: Details, mutes: Iterable[Mute], *, only_heard: bool = False) -> None:
+        self.only_heard = only_heard
+        """Whether the rows that are shown leave out what is acknowledged."""
         self.details = acknowledged
         """By check, as hashes: each object with the detail it had when last seen, which is what was acknowledged."""
         self.mutes = {mute.check_name: mute for mute in mutes}
@@ -123,9 +125,15 @@ class Silence(Sight):
         self.counted[check] = 0
 
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:
-        if details := self.details.get(check.name):
-            self.counted[check] += sum(1 for row in rows if hash((*key(row), row["detail"])) in details)
+        if check.name in self.details:
+            self.counted[check] += sum(self._is_acknowledged(check, row) for row in rows)
         return rows
+
+    def shown(self, check: Check, rows: list[Row]) -> list[Row]:
+        return [row for row in rows if not self._is_acknowledged(check, row)] if self.only_heard else rows
+
+    def _is_acknowledged(self, check: Check, row: Row) -> bool:
+        return hash((*key(row), row["detail"])) in self.details.get(check.name, ())
 
     def report(self, report: Report) -> Report:
         now = timezone.now()
@@ -138,17 +146,20 @@ class Silence(Sight):
         mute = self.mutes.get(outcome.check.name)
         if mute is None or not outcome.count or not holds(mute, outcome.count, now):
             return replace(outcome, acknowledged=acknowledged)
-        return replace(outcome, acknowledged=acknowledged, muted=outcome.count - acknowledged, muted_until=mute.until)
+        told = Muted(until=mute.until, by=mute.by, reason=mute.reason)
+        return replace(outcome, acknowledged=acknowledged, muted=outcome.count - acknowledged, mute=told)
 
 
-def silence_of(checks: Iterable[Check], database: str) -> Silence:
-    """What is silent on this database now; nothing where the memory cannot be asked."""
+def silence_of(checks: Iterable[Check], database: str, *, only_heard: bool = False) -> Silence:
+    """What is silent on this database now; nothing where the memory cannot be asked. With `only_heard` the report's
+    rows are those that nobody has acknowledged.
+    """
     here = Q(database=database, check_name__in=[check.name for check in checks])
     try:
         with bounded(connections[MEMORY], SECONDS):
             mutes = list(Mute.objects.filter(here, ended_at__isnull=True))
         with bounded(connections[MEMORY], READING), transaction.atomic(using=MEMORY):
-            return Silence(_acknowledged(here), mutes)
+            return Silence(_acknowledged(here), mutes, only_heard=only_heard)
     except DatabaseError:
         # No tables of ours, or nobody there: nothing is silent, and the scan tells by itself what is wrong.
         return Silence({}, ())

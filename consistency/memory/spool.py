@@ -50,6 +50,9 @@ class Spool(Sight):
             self.problem = f"its findings could not be kept in a temporary file ({os.strerror(error.errno or 0)})"
             self.close()
 
+    def shown(self, check: Check, rows: list[Row]) -> list[Row]:
+        return self.then.shown(check, rows)
+
     def report(self, report: Report) -> Report:
         return self.then.report(report)
 

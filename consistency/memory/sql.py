@@ -44,12 +44,13 @@ SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name"""
 
 LAST_SNAPSHOT: Final = "SELECT max(snapshot_at) FROM consistency_scan WHERE database = %s"
 
-# How mutes go on after a check that completed: over, or a lower mark.
+# How mutes go on after a check that completed: over, which is told, or a lower mark.
 MUTES_OVER: Final = """
 UPDATE consistency_mute SET ended_at = %(now)s, ended_because = CASE
     WHEN until <= %(now)s THEN 'time' WHEN %(count)s = 0 THEN 'clean' ELSE 'exceeded' END
 WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL
-    AND (until <= %(now)s OR NOT sticky AND (%(count)s = 0 OR %(count)s > mark))"""
+    AND (until <= %(now)s OR NOT sticky AND (%(count)s = 0 OR %(count)s > mark))
+RETURNING by, reason, ended_because, mark"""
 MUTES_LOWER: Final = """
 UPDATE consistency_mute SET mark = %(count)s
 WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL

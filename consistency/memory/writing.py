@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from zlib import crc32
@@ -14,6 +13,7 @@ from psycopg import errors
 
 from consistency.budget import Budget
 from consistency.memory import sql
+from consistency.memory.news import EndedMute, News, RecordedScan
 from consistency.memory.silence import MEMORY
 from consistency.memory.spool import Spool
 from consistency.memory.turns import take_turn_to_record
@@ -57,42 +57,6 @@ class OlderSnapshotError(AlreadyRunningError):
 
 class RecordingError(Exception):
     """Why nothing was recorded, in words fit for stderr; no host, path or SQL."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What one recorded check, or scan, changed."""
-
-    new: int = 0
-    returned: int = 0
-    resolved: int = 0
-    ongoing: int = 0
-
-    @property
-    def any_news(self) -> bool:
-        """Whether anything appeared or came back."""
-        return self.new + self.returned > 0
-
-    def __str__(self) -> str:
-        return f"{self.new} new, {self.returned} returned, {self.resolved} resolved"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedScan:
-    """A scan that is in the memory, by number, with its news in all and by check."""
-
-    id: int
-    news: News
-    by_check: dict[str, News]
-
-    def as_dict(self) -> dict[str, int]:
-        """What JSON says under `recorded`."""
-        return {
-            "scan": self.id,
-            "new": self.news.new,
-            "returned": self.news.returned,
-            "resolved": self.news.resolved,
-        }
 
 
 class Memory:
@@ -169,13 +133,13 @@ class _Writing:
         news = {name: News(**counts) for name, counts in self.counts.items()}
         total: Counter[str] = sum(self.counts.values(), Counter())
         self._checks(number, news)
-        self._mutes()
+        ended = [ended for outcome in self.completed for ended in self._mutes(outcome)]
         whole = News(**total)
         self.cursor.execute(
             "UPDATE consistency_scan SET new = %s, returned = %s, resolved = %s, ongoing = %s WHERE id = %s",
             [whole.new, whole.returned, whole.resolved, whole.ongoing, number],
         )
-        return RecordedScan(id=number, news=whole, by_check=news)
+        return RecordedScan(id=number, news=whole, by_check=news, mutes_ended=ended)
 
     def _refuse_older(self) -> None:
         self.cursor.execute(sql.LAST_SNAPSHOT, [self.memory.database])
@@ -242,11 +206,15 @@ class _Writing:
             [list(row.values()) for row in rows],
         )
 
-    def _mutes(self) -> None:
-        for outcome in self.completed:
-            about = {"database": self.memory.database, "check": outcome.check.name, "count": outcome.count}
-            self.cursor.execute(sql.MUTES_OVER, about | {"now": self.now})
-            self.cursor.execute(sql.MUTES_LOWER, about)
+    def _mutes(self, outcome: Outcome) -> list[EndedMute]:
+        """End the mute of this check or lower its mark; returns it if it ended."""
+        name, count = outcome.check.name, outcome.count or 0
+        about = {"database": self.memory.database, "check": name, "count": count, "now": self.now}
+        self.cursor.execute(sql.MUTES_OVER, about)
+        over = self.cursor.fetchall()
+        self.cursor.execute(sql.MUTES_LOWER, about)
+        columns = ("by", "reason", "because", "mark")
+        return [EndedMute(check=name, count=count, **dict(zip(columns, row, strict=True))) for row in over]
 
 
 def _row(number: int, outcome: Outcome, news: News) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency.budget import Budget
+from consistency.memory.news import RecordedScan
 from consistency.memory.silence import MEMORY
-from consistency.memory.writing import RecordedScan
 from consistency.notices.notice import Notice, notice_of
 from consistency.report import Report
 from consistency.transaction import bounded

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from consistency.formats import instant
 from consistency.memory.lists import before
-from consistency.memory.writing import News, RecordedScan
+from consistency.memory.news import News, RecordedScan
 from consistency.models.memory import ScanCheck
 from consistency.registry import Severity
 from consistency.report import Outcome, Report

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from consistency.models.memory import State, Trigger
+from consistency.models.memory import MuteEnd, State, Trigger
 from consistency.openapi import COUNT, ERROR, REPORT, TEXT, Schema, record
 from consistency.registry import Severity
 from consistency.review import query
@@ -113,7 +113,25 @@ CHECK: Final = record(
         "mute": _or_null(MUTE) | {"description": "The one in force; null while it is not muted"},
     }
 )
-RECORDED: Final = _or_null(record({"scan": NUMBER, **NEWS}))
+MUTE_ENDED: Final = record(
+    {
+        "check": TEXT,
+        "by": TEXT,
+        "reason": TEXT | {"description": "Why it was muted"},
+        "because": TEXT | {"enum": [MuteEnd.TIME.value, MuteEnd.CLEAN.value, MuteEnd.EXCEEDED.value]},
+        "count": NUMBER | {"description": "What this scan found"},
+        "mark": COUNT | {"description": "More findings than this end it"},
+    }
+)
+RECORDED: Final = _or_null(
+    record(
+        {
+            "scan": NUMBER,
+            **NEWS,
+            "mutes_ended": {"type": "array", "items": MUTE_ENDED, "description": "Those that ended by themselves"},
+        }
+    )
+)
 
 
 def _list(name: str, item: Schema) -> Schema:
@@ -209,13 +227,21 @@ CHECK_SAMPLE: Final = {
     "resolved": 2,
     "mute": MUTE_SAMPLE,
 }
+MUTE_ENDED_SAMPLE: Final = {
+    "check": "stale_processing",
+    "by": "ada",
+    "reason": "The new importer lands on Monday.",
+    "because": "clean",
+    "count": 0,
+    "mark": 2,
+}
 SCANNED_SAMPLE: Final = {
     "status": "ok",
     "checked_at": "2026-05-18T17:30:00Z",
     "complete": True,
     "affected_files": 0,
     "checks": [],
-    "recorded": {"scan": 42, "new": 0, "returned": 0, "resolved": 2},
+    "recorded": {"scan": 42, "new": 0, "returned": 0, "resolved": 2, "mutes_ended": [MUTE_ENDED_SAMPLE]},
 }
 
 

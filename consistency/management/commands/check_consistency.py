@@ -11,16 +11,19 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency import formats
 from consistency.budget import Budget
+from consistency.legible import harmless
 from consistency.management.console import checks_text, progress_bar, report_text
 from consistency.management.ending import EndedError, OutputError, ending_well, flush, put
 from consistency.management.help import EPILOG, HelpFormatter, add_arguments
 from consistency.management.target import TargetError, whole_file
+from consistency.management.usage import BriefCommand
+from consistency.memory.news import RecordedScan
 from consistency.memory.silence import MEMORY
 from consistency.memory.writing import AlreadyRunningError, OlderSnapshotError
 from consistency.models.memory import Trigger
@@ -50,7 +53,7 @@ class UnreachableError(Exception):
     """There is no report at all, since PostgreSQL does not answer; the text is for stderr."""
 
 
-class Command(BaseCommand):
+class Command(BriefCommand):
     help = "Look for files, jobs and identities whose stored data disagrees. Never changes them; remembers what it saw."
     # Cron's minutes are for the scan; `manage.py check` is for what is wrong with the settings.
     requires_system_checks: tuple[str, ...] = ()
@@ -173,9 +176,14 @@ class Command(BaseCommand):
             if report.unreachable:
                 self.stderr.write(str(self._unreachable(report.unreachable)))
         elif how == "text":
-            write(report_text(report, database=self.options["database"], **self._look()))
-            write(f"\n{done.scan.news}\n" if done.scan else "")
+            write(report_text(report, database=self.options["database"], scan=done.scan, **self._look()))
+            write(self._ending(done.scan) if done.scan else "")
         return done
+
+    def _ending(self, scan: RecordedScan) -> str:
+        """Which mutes are over, as they are if it is kept; last, in any case, the news."""
+        over = [f"\n{harmless(str(mute))}\n" for mute in scan.mutes_ended if self._keep()]
+        return "".join([*over, f"\n{scan.news}\n"])
 
     def _tell(self) -> None:
         """Send the notices now: the report is out, the scan is recorded, and a process of cron ends after this."""
@@ -227,7 +235,8 @@ class Command(BaseCommand):
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
         if self._pause() and self.stderr.isatty():
             self.stderr.write(f"Looking twice, {self._pause():g} s apart.")
-        return book.sight(twice(checks, self.options["database"], timeout=self._timeout(), pause=self._pause()))
+        database, only_heard = self.options["database"], self.options["format"] == "text"
+        return book.sight(twice(checks, database, timeout=self._timeout(), pause=self._pause(), only_heard=only_heard))
 
     def _timeout(self) -> float:
         usual = STREAM_SECONDS if self.options["format"] in STREAMED else SCAN_SECONDS

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import connections
 from django.utils import timezone
 
@@ -10,6 +10,7 @@ from consistency.arguments import argument, duration
 from consistency.formats import instant
 from consistency.management.ending import put
 from consistency.management.shared import told
+from consistency.management.usage import BriefCommand
 from consistency.memory.silence import MEMORY, mute
 from consistency.models.memory import Mute
 from consistency.recorder import os_user
@@ -17,7 +18,7 @@ from consistency.registry import CHECKS
 from consistency.selection import known
 
 
-class Command(BaseCommand):
+class Command(BriefCommand):
     help = (
         "Agree that a check decides no status and no exit code for a while. Ends at its time and, unless sticky, when "
         "the count rises above what was muted or the check is clean. What could not run is never muted."
@@ -56,6 +57,6 @@ class Command(BaseCommand):
 
 
 def _told(muted: Mute) -> str:
-    mark = "the next count" if muted.mark is None else muted.mark
-    holds = "whatever the count" if muted.sticky else f"while it finds no more than {mark}, and something"
-    return f"{muted.check_name} is muted until {instant(muted.until)} by {muted.by}, {holds}.\n"
+    mark = "the next scan does" if muted.mark is None else muted.mark
+    ends = " whatever it finds" if muted.sticky else f" until it finds more than {mark}, or until it is clean"
+    return f"{muted.check_name} is muted by {muted.by} until {instant(muted.until)},{ends}.\n"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import transaction
 from django.http import QueryDict
 
@@ -12,7 +12,8 @@ from consistency.formats import instant
 from consistency.management.console import left
 from consistency.management.ending import put
 from consistency.management.shared import as_query, json_list, table_text, told
-from consistency.memory.formats import acknowledged_until, anomaly_dict, muted_until
+from consistency.management.usage import BriefCommand
+from consistency.memory.formats import acknowledged_until, anomaly_dict, mute_of
 from consistency.memory.lists import in_force
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Mute
@@ -34,7 +35,7 @@ FILTERS: Final = {
 }
 
 
-class Command(BaseCommand):
+class Command(BriefCommand):
     help = "Show what scans have found and remembered, newest first; by default what is open."
     requires_system_checks: tuple[str, ...] = ()
 
@@ -90,8 +91,9 @@ def _row(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
 
 
 def _silent(anomaly: Anomaly, mutes: Sequence[Mute]) -> str:
-    until = {
-        f"acknowledged by {anomaly.acknowledged_by}": acknowledged_until(anomaly),
-        "muted": muted_until(anomaly, mutes),
-    }
-    return "; ".join(f"{how}, {left(moment)}" for how, moment in until.items() if moment)
+    told = []
+    if until := acknowledged_until(anomaly):
+        told.append(f"acknowledged by {anomaly.acknowledged_by}: {anomaly.acknowledged_reason}, {left(until)}")
+    if mute := mute_of(anomaly, mutes):
+        told.append(f"muted by {mute.by}: {mute.reason}, {left(mute.until)}")
+    return "; ".join(told)

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from consistency.arguments import argument, whole_number
 from consistency.formats import instant
 from consistency.management.ending import put
 from consistency.management.shared import as_query, json_list, table_text, told
+from consistency.management.usage import BriefCommand
 from consistency.memory.formats import scan_dict
 from consistency.models.memory import Scan
 from consistency.review.query import scans
 
 
-class Command(BaseCommand):
+class Command(BriefCommand):
     help = "Show the scans that were recorded, newest first, with what was new, returned and resolved in each."
     requires_system_checks: tuple[str, ...] = ()
 

@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from consistency.arguments import argument
 from consistency.management.ending import put
 from consistency.management.shared import USAGE, told
+from consistency.management.usage import BriefCommand
 from consistency.memory.silence import MEMORY, unmute
 from consistency.selection import known
 
 
-class Command(BaseCommand):
+class Command(BriefCommand):
     help = "Let a muted check decide statuses and exit codes again. A check that was removed can be unmuted too."
     requires_system_checks: tuple[str, ...] = ()
 

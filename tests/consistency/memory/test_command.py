@@ -7,7 +7,9 @@ import resource
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import execute_from_command_line
 
+from consistency.formats import instant
 from consistency.memory.silence import acknowledge, end_acknowledgement, mute, unmute
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan
@@ -45,7 +47,8 @@ def test_json_says_what_was_recorded(how: str) -> None:
     a_file("a", "processing")
     out = run("--format", how)[1]
     report = json.loads(out if how == "json" else out.splitlines()[-1])
-    assert report["recorded"] == {"scan": Scan.objects.get().pk, "new": 2, "returned": 0, "resolved": 0}
+    news = {"new": 2, "returned": 0, "resolved": 0, "mutes_ended": []}
+    assert report["recorded"] == {"scan": Scan.objects.get().pk} | news
 
 
 def test_csv_says_what_was_recorded_in_its_last_line() -> None:
@@ -60,8 +63,9 @@ def test_csv_says_what_is_silent_in_its_last_line() -> None:
     recorded()
     acknowledge([anomaly("a").pk], until=in_days(1), by="ana", reason="known")
     assert f"{STALE}: 3 (1 acknowledged), " in run(STALE, "--format", "csv")[1].splitlines()[-1]
-    mute(STALE, until=in_days(1), by="ana", reason="known")
-    assert f"{STALE}: 3 (1 acknowledged; 2 muted), " in run(STALE, "--format", "csv")[1].splitlines()[-1]
+    muted = mute(STALE, until=in_days(1), by="ana", reason="known\nsince\x1b[2J Monday")
+    why = f"2 muted by ana until {instant(muted.until)}: known\\nsince\\x1b[2J Monday"
+    assert f"{STALE}: 3 (1 acknowledged; {why}), " in run(STALE, "--format", "csv")[1].splitlines()[-1]
     unmute(STALE)
     end_acknowledgement([anomaly("a").pk])
     assert f"{STALE}: 3, " in run(STALE, "--format", "csv")[1].splitlines()[-1]
@@ -209,12 +213,45 @@ def test_a_check_is_muted_and_unmuted(database_url: str) -> None:
     muted = manage("mute_check", STALE, "--for", "7d", "--reason", "migration", database_url=database_url)
     assert (muted.returncode, muted.stderr) == (0, "")
     mute = Mute.objects.get()
+    ends = f"until {instant(mute.until)}, until it finds more than 1, or until it is clean"
+    assert muted.stdout == f"{STALE} is muted by {os_user()} {ends}.\n"
     assert (mute.by, mute.reason, mute.sticky, mute.mark) == (os_user(), "migration", False, 1)
     assert in_days(6.9) < mute.until < in_days(7)
     assert run(STALE)[0] == 0
     assert within("unmute_check", STALE) == (0, f"{STALE} is heard again.\n", "")
     assert within("unmute_check", STALE)[0] == 2
     assert run(STALE)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "ends"),
+    [((), "until it finds more than the next scan does, or until it is clean"), (("--sticky",), "whatever it finds")],
+)
+def test_who_mutes_reads_when_it_ends(options: tuple[str, ...], ends: str) -> None:
+    assert within("mute_check", STALE, "--for", "7d", "--reason", "x", *options)[1].endswith(f"Z, {ends}.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("mute_check", STALE, "--for", "7d"), "the following arguments are required: --reason"),
+        (("mute_check", "stale", "--for", "7d"), "argument CHECK: unknown check 'stale'. Did you mean"),
+        (("unmute_check",), "the following arguments are required: CHECK"),
+        (("show_anomalies", "--format", "xml"), "argument --format: invalid choice: 'xml'"),
+        (("show_scans", "--limit", "x"), "argument --limit: 'x' is not a whole number"),
+        (("check_consistency", "--tag", "x"), "argument -t/--tag: unknown tag 'x'"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_where_to_read_on(
+    command: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        execute_from_command_line(["manage.py", *command])
+    told = capsys.readouterr()
+    wrong, more = told.err.splitlines()
+    assert (end.value.code, told.out) == (2, "")
+    assert wrong.startswith(f"manage.py {command[0]}: {sentence}")
+    assert more == f"See manage.py {command[0]} --help."
 
 
 @pytest.mark.parametrize(
@@ -267,9 +304,9 @@ def test_what_is_silenced_is_shown_as_silenced_with_the_time_left() -> None:
     mute("orphaned_processing", until=in_days(1), by="ana", reason="known")
     shown = within("show_anomalies")[1].splitlines()
     assert ["acknowledged" in line for line in shown] == [False, False, False, True]
-    assert "acknowledged by ana, 2 d 11 h left" in shown[3]
-    mute(STALE, until=in_days(1), by="ana", reason="known")
-    assert within("show_anomalies")[1].count("muted, 23 h 59 min left") == 3
+    assert "acknowledged by ana: known, 2 d 11 h left" in shown[3]
+    mute(STALE, until=in_days(1), by="bo", reason="being mended")
+    assert within("show_anomalies")[1].count("muted by bo: being mended, 23 h 59 min left") == 3
     told = json.loads(within("show_anomalies", "--uuid", "c", "--format", "json")[1])["anomalies"]
     assert [(row["acknowledged"], row["muted_until"] is None) for row in told] == [(None, False)]
 

@@ -51,7 +51,7 @@ def test_it_remembers_passes_and_what_could_not_run(define: Define) -> None:
     done = recorded(STALE, "broken")
     scan = Scan.objects.get()
     assert done.scan
-    assert done.scan.as_dict() == {"scan": scan.pk, "new": 0, "returned": 0, "resolved": 0}
+    assert done.scan.as_dict() == {"scan": scan.pk, "new": 0, "returned": 0, "resolved": 0, "mutes_ended": []}
     assert (scan.trigger, scan.actor, scan.database, scan.complete) == ("command", "tester", "default", False)
     assert scan.snapshot_at == done.report.checked_at
     told = ScanCheck.objects.values_list("check_name", "outcome", "count", "error")

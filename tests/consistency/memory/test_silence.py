@@ -258,12 +258,15 @@ def test_every_surface_says_the_same(client: Client) -> None:
         [check] = report["checks"]
         assert (report["status"], check["count"], check["acknowledged"], check["muted"]) == ("ok", 3, 1, 2)
         assert datetime.fromisoformat(check["muted_until"]) > in_days(0.9)
+        assert (check["muted_by"], check["muted_reason"]) == ("ana", "known")
     last = json.loads(run(ORPHANED, "--format", "ndjson")[1].splitlines()[-1])
     assert (last["checks"][0]["muted"], last["recorded"]["new"]) == (2, 0)
     code, out, _ = run(ORPHANED)
     assert code == 0
-    assert "3 found, 1 acknowledged, muted until " in out
-    assert "23 h 59 min left" in out
+    acknowledged_words = f"1 acknowledged (show_anomalies --check {ORPHANED} --silenced 1)"
+    muted_words = r"muted by ana until \S+Z \(23 h 59 min left\): known"
+    assert re.search(rf"^{ORPHANED}: 3 found, {re.escape(acknowledged_words)}, {muted_words}$", out, re.MULTILINE)
+    assert "job_id is null" not in out
     User.objects.all().delete()
 
 

@@ -167,7 +167,7 @@ def test_scan_now_records_and_says_where(ask: Ask, read: Ask) -> None:
     answer = ask("/scans", {"tags": ["vocabulary"]})
     scan = Scan.objects.get()
     assert (answer.status_code, answer["Location"]) == (201, f"{API}/scans/{scan.pk}")
-    assert answer.json()["recorded"] == {"scan": scan.pk, "new": 1, "returned": 0, "resolved": 0}
+    assert answer.json()["recorded"] == {"scan": scan.pk, "new": 1, "returned": 0, "resolved": 0, "mutes_ended": []}
     assert (scan.trigger, scan.actor) == ("api", "ada")
     assert read(answer["Location"].removeprefix(API)).status_code == 200
     assert LogEntry.objects.get().change_message == "Scanned, over REST."

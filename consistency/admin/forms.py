@@ -6,6 +6,7 @@ from typing import Any, Final
 from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -79,6 +80,13 @@ class MuteForm(SilenceForm):
         super().__init__(*args, **more)
         self.fields["check_name"].choices = [(name, name) for name in check_names()]  # type: ignore[attr-defined]
         self.fields["length"].initial = "7d"
+
+    def clean_database(self) -> str:
+        """One that there is: nobody would ever see another's mute."""
+        database: str = self.cleaned_data["database"]
+        if database not in connections:
+            raise forms.ValidationError(f"There is no database {database!r}.")
+        return database
 
     def longest(self) -> timedelta:
         """A year."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -80,6 +80,8 @@ class MuteAdmin(ReviewAdmin):
                 made = self._muted(request, form)
             except SilenceError as problem:
                 form.add_error(None, str(problem))
+            except IntegrityError:
+                form.add_error(None, "Somebody else muted it at that moment. Look, and try again.")
             else:
                 messages.success(request, f"Muted until {minute(made.until)} UTC: {made.check_name}.")
                 return HttpResponseRedirect(overview_address(request, made.database))
@@ -94,17 +96,18 @@ class MuteAdmin(ReviewAdmin):
         )
 
     def end(self, request: HttpRequest, number: int) -> HttpResponseBase:
-        """Unmute: the check is heard again from now on."""
+        """End this very mute: the check is heard again from now on."""
+        require(request, "view_mute")
         require(request, "mute_check")
         running = Mute.objects.filter(pk=number, ended_at__isnull=True).first()
         if running is None:
             raise Http404
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
-            with transaction.atomic(using=MEMORY):
-                unmute(running.check_name, database=running.database)
-                log(request.user.pk, Mute, f"Unmuted: {form.cleaned_data['reason']}", [running])
-            messages.success(request, f"Heard again: {running.check_name}.")
+            if _unmuted(request, running, form.cleaned_data["reason"]):
+                messages.success(request, f"Heard again: {running.check_name}.")
+            else:
+                messages.warning(request, f"This mute of {running.check_name} had ended already.")
             return HttpResponseRedirect(overview_address(request, running.database))
         about = f"{running.check_name}, muted by {running.by} until {minute(running.until)} UTC: {running.reason}"
         return act_page(
@@ -125,3 +128,11 @@ class MuteAdmin(ReviewAdmin):
             words = f"Muted until {instant(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
             log(request.user.pk, Mute, words, [made], ADDITION)
         return made
+
+
+def _unmuted(request: HttpRequest, running: Mute, why: str) -> bool:
+    with transaction.atomic(using=MEMORY):
+        ended = unmute(running.check_name, database=running.database, number=running.pk)
+        if ended:
+            log(request.user.pk, Mute, f"Unmuted: {why}", [running])
+    return ended

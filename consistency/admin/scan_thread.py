@@ -27,13 +27,13 @@ REMEMBERED: Final = 600
 
 @dataclass(kw_only=True)
 class Scanning:
-    """One scan under way: wait for `ended`, then read `words`."""
+    """One scan under way: `words` are there before its thread `ended`, which logs last."""
 
     checks: Sequence[Check]
     database: str
     actor: str
     then: Callable[[Recorded], None]
-    """Called in the thread once it is done, recorded or not."""
+    """Called in the thread once what became of it is told, recorded or not."""
     words: str = ""
     """What became of it, for people."""
     failed: bool = False
@@ -50,7 +50,7 @@ class Scanning:
         try:
             self._scan()
         except AlreadyRunningError as problem:
-            self.words, self.failed = f"Not recorded: {problem}", True
+            self.failed, self.words = True, f"Not recorded: {problem}"
         except Exception:
             logger.exception("The scan ended early.")
             self._tell("The scan ended early; the log says why.", failed=True)
@@ -67,18 +67,19 @@ class Scanning:
             timeout=SECONDS,
             progress=self._at,
         )
-        self.then(done)
         if done.scan:
             self._tell(f"Scan {done.scan.id}: {done.scan.news}.", failed=False)
         else:
             self._tell(f"Scanned, but not recorded: {done.problem}.", failed=True)
+        self.then(done)
 
     def _at(self, check: Check) -> None:
         _remember(self.database, {"done": self.done, "of": len(self.checks), "check": check.name})
         self.done += 1
 
     def _tell(self, words: str, *, failed: bool) -> None:
-        self.words, self.failed = words, failed
+        # Who reads goes by the words: they come last.
+        self.failed, self.words = failed, words
         _remember(self.database, {"words": words, "failed": failed})
 
 

@@ -13,6 +13,7 @@ from consistency.admin.scan_thread import Scanning
 from consistency.models.memory import Scan
 from consistency.recorder import Recorded
 from consistency.registry import Check
+from consistency.review.access import fails_alone
 
 PATIENCE: Final = 2.0
 """Seconds that the browser waits for a scan that may be quick."""
@@ -25,10 +26,12 @@ def scan_now(request: HttpRequest, checks: Sequence[Check], database: str) -> No
     def logged(done: Recorded) -> None:
         rows = [Scan(pk=done.scan.id, database=database)] if done.scan else []
         became = str(done.scan.news) if done.scan else f"not recorded: {done.problem}"
-        log(user, Scan, f"Scanned from the admin ({names}): {became}", rows, ADDITION)
+        with fails_alone():
+            log(user, Scan, f"Scanned from the admin ({names}): {became}", rows, ADDITION)
 
     scanning = Scanning(checks=checks, database=database, actor=request.user.get_username(), then=logged).start()
-    if not scanning.ended.wait(PATIENCE):
+    scanning.ended.wait(PATIENCE)
+    if not scanning.words:
         address = overview_address(request, database)
         messages.info(
             request, format_html('The scan is under way; <a href="{}">the overview</a> shows how far.', address)

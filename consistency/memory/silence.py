@@ -73,14 +73,16 @@ def mute(check: str, *, until: datetime, by: str, reason: str, sticky: bool = Fa
         )
 
 
-def unmute(check: str, *, database: str = MEMORY) -> bool:
-    """End the mute of a check; returns whether there was one."""
-    return _end(check, database, MuteEnd.UNMUTED)
+def unmute(check: str, *, database: str = MEMORY, number: int | None = None) -> bool:
+    """End the mute of a check, or only if it still is the one of this number; returns whether it ran."""
+    return _end(check, database, MuteEnd.UNMUTED, number)
 
 
-def _end(check: str, database: str, because: MuteEnd) -> bool:
+def _end(check: str, database: str, because: MuteEnd, number: int | None = None) -> bool:
     now = timezone.now()
     running = Mute.objects.filter(check_name=check, database=database, ended_at__isnull=True)
+    if number is not None:
+        running = running.filter(pk=number)
     running.filter(until__lte=now).update(ended_at=now, ended_because=MuteEnd.TIME)
     return bool(running.update(ended_at=now, ended_because=because))
 

@@ -1,8 +1,12 @@
 """Who may review: whoever is signed in reads, an act needs its permission and leaves a line in the admin's log."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 from django.contrib.admin.models import LogEntry
+from django.db import Error as DatabaseError
 from django.db import IntegrityError, OperationalError, ProgrammingError, connections
 from django.db.models import Model
 from rest_framework.exceptions import APIException, ValidationError
@@ -18,7 +22,10 @@ from consistency.review.query import ParameterError, only
 from consistency.selection import UnknownWordError
 from consistency.transaction import bounded
 
+logger = logging.getLogger(__name__)
+
 SECONDS: Final = 10.0
+LOG_SECONDS: Final = 3.0
 REFUSED: Final = (UnknownWordError, SilenceError, ParameterError, CursorError)
 
 
@@ -100,3 +107,15 @@ def log(request: Request, row: Model, flag: int, words: str) -> None:
     """Leave a line in the admin's log about what somebody did to this row."""
     user: Any = request.user  # who has a permission has an account
     LogEntry.objects.log_actions(user.pk, [row], flag, change_message=words, single_object=True)
+
+
+@contextmanager
+def fails_alone() -> Iterator[None]:
+    """A line about what has happened already, such as a recorded scan: it takes seconds at most, and what becomes of
+    it makes no failure of that.
+    """
+    try:
+        with bounded(connections[MEMORY], LOG_SECONDS):
+            yield
+    except DatabaseError:
+        logger.warning("The admin's log has no line about a scan", exc_info=True)

@@ -1,13 +1,11 @@
 """Review over REST: what scans found and remembered; who has the permission acknowledges, mutes and scans."""
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
 from django.contrib.admin.models import ADDITION, CHANGE
-from django.db import Error as DatabaseError
-from django.db import connections, transaction
+from django.db import transaction
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.exceptions import NotFound
@@ -23,17 +21,13 @@ from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
 from consistency.review import answers, query
 from consistency.review import openapi as words
-from consistency.review.access import Conflict, ReviewViewSet, log
+from consistency.review.access import Conflict, ReviewViewSet, fails_alone, log
 from consistency.review.serializers import AcknowledgeBody, MuteBody, ScanBody, read
 from consistency.selection import UnknownWordError, chosen, known
-from consistency.transaction import bounded
-
-logger = logging.getLogger(__name__)
 
 TAGS: Final = ["consistency"]
 LOOK_SECONDS: Final = 10.0
 RECORD_SECONDS: Final = 20.0
-LOG_SECONDS: Final = 3.0
 BAD: Final = {
     "_400": "unknown state 'opne'. Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."
 }
@@ -101,7 +95,7 @@ class ChecksViewSet(ReviewViewSet):
         with transaction.atomic(using=MEMORY):
             running = Mute.objects.using(MEMORY).filter(check_name=check, database=database, ended_at__isnull=True)
             ending = running.first()
-            if ending is None or not unmute(check, database=database):
+            if ending is None or not unmute(check, database=database, number=ending.pk):
                 _named(lambda: query.check(check))
                 raise NotFound(f"{check} is not muted on database {database!r}.")
             log(request, ending, CHANGE, f"Unmuted, over REST; it was muted for: {ending.reason}")
@@ -279,12 +273,8 @@ def _named(look: Callable[[], str]) -> None:
 
 
 def _log_scan(request: Request, number: int) -> None:
-    # It is recorded, with who and how: what happens to this line must not make a failure of it.
-    try:
-        with bounded(connections[MEMORY], LOG_SECONDS):
-            log(request, Scan.objects.using(MEMORY).get(pk=number), ADDITION, "Scanned, over REST.")
-    except DatabaseError:
-        logger.warning("Scan %s has no line in the admin's log", number, exc_info=True)
+    with fails_alone():
+        log(request, Scan.objects.using(MEMORY).get(pk=number), ADDITION, "Scanned, over REST.")
 
 
 def _found(number: int) -> Anomaly:

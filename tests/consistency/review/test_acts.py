@@ -207,7 +207,7 @@ def test_a_scan_while_another_records_is_409(ask: Ask) -> None:
 def test_a_scan_that_is_recorded_is_told_though_the_admins_log_takes_no_line(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.review.views.LOG_SECONDS", 0.2)
+    monkeypatch.setattr("consistency.review.access.LOG_SECONDS", 0.2)
     with closing(connections.create_connection("default")) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE django_admin_log")
         answer = ask("/scans", {})

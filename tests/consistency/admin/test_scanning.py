@@ -1,0 +1,74 @@
+"""Scans that people start from the admin: what they are told, whatever becomes of the line in the log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from consistency.admin.scan_thread import progress
+from consistency.memory.writing import Memory
+from consistency.models.memory import Scan
+from tests.consistency.admin.pages import OVERVIEW, get, post, stale
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+NOW = "/admin/consistency/scan/now/"
+
+
+@contextmanager
+def holding(statement: str) -> Iterator[None]:
+    """While another session is in a transaction with this."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute(statement)
+        yield
+        other.rollback()
+
+
+def test_a_recorded_scan_is_told_while_the_admins_log_is_locked_and_its_thread_ends(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.scanning.PATIENCE", 1.0)
+    monkeypatch.setattr("consistency.review.access.LOG_SECONDS", 1.5)
+    stale("a")
+    with holding("LOCK TABLE django_admin_log IN EXCLUSIVE MODE"):
+        post(client, NOW)
+        scan = Scan.objects.get()
+        assert f"Scan {scan.pk}: 2 new, 0 returned, 0 resolved." in get(client, OVERVIEW)
+        time.sleep(1)
+    time.sleep(0.5)
+    assert not LogEntry.objects.filter(object_id=str(scan.pk)).exists()
+
+
+def test_a_scan_without_a_line_in_the_log_is_recorded_and_told(client: Client, reviewer: User) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_admin_log RENAME TO elsewhere")
+    try:
+        post(client, NOW)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO django_admin_log")
+    assert f"Scan {Scan.objects.get().pk}: 0 new" in get(client, OVERVIEW)
+
+
+def test_why_a_scan_was_not_recorded_is_told_in_red(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.memory.sql.LAST_SNAPSHOT", "SELECT 1 / 0, %s")
+    post(client, NOW)
+    assert '<li class="error">Scanned, but not recorded: PostgreSQL refused it.' in get(client, OVERVIEW)
+    assert "not recorded: PostgreSQL refused it" in LogEntry.objects.get().change_message
+
+
+def test_a_scan_of_one_database_is_not_under_way_on_another(reviewer: User) -> None:
+    other = Memory("replica", trigger="command", actor="cron", seconds=5)
+    try:
+        assert progress("replica") is not None
+        assert progress("default") is None
+    finally:
+        other.close()

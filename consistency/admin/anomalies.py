@@ -226,6 +226,7 @@ class AnomalyAdmin(ReviewAdmin):
 
     def act(self, request: HttpRequest, number: int, name: str) -> HttpResponseBase:
         """Do one thing to one anomaly; the page it came from has the form."""
+        require(request, "view_anomaly")
         found = Anomaly.objects.filter(pk=number)
         if not found or name not in (*ACTS, "recheck"):
             raise Http404

@@ -164,6 +164,18 @@ def test_who_may_act_but_not_see_lands_where_they_may_be(client: Client, person:
     assert "new, 0 returned" in get(client, answer["Location"])
 
 
+@pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "note", "recheck"])
+def test_who_may_act_but_not_see_anomalies_learns_nothing_of_one(
+    client: Client, person: Callable[..., User], name: str
+) -> None:
+    stale("a")
+    recorded(STALE)
+    person("acknowledge_anomaly", "scan_now")
+    get(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403)
+    post(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403, length="1d", reason="x", note="x")
+    get(client, f"{LIST}{anomaly('a').pk + 1}/act/{name}/", status=403)
+
+
 def test_no_act_happens_by_a_get(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)

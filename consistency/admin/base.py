@@ -5,9 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import quote
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, connections, transaction
@@ -29,7 +30,16 @@ def _unharmed(database: str) -> AbstractContextManager[Any]:
 
 
 class TolerantChangeList(ChangeList):
-    """No rows where a column's type (uuid, enum) does not know the word that the address asks for."""
+    """No rows where a column's type (uuid, enum) does not know the word that the address asks for; a word that a
+    filter of ours does not know is refused, since the page could not show that it is on.
+    """
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        found = super().get_filters(request)
+        for chosen in (one for one in found[0] if isinstance(one, admin.SimpleListFilter)):
+            if chosen.value() not in (None, *(str(word) for word, _ in chosen.lookup_choices)):
+                raise IncorrectLookupParameters(f"{chosen.parameter_name}={chosen.value()}")
+        return found
 
     def get_results(self, request: HttpRequest) -> None:
         try:
@@ -60,6 +70,10 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         except DataError:
             return None
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:  # type: ignore[override]
+        """Only what the filters beside the list ask: any other may read the whole table."""
+        return any(lookup in _lookups(one) for one in self.get_list_filter(request))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -68,6 +82,10 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def _lookups(one: Any) -> tuple[str, ...]:
+    return (one, f"{one}__exact", f"{one}__isnull") if isinstance(one, str) else (one.parameter_name,)
 
 
 class ReviewAdmin(ViewOnlyAdmin):
@@ -80,6 +98,8 @@ class ReviewAdmin(ViewOnlyAdmin):
         """Django's, named after what it is; an act that is not for who asks is refused (403)."""
         if request.POST.get("action", "") not in ("", *self.get_actions(request)):
             raise PermissionDenied
+        if ERROR_FLAG in request.GET:
+            messages.warning(request, "The address named a filter that does not exist; this is the list without it.")
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 

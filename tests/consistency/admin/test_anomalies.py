@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,7 +18,7 @@ from consistency.memory.silence import acknowledge, mute
 from consistency.memory.subject import statements
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute
-from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, get, page_of, shown, stale
+from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, shown, stale
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
 
@@ -82,6 +84,31 @@ def test_a_name_with_a_space_is_found_by_its_beginning(client: Client, reviewer:
     recorded(STALE)
     assert len(shown(get(client, f"{LIST}?q=my+hol"))) == 1
     assert not shown(get(client, f"{LIST}?q=hol"))
+
+
+@pytest.mark.parametrize("query", ["state=zzz", "check=nope", "age=year", "assignee=eve", "news=2"])
+def test_a_filter_that_does_not_exist_is_refused_rather_than_shown_as_nothing_or_everything(
+    client: Client, reviewer: User, query: str
+) -> None:
+    stale("a")
+    recorded(STALE)
+    answer = client.get(f"{LIST}?{query}", secure=True)
+    assert (answer.status_code, answer["Location"]) == (302, f"{LIST}?e=1")
+    text = get(client, answer["Location"])
+    assert "named a filter that does not exist" in text
+    assert shown(text) == {anomaly("a").pk}
+    get(client, f"{LIST}export/csv/?{query}", status=404)
+
+
+@pytest.mark.parametrize("path", [LIST, f"{LIST}export/json/", "/admin/consistency/file/", "/admin/consistency/scan/"])
+def test_the_address_asks_for_nothing_but_the_filters_beside_the_list(client: Client, path: str) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    try:
+        for query in ("detail__contains=x", "file_path__contains=x", "actor__regex=x", "id__gt=0"):
+            get(client, f"{path}?{query}", status=400)
+        get(client, f"{path}?status__exact=ok" if "scan" in path else path)
+    finally:
+        User.objects.all().delete()
 
 
 def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) -> None:
@@ -167,6 +194,15 @@ def test_its_page_shows_the_jobs_of_the_file_the_other_anomalies_and_the_sql(cli
     with connection.cursor() as cursor:
         cursor.execute(statement)
         assert cursor.fetchall() == [("a", "a.mp4", "a", "processing", "job_id is null")]
+
+
+@pytest.mark.parametrize("key", ["cam_25_11_2026", "a/b", "50%", "a?b#c", "_2F"])
+def test_its_page_leads_to_the_file_whatever_its_key(client: Client, person: Callable[..., User], key: str) -> None:
+    person(*SEE, "view_file")
+    a_file(key, "processing")
+    recorded(STALE)
+    (link,) = re.findall(r'href="(/admin/consistency/file/[^"]+)"', get(client, page_of(anomaly(key))))
+    assert f"{key}.mp4" in get(client, unescape(link))
 
 
 def test_next_and_previous_go_through_the_list_it_came_from(client: Client, reviewer: User) -> None:

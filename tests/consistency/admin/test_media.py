@@ -133,9 +133,9 @@ def typed_columns() -> None:
 def test_words_that_a_columns_type_does_not_know_find_nothing(page: Any, client: Client) -> None:
     key = "6f1c2d9e-0000-4000-8000-00000000000a"
     a_file(key, "processing")
-    for query in ("", "?status__exact=processing", f"?file_uuid={key}", "?q=6f1c"):
+    for query in ("", "?status__exact=processing", "?q=6f1c"):
         assert "1 file" in page(f"file/{query}"), query
-    for query in ("?status__exact=banana", "?file_uuid=x", "?q=zzz"):
+    for query in ("?status__exact=banana", "?q=zzz"):
         assert "0 files" in page(f"file/{query}"), query
     assert "Processing" in page(f"file/{key}/change/")
     page("file/?_facets=True")

@@ -8,6 +8,8 @@ from typing import Any, Final
 from django.utils.dateparse import parse_datetime
 
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST: Final = timedelta(days=36_500)
+"""A hundred years stand for all that is longer, which a calendar or a clock could not count."""
 
 
 def argument(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -49,14 +51,14 @@ def pause(text: str) -> float:
 
 
 def duration(text: str) -> timedelta:
-    """A length of time with its unit, such as 30s, 15m, 12h, 7d or 1w; up to a year."""
+    """A length of time with its unit, such as 30s, 15m, 12h, 7d or 1w; what uses it says how long it may be."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 9 and unit in UNITS):
         raise ValueError(f"{text!r} is not a length of time. Expected: a number and s, m, h, d or w, such as 30s or 7d")
     length = timedelta(**{UNITS[unit]: int(number)})
-    if not timedelta() < length <= timedelta(days=366):
-        raise ValueError(f"{text!r} is not more than 0 and at most a year")
-    return length
+    if not length:
+        raise ValueError(f"{text!r} is not more than 0")
+    return min(length, LONGEST)
 
 
 def point_in_time(text: str) -> datetime:

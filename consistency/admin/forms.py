@@ -4,14 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from consistency.memory.overview import check_names
-from consistency.memory.silence import LONGEST_MUTE, MEMORY
+from consistency.memory.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -49,13 +48,16 @@ class SilenceForm(forms.Form):
 
     def longest(self) -> timedelta:
         """How long it may be."""
-        return timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE)
+        return longest_acknowledgement()
 
     def clean_until(self) -> datetime | None:
         """In the future, and not too far."""
         until: datetime | None = self.cleaned_data["until"]
-        if until and not timedelta() < until - timezone.now() <= self.longest():
-            raise forms.ValidationError(f"It must lie in the future, at most {self.longest().days} days from now.")
+        try:
+            if until:
+                check_end(until, self.longest())
+        except SilenceError as problem:
+            raise forms.ValidationError(str(problem)) from None
         return until
 
     @cached_property

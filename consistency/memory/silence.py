@@ -34,10 +34,22 @@ class SilenceError(ValueError):
     """It cannot be silenced like that; the text says why and what to do."""
 
 
+def longest_acknowledgement() -> timedelta:
+    """How long one anomaly may be acknowledged."""
+    return timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE)
+
+
+def check_end(until: datetime, longest: timedelta) -> None:
+    """SilenceError if no silence that may be so long can end then."""
+    # A minute of grace: a request for exactly the longest time takes a moment to get here.
+    if not timedelta() < until - timezone.now() <= longest + timedelta(minutes=1):
+        raise SilenceError(f"the end must lie in the future, at most {longest.days} days from now")
+
+
 # --- Acts ------------------------------------------------------------------------------------------------
 def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str) -> int:
     """Acknowledge the open ones among these anomalies (primary keys); returns how many those are."""
-    _validated(until, timedelta(days=settings.CONSISTENCY_MAX_ACKNOWLEDGE), by, reason)
+    _validated(until, longest_acknowledgement(), by, reason)
     return Anomaly.objects.filter(pk__in=anomalies, resolved_at__isnull=True).update(
         acknowledged_by=by, acknowledged_at=timezone.now(), acknowledged_until=until, acknowledged_reason=reason
     )
@@ -93,10 +105,7 @@ def _last_count(check: str, database: str) -> int | None:
 
 
 def _validated(until: datetime, longest: timedelta, by: str, reason: str) -> None:
-    left = until - timezone.now()
-    # A minute of grace: a request for exactly the longest time takes a moment to get here.
-    if not timedelta() < left <= longest + timedelta(minutes=1):
-        raise SilenceError(f"the end must lie in the future, at most {longest.days} days from now")
+    check_end(until, longest)
     if not by.strip() or not reason.strip():
         raise SilenceError("say who silences it and why: neither may be empty")
 

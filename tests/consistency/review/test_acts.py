@@ -143,6 +143,8 @@ BODIES: list[tuple[Any, str]] = [
     ({"reason": "a\ud800b", "for": "1d"}, "reason: Surrogate characters are not allowed"),
     ({"reason": "x", "until": "2001-01-01T00:00:00Z"}, "the end must lie in the future"),
     ({"reason": "x", "until": "9999-12-31T23:59:59Z"}, "the end must lie in the future, at most"),
+    ({"reason": "x", "for": "1000d"}, "the end must lie in the future, at most"),
+    ({"reason": "x", "for": "99999999w"}, "the end must lie in the future, at most"),
     ({"reason": "x", "for": "1d", "stiky": True}, "unknown key 'stiky'."),
     ({"reason": "x\0", "for": "1d"}, "reason: Null characters are not allowed."),
     (["x"], "The body must be a JSON object"),

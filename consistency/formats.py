@@ -30,6 +30,11 @@ def instant(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def minute(moment: datetime) -> str:
+    """A time in UTC as every page and the log of acts write it."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def as_dict(report: Report, *, rows: bool = True) -> dict[str, Any]:
     """The report as the contract has it; without rows it is the last line of a stream."""
     return {

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from consistency.admin.background import SESSION, Background
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
-from consistency.formats import instant
+from consistency.formats import minute
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement
 from consistency.memory.turns import take_turn
 from consistency.models.memory import Anomaly
@@ -86,7 +86,7 @@ ACTS: Final[dict[str, Act]] = {
         done="Acknowledged",
         form=SilenceForm,
         change=_acknowledge,
-        words=lambda form: f"Acknowledged until {instant(form.end)}: {form.cleaned_data['reason']}",
+        words=lambda form: f"Acknowledged until {minute(form.end)}: {form.cleaned_data['reason']}",
     ),
     "end_acknowledgement": Act(
         title="End acknowledgement",

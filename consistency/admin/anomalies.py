@@ -22,9 +22,11 @@ from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
-from consistency.admin.words import ago, left, minute, times
+from consistency.admin.words import ago, agreed, left, times
+from consistency.formats import minute
 from consistency.legible import harmless
-from consistency.memory.lists import beginning, in_force
+from consistency.memory.hops import scanned
+from consistency.memory.lists import any_acknowledged, beginning, in_force
 from consistency.memory.silence import SilenceError
 from consistency.models.memory import Anomaly
 from consistency.paginator import MOST
@@ -46,14 +48,18 @@ class AnomalyAdmin(ReviewAdmin):
 
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Django's, where each row that is shown knows the mute of its check."""
+        """Django's, where each row that is shown knows the mute of its check, and the page what it leaves out."""
         if request.method == "GET":
             tell(request)
         answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
-            mutes = {(mute.database, mute.check_name): mute for mute in in_force()}
-            for anomaly in answer.context_data["cl"].result_list:
-                anomaly.mute = None if anomaly.resolved_at else mutes.get((anomaly.database, anomaly.check_name))
+            changelist, mutes = answer.context_data["cl"], in_force()
+            of_check = {(mute.database, mute.check_name): mute for mute in mutes}
+            for anomaly in changelist.result_list:
+                anomaly.mute = None if anomaly.resolved_at else of_check.get((anomaly.database, anomaly.check_name))
+            if "state" not in request.GET and (mutes or any_acknowledged()):
+                answer.context_data["with_silenced"] = changelist.get_query_string({"state": "open"}, ["p"])
+            answer.context_data["never_scanned"] = not changelist.result_count and not scanned()
         return answer
 
     @admin.display(description="object")
@@ -68,18 +74,20 @@ class AnomalyAdmin(ReviewAdmin):
     @admin.display(description="state")
     def standing(self, anomaly: Anomaly) -> str:
         level, held = Severity(anomaly.severity).word, anomaly.acknowledged_until
-        badges = [(level, level), (anomaly.state, anomaly.state)]
+        badges = [(level, level, ""), (anomaly.state, anomaly.state, "")]
         if held and held > timezone.now() and not anomaly.resolved_at:
-            badges[1] = ("silent", f"acknowledged, {left(held, depth=1)} left")
+            why = agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
+            badges.append(("silent", f"acknowledged, {left(held, depth=1)} left", f"Acknowledged {why}"))
         if mute := getattr(anomaly, "mute", None):
-            badges.append(("silent", f"muted, {left(mute.until, depth=1)} left"))
+            why = agreed(mute.by, mute.until, mute.reason)
+            badges.append(("silent", f"muted, {left(mute.until, depth=1)} left", f"Check muted {why}"))
         if anomaly.assignee:
-            badges.append(("person", anomaly.assignee))
-        return format_html_join(" ", '<span class="badge {}">{}</span>', badges)
+            badges.append(("person", anomaly.assignee, "Assignee"))
+        return format_html_join(" ", '<span class="badge {}"{}>{}</span>', ((a, _title(t), w) for a, w, t in badges))
 
     @admin.display(description="first seen")
     def seen(self, anomaly: Anomaly) -> str:
-        when, often = f"{minute(anomaly.first_seen)} UTC", times(anomaly.times_seen)
+        when, often = minute(anomaly.first_seen), times(anomaly.times_seen)
         words = '<time title="{}">{}</time><br><span class="why">seen {}</span>'
         return format_html(words, when, ago(anomaly.first_seen, depth=1), often)
 
@@ -248,6 +256,10 @@ class AnomalyAdmin(ReviewAdmin):
             return exported(self.get_changelist_instance(request).queryset, how)
         except IncorrectLookupParameters:
             raise Http404 from None
+
+
+def _title(words: str) -> str:
+    return format_html(' title="{}"', words) if words else ""
 
 
 def _short(text: str) -> str:

@@ -7,9 +7,11 @@ from typing import Final
 
 from django.utils import timezone
 
+from consistency.formats import minute
 from consistency.memory.overview import SCANS, Point
 from consistency.memory.subject import Job
 from consistency.models.memory import Anomaly
+from consistency.registry import Severity
 
 WIDTH: Final = 360
 HEIGHT: Final = 40
@@ -45,9 +47,14 @@ def strip(points: Sequence[Point]) -> list[Cell]:
     """One cell per scan, the newest at the right end."""
     start, cell = _grid(points)
     return [
-        Cell(round((start + place) * cell, 1), round(cell * 0.8, 1), point.outcome, point.words)
+        Cell(round((start + place) * cell, 1), round(cell * 0.8, 1), _tone(point), point.words)
         for place, point in enumerate(points)
     ]
+
+
+def _tone(point: Point) -> str:
+    """Its outcome; what an `info` check found is told, and warns of nothing."""
+    return "told" if point.outcome == "found" and point.severity == Severity.INFO else point.outcome
 
 
 def trend(points: Sequence[Point]) -> str:
@@ -98,12 +105,12 @@ class TimeLine:
     @property
     def marks(self) -> list[tuple[float, str]]:
         """Where the anomaly was seen, and what happened then."""
-        return [(self._x(at), f"{words} {at:%Y-%m-%d %H:%M}") for words, at in self.seen.items()]
+        return [(self._x(at), f"{words} {minute(at)}") for words, at in self.seen.items()]
 
     def _bar(self, row: int, job: Job) -> Bar:
         x, end = self._x(job.created_at), self._x(job.finished_at or self.now)
-        ended = f"to {job.finished_at:%Y-%m-%d %H:%M}" if job.finished_at else "has not ended"
-        words = f"job {job.id}, {job.status}: from {job.created_at:%Y-%m-%d %H:%M}, {ended}"
+        ended = f"to {minute(job.finished_at)}" if job.finished_at else "has not ended"
+        words = f"job {job.id}, {job.status}: from {minute(job.created_at or self.now)}, {ended}"
         return Bar(x, max(3.0, round(end - x, 1)), row * ROW + 3, job.status, words)
 
     def _x(self, at: datetime | None) -> float:

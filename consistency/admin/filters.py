@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from consistency.memory.hops import newest_scans
-from consistency.memory.lists import heard, in_force
+from consistency.memory.lists import heard, in_force, muted
 from consistency.memory.overview import check_names
-from consistency.models.memory import Anomaly, State
+from consistency.models.memory import Anomaly, Scan, State
 from consistency.registry import CHECKS
 
 Found = QuerySet[Anomaly]
@@ -61,7 +61,7 @@ class StateFilter(admin.SimpleListFilter):
         if word == "acknowledged":
             return found.filter(acknowledged_until__gt=timezone.now())
         if word == "muted":
-            return found.filter(_muted())
+            return queryset.filter(muted(in_force()))
         return found if word == "open" else found.filter(state=word)
 
 
@@ -69,11 +69,22 @@ class NewsFilter(admin.SimpleListFilter):
     title, parameter_name = "last scan", "news"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "New or back in it")]
+        return [("1", "New or back in it"), ("seen", "Seen by it"), ("resolved", "Resolved by it")]
+
+    def choices(self, changelist: Any) -> Any:
+        *others, resolved = super().choices(changelist)
+        # By default the list leaves out what is resolved.
+        there = changelist.get_query_string({"news": "resolved", "state": "resolved"})
+        return [*others, {**resolved, "query_string": there}]
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        if not self.value():
+        word = self.value()
+        if word is None:
             return queryset
+        if word == "resolved":
+            return queryset.filter(_resolved_by_newest())
+        if word == "seen":
+            return queryset.filter(last_scan__in=newest_scans(), resolved_at__isnull=True)
         news = Q(state__in=[State.NEW, State.RETURNED], resolved_at__isnull=True)
         return queryset.filter(news, last_scan__in=newest_scans())
 
@@ -112,8 +123,9 @@ class AssigneeFilter(admin.SimpleListFilter):
         return queryset.filter(assignee__isnull=word == "nobody") if word in ("nobody", "anybody") else queryset
 
 
-def _muted() -> Q:
-    of_checks = Q(pk__in=[])
-    for mute in in_force():
-        of_checks |= Q(database=mute.database, check_name=mute.check_name)
-    return of_checks
+def _resolved_by_newest() -> Q:
+    resolved = Q(pk__in=[])
+    # A scan resolves as of its snapshot.
+    for database, at in Scan.objects.filter(pk__in=newest_scans()).values_list("database", "snapshot_at"):
+        resolved |= Q(database=database, resolved_at=at)
+    return resolved & Q(resolved_at__isnull=False)

@@ -14,8 +14,8 @@ from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, act_page, log, overview_address, require
 from consistency.admin.forms import MuteForm, ReasonForm
-from consistency.admin.words import left, minute
-from consistency.formats import instant
+from consistency.admin.words import left
+from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.silence import MEMORY, SilenceError, mute, unmute
 from consistency.models.memory import Mute, MuteEnd
@@ -83,7 +83,7 @@ class MuteAdmin(ReviewAdmin):
             except IntegrityError:
                 form.add_error(None, "Somebody else muted it at that moment. Look, and try again.")
             else:
-                messages.success(request, f"Muted until {minute(made.until)} UTC: {made.check_name}.")
+                messages.success(request, f"Muted until {minute(made.until)}: {made.check_name}.")
                 return HttpResponseRedirect(overview_address(request, made.database))
         about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
         return act_page(
@@ -109,7 +109,7 @@ class MuteAdmin(ReviewAdmin):
             else:
                 messages.warning(request, f"This mute of {running.check_name} had ended already.")
             return HttpResponseRedirect(overview_address(request, running.database))
-        about = f"{running.check_name}, muted by {running.by} until {minute(running.until)} UTC: {running.reason}"
+        about = f"{running.check_name}, muted by {running.by} until {minute(running.until)}: {running.reason}"
         return act_page(
             request, Mute, form, title="Unmute", about=harmless(about), back=overview_address(request, running.database)
         )
@@ -125,7 +125,7 @@ class MuteAdmin(ReviewAdmin):
                 sticky=told["sticky"],
                 database=told["database"],
             )
-            words = f"Muted until {instant(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
+            words = f"Muted until {minute(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
             log(request.user.pk, Mute, words, [made], ADDITION)
         return made
 

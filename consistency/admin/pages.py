@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from consistency.admin.charts import TimeLine
-from consistency.admin.words import minute, times
+from consistency.admin.words import agreed, times
+from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.lists import in_force
 from consistency.memory.subject import Subject, after, before, of_same_file, statements, subject
@@ -45,15 +46,15 @@ class Compared:
 
 def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, Any]:
     """All that the page needs, beside what is the same on every page."""
-    now = subject(anomaly)
-    held = anomaly.acknowledged_until
+    now, mute = subject(anomaly), _mute(anomaly)
     return {
         "anomaly": anomaly,
         "name": named(anomaly),
         "check": CHECKS.get(anomaly.check_name),
         "severity": Severity(anomaly.severity).word,
-        "acknowledged": not anomaly.resolved_at and held is not None and held > timezone.now(),
-        "mute": _mute(anomaly),
+        "acknowledged": _acknowledged(anomaly),
+        "mute": mute,
+        "muted": mute and agreed(mute.by, mute.until, mute.reason),
         "now": now,
         "compared": [] if now.problem else _compared(anomaly, now),
         "line": TimeLine(now.jobs, anomaly) if now.jobs else None,
@@ -68,6 +69,14 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
 def named(anomaly: Anomaly) -> str:
     """What people call its object: the file's name, or what it is and its key."""
     return harmless(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
+
+
+def _acknowledged(anomaly: Anomaly) -> str:
+    """By whom, how long and why; nothing if it is not."""
+    held = anomaly.acknowledged_until
+    if anomaly.resolved_at or held is None or held <= timezone.now():
+        return ""
+    return agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
 
 
 def _mute(anomaly: Anomaly) -> Any:

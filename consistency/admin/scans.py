@@ -13,7 +13,7 @@ from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, overview_address, require
 from consistency.admin.scanning import scan_now
-from consistency.admin.words import minute
+from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.hops import scanned
 from consistency.memory.silence import MEMORY

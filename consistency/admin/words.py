@@ -1,8 +1,11 @@
-"""Times and numbers as people say them."""
+"""Times, numbers and silences as people say them."""
 
 from datetime import datetime, timedelta
 
 from django.utils.timesince import timesince, timeuntil
+
+from consistency.formats import minute
+from consistency.legible import harmless
 
 
 def ago(at: datetime, depth: int = 2) -> str:
@@ -21,6 +24,6 @@ def times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
-def minute(at: datetime) -> str:
-    """A time in UTC, as lists show it."""
-    return f"{at:%Y-%m-%d %H:%M}"
+def agreed(by: str, until: datetime, reason: str) -> str:
+    """What was agreed to silence: by whom, how long, and why."""
+    return f"by {harmless(by)} until {minute(until)}, {left(until)} left: {harmless(reason)}"

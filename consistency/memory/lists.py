@@ -120,12 +120,30 @@ def silenced(mutes: Sequence[Mute]) -> Q:
 
 def heard(mutes: Sequence[Mute]) -> Q:
     """The other open ones, said so that an index finds them: by the checks that are left, however many are silent."""
+    return Q(resolved_at__isnull=True) & _unacknowledged() & (_of_others(mutes) if mutes else Q())
+
+
+def muted(mutes: Sequence[Mute]) -> Q:
+    """Those open ones that are silent through one of these mutes alone."""
+    silent = Q(pk__in=[])
+    for mute in mutes:
+        silent |= Q(database=mute.database, check_name=mute.check_name)
+    return Q(resolved_at__isnull=True) & _unacknowledged() & silent
+
+
+def any_acknowledged() -> bool:
+    """Whether one is, on any database."""
+    held = Anomaly.objects.using(MEMORY).filter(acknowledged_until__gt=timezone.now(), resolved_at__isnull=True)
+    return held.order_by().exists()
+
+
+def _unacknowledged() -> Q:
     loud = Q(acknowledged_until__isnull=True)
     over = Q(acknowledged_until__lte=timezone.now())
     # The next scan takes the end of an acknowledgement off the row; only until then it takes an OR, and no index.
     if Anomaly.objects.using(MEMORY).filter(over, resolved_at__isnull=True).exists():
         loud |= over
-    return Q(resolved_at__isnull=True) & loud & (_of_others(mutes) if mutes else Q())
+    return loud
 
 
 def beginning(**words: str) -> Q:

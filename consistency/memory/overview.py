@@ -8,16 +8,21 @@ from typing import Final
 
 from django.conf import settings
 from django.db import connections
+from django.db.models import Q
 from django.utils import timezone
 
+from consistency.formats import minute
 from consistency.memory.hops import RECORDED_CHECKS, recorded_checks
 from consistency.memory.lists import acknowledged_of_each_check, in_force, last_complete_scan, last_scan
 from consistency.memory.silence import MEMORY
-from consistency.models.memory import Mute, Scan
+from consistency.models.memory import Mute, MuteEnd, Scan
 from consistency.registry import CHECKS, Check, Severity
 
 SCANS: Final = 90
 """How far back trends go."""
+LATELY: Final = timedelta(days=7)
+"""How long it is told that a mute ended by itself."""
+_BY_ITSELF: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 
 _TRENDS: Final = f"""
 SELECT named.check_name, past.scan_id, past.recorded_at, past.severity, past.outcome, past.count, past.error, past.new,
@@ -46,7 +51,7 @@ class Point:
     def words(self) -> str:
         """What it came to, for people."""
         told = self.error or ("clean" if not self.count else f"{self.count:,} found")
-        return f"{self.at:%Y-%m-%d %H:%M}: {told}"
+        return f"{minute(self.at)}: {told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,8 @@ class Card:
     acknowledged: int
     mute: Mute | None
     """The one in force."""
+    ended: Mute | None
+    """Else the last one, if it ended by itself, and lately."""
     current: bool
     """Whether the last complete scan, or one since, asked it: else it decides nothing."""
 
@@ -78,9 +85,21 @@ class Card:
         return Severity(self.last.severity)
 
     @property
+    def answered(self) -> Point | None:
+        """What it came to when it last could be asked: since then, nothing has changed in the list."""
+        return next((point for point in reversed(self.points) if point.count is not None), None)
+
+    @property
     def open(self) -> int:
         """How many there were when it last could be asked."""
-        return next((point.count for point in reversed(self.points) if point.count is not None), 0)
+        return (self.answered.count or 0) if self.answered else 0
+
+    @property
+    def numbers(self) -> list[tuple[str, int]]:
+        """What is told of it: the word by which the list shows exactly those, and how many they are."""
+        new, returned = (self.answered.new, self.answered.returned) if self.answered else (0, 0)
+        told = [("open", self.open), ("new", new), ("returned", returned)]
+        return [*told, ("acknowledged", self.acknowledged), ("muted", self.muted)]
 
     @property
     def muted(self) -> int:
@@ -98,6 +117,21 @@ class Card:
         if not self.current or self.check is None:
             return False
         return bool(self.last.error) or (self.loud > 0 and self.severity > Severity.INFO)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When that mute was over; a scan may have noted it later."""
+        return min(self.ended.until, self.ended.ended_at or self.ended.until) if self.ended else None
+
+    @property
+    def ended_because(self) -> str:
+        """Why it was, for people."""
+        if not self.ended or self.ended.ended_because in (None, MuteEnd.TIME):
+            return "its time was over"
+        if self.ended.ended_because == MuteEnd.CLEAN:
+            return "it was clean"
+        counts = [point.count for point in self.points if point.at == self.ended.ended_at]
+        return f"{counts[0] if counts else 'what was found'} is more than {self.ended.mark}"
 
     @property
     def tone(self) -> str:
@@ -123,14 +157,16 @@ class Overview:
 
     @property
     def status(self) -> str:
-        """`ok` or `degraded`, as it is now that somebody may have agreed to silence; `unknown` before any scan."""
-        if self.complete is None and not self.cards:
-            return "unknown"
-        return "degraded" if self.degraded else "ok"
+        """`ok` or `degraded`, as it is now that somebody may have agreed to silence; `unknown` where nothing speaks
+        against it, but no scan was complete.
+        """
+        if self.degraded or self.too_old:
+            return "degraded"
+        return "ok" if self.complete else "unknown"
 
     @property
     def degraded(self) -> list[Card]:
-        """What makes it so."""
+        """The checks that make it so."""
         return [card for card in self.cards if card.degraded]
 
     @property
@@ -147,7 +183,7 @@ class Overview:
 
 
 def overview(database: str = MEMORY) -> Overview:
-    """How it stands, in five questions by index, however many anomalies there are."""
+    """How it stands, in six questions by index, however many anomalies there are."""
     complete = last_complete_scan(database)
     cards = _cards(database, complete.pk if complete else 0)
     return Overview(database=database, last=last_scan(database), complete=complete, cards=cards)
@@ -160,17 +196,32 @@ def check_names() -> list[str]:
 
 def _cards(database: str, since: int) -> list[Card]:
     acknowledged = acknowledged_of_each_check(database)
-    mutes = {mute.check_name: mute for mute in in_force(database)}
+    mutes, ended = {mute.check_name: mute for mute in in_force(database)}, _ended(database)
     cards = [
-        _card(name, points, acknowledged.get(name, 0), mutes.get(name), since) for name, points in _trends(database)
+        Card(
+            name=name,
+            points=points,
+            acknowledged=acknowledged.get(name, 0),
+            mute=mutes.get(name),
+            ended=None if name in mutes else ended.get(name),
+            current=name in CHECKS and points[-1].scan >= since,
+        )
+        for name, points in _trends(database)
     ]
     order = {name: position for position, name in enumerate(CHECKS)}
     return sorted(cards, key=lambda card: (not card.current, order.get(card.name, len(order)), card.name))
 
 
-def _card(name: str, points: Sequence[Point], acknowledged: int, mute: Mute | None, since: int) -> Card:
-    current = name in CHECKS and points[-1].scan >= since
-    return Card(name=name, points=points, acknowledged=acknowledged, mute=mute, current=current)
+def _ended(database: str) -> dict[str, Mute]:
+    """The last mute of each check that has one of late, where nobody ended it."""
+    now = timezone.now()
+    lately = Q(ended_at__gte=now - LATELY) | Q(ended_at__isnull=True, until__range=(now - LATELY, now))
+    last = Mute.objects.using(MEMORY).filter(lately, database=database).order_by("check_name", "-id")
+    return {
+        mute.check_name: mute
+        for mute in last.distinct("check_name")
+        if (mute.ended_because or MuteEnd.TIME) in _BY_ITSELF
+    }
 
 
 def _trends(database: str) -> list[tuple[str, list[Point]]]:

@@ -80,7 +80,7 @@ class ChecksViewSet(ReviewViewSet):
         by, database = request.user.get_username(), told["database"]
         with transaction.atomic(using=MEMORY):
             made = mute(check, until=body.until, by=by, reason=told["reason"], sticky=told["sticky"], database=database)
-            log(request, made, ADDITION, f"Muted until {formats.instant(made.until)}, over REST: {made.reason}")
+            log(request, made, ADDITION, f"Muted until {formats.minute(made.until)}, over REST: {made.reason}")
         return Response(answers.check(check, database))
 
     @extend_schema(
@@ -239,7 +239,7 @@ class AnomaliesViewSet(ReviewViewSet):
         with transaction.atomic(using=MEMORY):
             if not acknowledge([number], until=until, by=request.user.get_username(), reason=reason):
                 raise Conflict(f"Anomaly {number} is resolved: there is nothing to acknowledge.")
-            log(request, anomaly, CHANGE, f"Acknowledged until {formats.instant(until)}, over REST: {reason}")
+            log(request, anomaly, CHANGE, f"Acknowledged until {formats.minute(until)}, over REST: {reason}")
         return self.retrieve(request, number)
 
     @extend_schema(

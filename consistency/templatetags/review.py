@@ -1,12 +1,15 @@
 """The overview for the admin's page about consistency."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.db import connections
+from django.urls import reverse
 
 from consistency.admin import charts, scan_thread
 from consistency.admin.words import ago, left
+from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.overview import Card, Overview, overview
 from consistency.memory.silence import MEMORY
@@ -38,9 +41,17 @@ def databases() -> list[str]:
     return list(connections)
 
 
+@register.simple_tag
+def rows(database: str, **filters: str) -> str:
+    """The address of the list of anomalies with these filters, on this database."""
+    of = {"database": database} if len(list(connections)) > 1 else {}
+    return f"{reverse('admin:consistency_anomaly_changelist')}?{urlencode(filters | of)}"
+
+
 register.filter("harmless", harmless)
 register.filter("ago", ago)
 register.filter("left", left)
+register.filter("minute", minute)
 
 
 @register.filter

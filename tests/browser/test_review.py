@@ -146,7 +146,7 @@ def test_a_reviewer_finds_what_is_new_acknowledges_it_mutes_a_check_and_cron_res
     page.get_by_text("It still holds").wait_for()
     page.locator("form.act", has=page.get_by_role("button", name="Acknowledge")).get_by_label("Reason").fill("requeued")
     page.get_by_role("button", name="Acknowledge").click()
-    page.get_by_text("acknowledged by root").wait_for()
+    page.get_by_text("Acknowledged by root").wait_for()
     picture(page, "anomaly")
     assert Anomaly.objects.get(check_name="stale_processing", object_id="b").acknowledged_reason == "requeued"
 

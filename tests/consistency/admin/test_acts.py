@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.admin import acts, anomalies, background
-from consistency.memory.silence import mute
+from consistency.memory.silence import SilenceError, acknowledge, mute
 from consistency.memory.turns import take_turn
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan, State
@@ -36,8 +36,8 @@ def test_one_is_acknowledged_for_a_day_with_a_reason_and_the_log_has_it(client: 
     assert timedelta(hours=23) < one.acknowledged_until - timezone.now() < timedelta(hours=25)
     assert "being requeued" in LogEntry.objects.get(object_id=str(one.pk)).change_message
     text = get(client, page_of(one))
-    assert "acknowledged by ann" in text
-    assert text.count("being requeued") == 1
+    assert "Acknowledged by ann" in text
+    assert text.partition("Who did what")[2].count("being requeued") == 1
     post(client, f"{LIST}{one.pk}/act/end_acknowledgement/", reason="done with it")
     one.refresh_from_db()
     assert one.acknowledged_until is None
@@ -61,6 +61,16 @@ def test_without_a_reason_or_beyond_the_longest_time_nothing_happens(
     post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", status=400, **wrong)
     assert anomaly("a").acknowledged_until is None
     assert not LogEntry.objects.exists()
+
+
+def test_the_form_says_the_longest_time_in_the_words_of_the_act(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    sent = {"length": "1d", "reason": "why", "until": "2999-01-01T00:00"}
+    answer = post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", status=400, **sent)
+    with pytest.raises(SilenceError) as refused:
+        acknowledge([], until=in_days(1000), by="ann", reason="why")
+    assert str(refused.value) in answer.content.decode()
 
 
 def test_those_selected_are_acknowledged_and_no_others(client: Client, reviewer: User) -> None:

@@ -53,6 +53,9 @@ def test_the_list_opens_on_what_is_open_and_not_silenced_newest_first(client: Cl
         (f"check={REST}&state=open", {"rest"}),
         ("severity__exact=1&state=open", {"rest"}),
         ("news=1", {"new"}),
+        ("news=1&state=open", {"new", "rest"}),
+        ("news=seen&state=open", {"old", "new", "known", "rest"}),
+        ("news=resolved&state=resolved", {"gone"}),
         ("assignee=me", {"old"}),
         ("assignee=nobody", {"new"}),
         ("assignee=anybody", {"old"}),
@@ -150,7 +153,38 @@ def test_a_row_of_a_muted_check_says_so(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
     mute(STALE, until=in_days(7), by="ann", reason="importer")
-    assert "muted, 1\xa0week left" in get(client, f"{LIST}?state=open")
+    one = anomaly("a")
+    acknowledge([one.pk], until=in_days(1), by="bob", reason="requeued")
+    text = get(client, f"{LIST}?state=open")
+    assert "muted, 1\xa0week left" in text
+    held = Mute.objects.get().until
+    muted = f"by ann until {held:%Y-%m-%d %H:%M} UTC, 1\xa0week left: importer"
+    known = f"by bob until {in_days(1):%Y-%m-%d %H:%M} UTC, 1\xa0day left: requeued"
+    assert f'title="Check muted {muted}"' in text
+    assert f'title="Acknowledged {known}"' in text
+    text = get(client, page_of(one))
+    assert f"Check muted {muted}</p>" in text
+    assert f"Acknowledged {known}</p>" in text
+    assert not re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text)
+
+
+def test_a_list_that_leaves_out_what_is_silenced_says_so_and_leads_to_all(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    words = "Silenced ones are left out"
+    assert words not in get(client, LIST)
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="known")
+    text = get(client, f"{LIST}?news=1")
+    assert f'{words}: <a href="?news=1&amp;state=open">show them too</a>' in text
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    assert words in get(client, LIST)
+    assert words not in get(client, f"{LIST}?state=open")
+
+
+def test_before_any_scan_an_empty_list_says_that_there_was_none(client: Client, reviewer: User) -> None:
+    assert "no scan was recorded" in get(client, f"{LIST}?news=1&state=open")
+    recorded(STALE)
+    assert "Nothing matches" in get(client, f"{LIST}?news=1&state=open")
 
 
 def test_an_empty_list_says_why_it_is_empty(client: Client, reviewer: User) -> None:

@@ -1,8 +1,10 @@
 """The overview in the admin, scans started from it, and mutes."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import psycopg
@@ -14,12 +16,15 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from consistency.memory.overview import overview
-from consistency.memory.silence import acknowledge, mute
+from consistency.memory.silence import acknowledge, mute, unmute
 from consistency.memory.writing import Memory
+from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan
-from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, post, stale
+from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+
+DEFAULT = (STALE, "orphaned_processing", "processing_job_done", REST)
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -33,10 +38,18 @@ def test_before_any_scan_the_overview_says_so_and_offers_one(client: Client, rev
 
 def test_the_landing_page_links_to_the_overview_for_who_may_see_it(client: Client, person: Callable[..., User]) -> None:
     person("view_scan")
-    assert "Consistency at a glance" in get(client, "/admin/")
+    text = get(client, "/admin/")
+    assert "Consistency at a glance" in text
+    assert "Health at a glance" not in text
     person("view_file", name="bob")
     assert "Consistency at a glance" not in get(client, "/admin/")
     assert "Scan now" not in get(client, OVERVIEW)
+
+
+def test_the_landing_page_links_to_health_for_who_may_see_it(admin_client: Client) -> None:
+    text = get(admin_client, "/admin/")
+    assert text.index('href="/admin/health/">Health at a glance') < text.index("Consistency at a glance")
+    get(admin_client, "/admin/health/")
 
 
 def test_a_card_counts_what_is_open_new_acknowledged_and_muted(client: Client, reviewer: User) -> None:
@@ -45,12 +58,86 @@ def test_a_card_counts_what_is_open_new_acknowledged_and_muted(client: Client, r
     acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="known")
     card = overview().cards[0]
     assert (card.name, card.open, card.last.new, card.acknowledged, card.muted, card.loud) == (STALE, 3, 3, 1, 0, 2)
-    assert "<h2>stale_processing</h2>" in get(client, OVERVIEW)
+    assert f'">{STALE}</a></h2>' in get(client, OVERVIEW)
+
+
+def followed(client: Client, text: str, number: str) -> int:
+    """How many rows the list shows that a number links to, of a page or of a part of one."""
+    found = re.search(rf'href="([^"]+)">{number}</a>', text)
+    assert found, number
+    return len(shown(get(client, unescape(found[1]))))
+
+
+def test_every_number_leads_to_just_as_many_rows_silenced_ones_too(client: Client, reviewer: User) -> None:
+    stale(*(f"old{number}" for number in range(3)), "back")
+    recorded(*DEFAULT)
+    File.objects.filter(file_uuid="back").update(status="completed")
+    recorded(*DEFAULT)
+    File.objects.filter(file_uuid="back").update(status="processing")
+    File.objects.filter(file_uuid="old0").delete()
+    stale("new0", "new1", "new2")
+    recorded(*DEFAULT)
+    acknowledge([anomaly("new0").pk, anomaly("old1").pk], until=in_days(1), by="ann", reason="known")
+    mute(STALE, until=in_days(7), by="ann", reason="importer", sticky=True)
+    text = get(client, OVERVIEW)
+    news, card = (text.partition(part)[2] for part in ('class="news"', f'id="check-{STALE}"'))
+    told = {"open": 6, "new": 3, "returned": 1, "acknowledged": 2, "muted": 4}
+    assert dict(overview().cards[0].numbers) == told
+    for word, number in told.items():
+        assert followed(client, card.partition(f"<dt>{word}</dt>")[2], str(number)) == number
+    # Of both checks that a file without a job breaks.
+    for word, number in {"new": 6, "returned": 2, "resolved": 2, "ongoing": 4}.items():
+        link = re.search(rf'<a href="([^"]+)">{number}</a></strong> {word}', news)
+        assert link, word
+        assert len(shown(get(client, unescape(link[1])))) == number
+    listed = get(client, f"{LIST}?news=1&state=open")
+    assert listed.count("muted, 1\xa0week left") == 4
+    assert "acknowledged, " in listed
+    assert 'news=1&amp;state=open">New or back in the last scan' in text
+
+
+def test_a_number_of_one_database_leads_to_its_own_rows(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    Anomaly.objects.filter(object_id="b").update(database="replica")
+    assert len(shown(get(client, f"{LIST}?check={STALE}&state=open&database=replica"))) == 1
+
+
+# --- What ended by itself ------------------------------------------------------------------------------
+def test_a_mute_that_was_exceeded_says_so_on_its_card_until_the_check_is_muted_again(
+    client: Client, reviewer: User
+) -> None:
+    stale("a")
+    recorded(STALE)
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    stale("b", "c")
+    recorded(STALE)
+    recorded(STALE)
+    assert "The mute by ann ended just now: 3 is more than 1" in get(client, OVERVIEW)
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    assert "The mute by" not in get(client, OVERVIEW)
+    unmute(STALE)
+    assert "The mute by" not in get(client, OVERVIEW)
+
+
+def test_a_mute_that_ended_because_all_was_clean_or_its_time_was_over_says_so_for_a_week(
+    client: Client, reviewer: User
+) -> None:
+    stale("a")
+    recorded(STALE)
+    mute(STALE, until=in_days(7), by="ann", reason="importer")
+    File.objects.all().delete()
+    recorded(STALE)
+    assert "The mute by ann ended just now: it was clean" in get(client, OVERVIEW)
+    Mute.objects.update(ended_at=None, ended_because=None, until=timezone.now() - timedelta(minutes=5))
+    assert "The mute by ann ended 5\xa0minutes ago: its time was over" in get(client, OVERVIEW)
+    Mute.objects.update(until=in_days(-8))
+    assert "The mute by" not in get(client, OVERVIEW)
 
 
 def test_the_status_follows_a_mute_at_once_and_an_info_never_degrades(reviewer: User) -> None:
     a_file("left", "unregistered")
-    recorded(REST)
+    recorded(*DEFAULT)
     assert overview().status == "ok"
     stale("a")
     recorded(STALE, REST)
@@ -79,14 +166,43 @@ def test_a_mute_hides_no_check_that_could_not_run(client: Client, reviewer: User
 
 
 def test_a_last_complete_scan_that_is_too_old_is_a_warning(client: Client, reviewer: User) -> None:
-    recorded("stale_processing", "orphaned_processing", "processing_job_done", "unregistered_with_uuid")
+    recorded(*DEFAULT)
     assert "too old" not in get(client, OVERVIEW)
     Scan.objects.update(recorded_at=timezone.now() - timedelta(hours=3))
     assert "too old" not in get(client, OVERVIEW)
     with override_settings(CONSISTENCY_MAX_AGE=2):
-        assert "too old" in get(client, OVERVIEW)
+        assert "Because the last complete scan is too old: has cron stopped?" in get(client, OVERVIEW)
+        assert overview().status == "degraded"
     with override_settings(CONSISTENCY_MAX_AGE=0):
         assert "too old" not in get(client, OVERVIEW)
+
+
+def test_that_no_scan_was_complete_is_a_reason_by_itself(client: Client, reviewer: User) -> None:
+    recorded(STALE)
+    text = get(client, OVERVIEW)
+    assert "Because no scan that is remembered was complete" in text
+    assert overview().status == "unknown"
+    recorded(*DEFAULT)
+    assert "none of them complete" not in get(client, OVERVIEW)
+
+
+def test_checks_that_nobody_asked_for_are_no_fault(client: Client, reviewer: User) -> None:
+    recorded(*DEFAULT)
+    text = get(client, OVERVIEW)
+    assert "Not asked by the scans that are remembered: " in text
+    assert "Never ran" not in text
+
+
+def test_the_squares_are_explained_and_those_of_an_info_check_warn_of_nothing(client: Client, reviewer: User) -> None:
+    stale("a")
+    a_file("left", "unregistered")
+    recorded(*DEFAULT)
+    text = get(client, OVERVIEW)
+    assert "Squares: the last 90 scans" in text
+    strips = {name: text.partition(f'id="check-{name}"')[2].partition("</article>")[0] for name in DEFAULT}
+    assert 'rect class="found"' in strips[STALE]
+    assert 'rect class="told"' in strips[REST]
+    assert 'rect class="clean"' in strips["processing_job_done"]
 
 
 def test_history_of_a_check_that_is_gone_is_shown_as_retired(client: Client, reviewer: User) -> None:
@@ -94,7 +210,7 @@ def test_history_of_a_check_that_is_gone_is_shown_as_retired(client: Client, rev
     recorded(STALE)
     Anomaly.objects.update(check_name="long_gone")
     Scan.objects.get().checks.update(check_name="long_gone")
-    assert overview().status == "ok"
+    assert overview().degraded == []
     assert "retired" in get(client, OVERVIEW)
     assert "long_gone (retired)" in get(client, LIST)
     assert "This check is retired" in get(client, page_of(Anomaly.objects.get()))

@@ -8,14 +8,17 @@ from identities.models import Identity
 from identities.store import FILE, Store, root
 
 
-def _store() -> Store:
-    """What is on disk; where that cannot be known, nothing is missing from it."""
+def _store(using: str) -> Store:
+    """What is on disk; where that cannot be known, nothing is missing from it, and nothing has gone from it."""
     if (folder := root()) is None:
         raise CheckError("IDENTITIES_DIR is not set")
     try:
-        return Store.read(folder)
+        store = Store.read(folder)
     except OSError as error:
         raise CheckError("the folder of the identities cannot be read") from error
+    if store.empty and Identity.objects.using(using).exists():
+        raise CheckError("the folder of the identities is empty: a disk that is not mounted looks like that")
+    return store
 
 
 def _rows(using: str) -> Iterator[str]:
@@ -31,10 +34,8 @@ def _rows(using: str) -> Iterator[str]:
 )
 def identity_file_missing(using: str) -> Iterator[Finding]:
     """An identity has a row but no identity.json on disk"""
-    store = _store()
+    store = _store(using)
     for uuid in _rows(using):
-        if store.empty:
-            raise CheckError("the folder of the identities is empty: a disk that is not mounted looks like that")
         if uuid not in store.files:
             yield Finding(object_type="identity", object_id=uuid, detail=f"no {FILE} in the folder {uuid}")
 
@@ -47,5 +48,5 @@ def identity_file_missing(using: str) -> Iterator[Finding]:
 )
 def identity_row_missing(using: str) -> Iterator[Finding]:
     """An identity has an identity.json on disk but no row"""
-    for uuid in sorted(_store().files.difference(_rows(using))):
+    for uuid in sorted(_store(using).files.difference(_rows(using))):
         yield Finding(object_type="identity", object_id=uuid, detail="no row in identities")

@@ -37,3 +37,15 @@ def test_it_could_not_run_while_the_folder_is_gone(folder: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(CheckError, match="cannot be read"):
         told()
+
+
+def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_looks_like(folder: Path) -> None:
+    Identity.objects.create(uuid="known", name="")
+    (folder / "_index.json").unlink()
+    with pytest.raises(CheckError, match="not mounted"):
+        told()
+
+
+def test_it_leaves_alone_a_platform_without_any_identity(folder: Path) -> None:
+    (folder / "_index.json").unlink()
+    assert told() == {}

@@ -64,7 +64,12 @@ def test_a_mute_that_has_taken_its_place_meanwhile_is_left_alone(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = held()
-    monkeypatch.setattr(mutes, "unmute", lambda check, **more: held() and unmute(check, **more))
+
+    def once_replaced(check: str, **more: Any) -> bool:
+        held()
+        return unmute(check, **more)
+
+    monkeypatch.setattr(mutes, "unmute", once_replaced)
     post(client, f"/admin/consistency/mute/{one.pk}/end/", reason="it landed")
     assert Mute.objects.get(ended_at=None).pk != one.pk
     assert not LogEntry.objects.exists()

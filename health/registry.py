@@ -35,7 +35,9 @@ class Failed(Unwell):
 
 
 class Unasked(Unwell):
-    """No fault, but no finding either: a setting says that there is nothing to ask. The reason names it."""
+    """No fault, but no finding either: a setting says that there is nothing to ask, which the reason names, or nothing
+    has happened yet that could be asked for.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

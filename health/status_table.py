@@ -21,17 +21,22 @@ def table(
     verdicts: Mapping[str, Verdict],
     status: str,
     deciding: Sequence[str],
+    failing: Sequence[str],
     *,
     terminal: bool,
 ) -> str:
-    """One line per probe with its status, latency and what it says, then the overall status and who decides it."""
+    """One line per probe with its status, latency and what it says, then the overall status, who decides it, and
+    which others fail the command all the same.
+    """
     rows = Table(box=None, pad_edge=False)
     for heading in ("PROBE", "STATUS", "MS", ""):
         rows.add_column(heading, justify="right" if heading == "MS" else "left")
     for name, verdict in verdicts.items():
         rows.add_row(name, _coloured(verdict.status), str(verdict.latency_ms), Text(says(probes[name], verdict)))
     decided = f" ({', '.join(deciding)} {'decides' if len(deciding) == 1 else 'decide'})"
-    return _rendered(Group(rows, Text.assemble("\nOverall: ", _coloured(status), decided)), terminal=terminal)
+    others = [f"\n{name} fails this command: {says(probes[name], verdicts[name])}" for name in failing]
+    ending = Text.assemble("\nOverall: ", _coloured(status), decided, *others)
+    return _rendered(Group(rows, ending), terminal=terminal)
 
 
 def says(probe: Probe, verdict: Verdict) -> str:
@@ -40,11 +45,17 @@ def says(probe: Probe, verdict: Verdict) -> str:
 
 
 def listed(probes: Mapping[str, Probe]) -> str:
-    """One line per probe: its name, whether the overall status depends on it, and its title."""
+    """One line per probe: its name, whether the overall status or the exit code depends on it, and its title."""
     rows = Table(box=None, pad_edge=False, show_header=False)
     for probe in probes.values():
-        rows.add_row(probe.name, "essential" if probe.essential else "", Text(probe.title))
+        rows.add_row(probe.name, _weight(probe), Text(probe.title))
     return _rendered(rows, terminal=False)
+
+
+def _weight(probe: Probe) -> str:
+    if probe.essential:
+        return "essential"
+    return "fails check_health" if probe.fails_command else ""
 
 
 def _coloured(status: str) -> Text:

@@ -18,7 +18,7 @@ class Verdict:
     status: str
     reason: str | None = None
     note: str | None = None
-    """Why nothing was asked, where nothing is to be asked: then `ok` is no finding."""
+    """Why `ok` is no finding: nothing is to be asked, or nothing is there yet."""
     value: Mapping[str, Any] | None = None
     latency_ms: int = 0
     known: bool = True

@@ -11,7 +11,7 @@ from consistency.formats import instant
 from consistency.memory.lists import first_scan, last_complete_scan, last_scan
 from consistency.memory.writing import recording_problem
 from consistency.models.memory import Scan
-from health.registry import Degraded, Failed, probe
+from health.registry import Degraded, Failed, Unasked, Unwell, probe
 from health.verdict import DEGRADED
 
 
@@ -26,7 +26,9 @@ def consistency() -> Consistency:
     """The last complete scan is not too old."""
     try:
         scan = last_complete_scan()
-        return _told(scan) if scan else _without_any()
+        if scan is None:
+            raise _without_any()
+        return _told(scan)
     except ProgrammingError as error:
         raise Failed(recording_problem(error)) from error
 
@@ -40,8 +42,13 @@ def _told(scan: Scan) -> Consistency:
         "status": scan.status,
     }
     if _is_too_old(scan.recorded_at):
-        raise Degraded(_why(scan), found | {"status": DEGRADED})
+        raise _too_old(_why(scan), found)
     return found
+
+
+def _too_old(why: str, found: Consistency) -> Degraded:
+    """Unlike other sections this one has a status, as services have: it says why as they do."""
+    return Degraded(why, {**found, "status": DEGRADED, "error": why})
 
 
 def _why(scan: Scan) -> str:
@@ -51,15 +58,14 @@ def _why(scan: Scan) -> str:
     return f"scans come, but the last complete one is of {instant(scan.recorded_at)}: check_consistency says why"
 
 
-def _without_any() -> Consistency:
-    """A fresh installation has none, and is well; one that scans and never completes is not."""
+def _without_any() -> Unwell:
+    """A fresh installation has none, and is well, which is no finding; one that scans and never completes is not."""
     found: Consistency = {"last_complete_scan": None, "age_s": None, "status": None}
     first = first_scan()
-    if first and _is_too_old(first.recorded_at):
-        raise Degraded(
-            "no scan that is remembered was complete: check_consistency says why", found | {"status": DEGRADED}
-        )
-    return found
+    if first is None:
+        return Unasked("no scan is remembered yet: let cron run check_consistency", found)
+    why = "no scan that is remembered was complete: check_consistency says why"
+    return _too_old(why, found) if _is_too_old(first.recorded_at) else Unasked(why, found)
 
 
 def _is_too_old(moment: datetime) -> bool:

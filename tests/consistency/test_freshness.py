@@ -1,6 +1,7 @@
 """A cron that silently stopped is found: /health/detailed tells how old the last scan is, and check_health fails."""
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -18,7 +19,7 @@ from consistency.models.memory import Scan
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
 from consistency.selection import default
-from health.registry import PROBES, Degraded, Failed
+from health.registry import PROBES, Degraded, Failed, Unasked
 from health.verdict import DEGRADED, OK, Verdict, overall
 from tests.consistency.data import a_file
 
@@ -36,8 +37,20 @@ def look() -> Any:
     return consistency.look()
 
 
+def nothing_told() -> str:
+    """What it says where there is nothing to tell, which is no fault."""
+    with pytest.raises(Unasked) as raised:
+        look()
+    assert raised.value.value == NONE
+    return raised.value.reason
+
+
 def test_a_fresh_installation_says_so_and_is_well() -> None:
-    assert look() == NONE
+    assert nothing_told() == "no scan is remembered yet: let cron run check_consistency"
+    code, out = command("consistency")
+    assert code == 0
+    assert "no scan is remembered yet: let cron run check_consistency" in out
+    assert consistency.title not in out
 
 
 def test_a_young_scan_is_told_with_its_age_and_its_status() -> None:
@@ -63,6 +76,7 @@ def test_a_scan_that_is_too_old_degrades_and_is_still_told(settings: Any) -> Non
         look()
     assert raised.value.value is not None
     assert raised.value.value["status"] == "degraded"
+    assert raised.value.value["error"] == raised.value.reason
     settings.CONSISTENCY_MAX_AGE = 48
     assert look()["status"] == "ok"
     settings.CONSISTENCY_MAX_AGE = 0
@@ -86,13 +100,13 @@ def test_a_look_at_one_check_or_one_that_was_not_complete_is_no_complete_scan() 
 def test_scans_of_another_database_do_not_count() -> None:
     scan_and_record(default())
     Scan.objects.update(database="replica")
-    assert look() == NONE
+    assert nothing_told().startswith("no scan is remembered yet")
 
 
 def test_scans_that_never_complete_degrade_once_the_first_is_too_old() -> None:
     scan_and_record(default())
     Scan.objects.update(complete=False)
-    assert look() == NONE
+    assert nothing_told() == "no scan that is remembered was complete: check_consistency says why"
     aged(hours=27)
     with pytest.raises(Degraded, match="no scan that is remembered was complete"):
         look()
@@ -131,7 +145,9 @@ def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_servi
     assert list(young["consistency"]) == ["last_complete_scan", "age_s", "status"]
     aged(days=3)
     old = next(old for _ in until(20) if (old := detailed())["status"] == "ok")
+    assert list(old["consistency"]) == ["last_complete_scan", "age_s", "status", "error"]
     assert old["consistency"]["status"] == "degraded"
+    assert "does cron still run check_consistency?" in old["consistency"]["error"]
     assert not PROBES["consistency"].essential
     assert overall([Verdict(status=OK)]) != DEGRADED
 
@@ -148,6 +164,23 @@ def test_check_health_fails_on_a_scan_that_is_too_old() -> None:
     aged(days=3)
     code, out = command("consistency")
     assert (code, "does cron still run" in out) == (1, True)
-    assert comes_to_end_with(1)
     assert command("postgres")[0] == 0
-    assert json.loads(command("--format", "json")[1])["status"] == "degraded"
+
+
+def test_what_fails_the_command_is_said_beside_the_overall_status_that_it_leaves_alone() -> None:
+    scan_and_record(default())
+    aged(days=3)
+    # Where a service is slow for a moment, the overall status is another.
+    out = next(out for _ in until(20) if "Overall: ok" in (out := whole(1)))
+    overall, why = out.splitlines()[-2:]
+    assert overall == "Overall: ok (postgres, redis, qdrant decide)"
+    assert why.startswith("consistency fails this command: the last complete scan is of ")
+    report = next(told for _ in until(20) if (told := json.loads(whole(1, "--format", "json")))["status"] == "ok")
+    assert report["consistency"]["status"] == "degraded"
+    assert "fails this command" not in whole(0, "--fail-level", "error")
+    assert re.search(r"^consistency +fails check_health ", command("--list-probes")[1], re.MULTILINE)
+
+
+def whole(code: int, *words: str) -> str:
+    """What the command says of the whole platform when it ends so."""
+    return next(out for _ in until(20) for ended, out in [command(*words)] if ended == code)

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Final
@@ -24,8 +24,8 @@ LEVELS: Final = (OK, DEGRADED, ERROR)
 TIMEOUT: Final = 10.0
 
 EXAMPLES: Final = """
-The probes are those of /health/detailed, asked anew by this process. Without names status and exit code
-follow the essential probes, as in /health/detailed, and the age of the last complete scan; with names the named ones.
+The probes are those of /health/detailed, asked anew by this process. Without names the status follows the essential
+probes, as in /health/detailed, and the exit code these and what else --list-probes marks; with names the named ones.
 
 examples:
   manage.py check_health                              the whole platform, as a table
@@ -99,27 +99,30 @@ class Command(BaseCommand):
             return
         with _silence(unless=verbosity > 1), _failing_as(COULD_NOT_CHECK):
             verdicts = _asked(probes, timeout)
-        deciding = {name: verdicts[name] for name in probes or _deciding()}
-        self._show(verdicts, deciding, partly=bool(probes), format=format, no_color=no_color)
-        if code := _exit_code(verdicts.values(), deciding.values(), fail_level):
+        deciding = probes or [name for name, probe in PROBES.items() if probe.essential]
+        failing = [name for name in probes or _fails_command() if _is_as_bad(verdicts[name], fail_level)]
+        others = [name for name in failing if name not in deciding]
+        self._show(verdicts, deciding, others, partly=bool(probes), format=format, no_color=no_color)
+        if code := _exit_code(verdicts.values(), failing):
             sys.exit(code)
 
     def _show(
         self,
         verdicts: Mapping[str, Verdict],
-        deciding: Mapping[str, Verdict],
+        deciding: Sequence[str],
+        failing: Sequence[str],
         *,
         partly: bool,
         format: str,  # noqa: A002 - the option's name
         no_color: bool,
     ) -> None:
-        status = overall(deciding.values())
+        status = overall(verdicts[name] for name in deciding)
         if format == "json":
             shown = {name: verdict for name, verdict in verdicts.items() if partly or PROBES[name].section}
             self._print(json.dumps(report.assembled(shown, status), indent=2))
         else:
             terminal = self.stdout.isatty() and not no_color
-            self._print(status_table.table(PROBES, verdicts, status, list(deciding), terminal=terminal))
+            self._print(status_table.table(PROBES, verdicts, status, deciding, failing, terminal=terminal))
 
     def _print(self, text: str) -> None:
         """Write at once: what a full disk refuses only at the interpreter's end is nobody's to handle."""
@@ -142,15 +145,18 @@ def _asked(names: list[str], timeout: float) -> dict[str, Verdict]:
         own.close()
 
 
-def _deciding() -> list[str]:
+def _fails_command() -> list[str]:
     return [name for name, probe in PROBES.items() if probe.fails_command]
 
 
-def _exit_code(verdicts: Iterable[Verdict], deciding: Iterable[Verdict], fail_level: str) -> int:
+def _is_as_bad(verdict: Verdict, fail_level: str) -> bool:
+    return LEVELS.index(verdict.status) >= LEVELS.index(fail_level)
+
+
+def _exit_code(verdicts: Iterable[Verdict], failing: Sequence[str]) -> int:
     if not all(verdict.known for verdict in verdicts):
         return COULD_NOT_CHECK
-    worst = max(LEVELS.index(verdict.status) for verdict in deciding)
-    return FOUND if worst >= LEVELS.index(fail_level) else CLEAN
+    return FOUND if failing else CLEAN
 
 
 @contextmanager

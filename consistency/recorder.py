@@ -62,6 +62,7 @@ def scan_and_record(
         )
     if done.scan:
         tell_later(done.report, done.scan, database)
+        prune()
     return done
 
 
@@ -102,6 +103,8 @@ class Book:
         self._problem = problem
         self._keep = keep
         self._spool: Spool | None = None
+        self.done: Recorded | None = None
+        """What became of the scan, once that is known: also to who is interrupted right after it."""
 
     def sight(self, then: Sight) -> Sight:
         """What the scan must see by, so that all it finds can be recorded."""
@@ -109,18 +112,20 @@ class Book:
         return self._spool or then
 
     def recorded(self, report: Report) -> Recorded:
-        """Record it, prune, and say what became of it; OlderSnapshotError if another scan saw more and was first."""
+        """Record it, and say what became of it; OlderSnapshotError if another scan saw more and was first."""
+        try:
+            self.done = self._written(report)
+        finally:
+            self.close()
+        return self.done
+
+    def _written(self, report: Report) -> Recorded:
         if not self._memory or not self._spool or self._spool.problem:
             return Recorded(report=report, problem=self._spool.problem if self._spool else self._problem)
         try:
-            done = self._memory.write(report, self._spool, keep=self._keep)
+            return Recorded(report=report, scan=self._memory.write(report, self._spool, keep=self._keep))
         except RecordingError as error:
             return Recorded(report=report, problem=str(error))
-        finally:
-            self.close()
-        if self._keep:
-            prune()
-        return Recorded(report=report, scan=done)
 
     def close(self) -> None:
         """Release the lock, and remove what was kept."""

@@ -24,6 +24,7 @@ from consistency.management.help import EPILOG, HelpFormatter, add_arguments
 from consistency.management.target import TargetError, whole_file
 from consistency.management.usage import BriefCommand
 from consistency.memory.news import RecordedScan
+from consistency.memory.retention import prune
 from consistency.memory.silence import MEMORY
 from consistency.memory.writing import AlreadyRunningError, OlderSnapshotError
 from consistency.models.memory import Trigger
@@ -58,8 +59,8 @@ class Command(BriefCommand):
     # Cron's minutes are for the scan; `manage.py check` is for what is wrong with the settings.
     requires_system_checks: tuple[str, ...] = ()
 
-    done: Recorded | None = None
-    """What became of the scan, once that is known."""
+    book: Book | None = None
+    """Where the scan goes, once it has begun."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's, with examples and exit codes below."""
@@ -79,14 +80,18 @@ class Command(BriefCommand):
 
     def _handled(self) -> int:
         try:
-            return self._answer()
+            code = self._answer()
+            if self._kept():
+                # Last: nobody waits for what is forgotten.
+                prune()
+            return code
         except (UnknownWordError, TargetError) as problem:
             raise CommandError(str(problem), returncode=USAGE) from None
         except (CommandError, OutputError):
             raise
         except EndedError:
-            scan = self.done.scan if self.done else None
-            self.stderr.write(f"Ended early: {f'scan {scan.id} is recorded' if scan else 'nothing is recorded'}.")
+            kept = self._kept()
+            self.stderr.write(f"Ended early: {f'scan {kept.id} is recorded' if kept else 'nothing is recorded'}.")
             raise
         except Exception:
             logger.exception("The scan ended early.")
@@ -120,11 +125,9 @@ class Command(BriefCommand):
         try:
             done = self._written(checks)
             flush(self.stdout)
-        except OutputError:
-            # Recorded already, it is news no more to the next scan: who wants to know must hear of it now.
+        finally:
+            # Recorded, it is news no more to the next scan: whatever came in between, who wants to know hears now.
             self._tell()
-            raise
-        self._tell()
         return self._code(done)
 
     def _chosen(self) -> list[Check]:
@@ -159,12 +162,9 @@ class Command(BriefCommand):
         return done
 
     def _report(self, checks: Sequence[Check], write: Write) -> Recorded:
-        with self._book() as book:
-            done = (
-                self._streamed(checks, write, book)
-                if self.options["format"] in STREAMED
-                else self._scanned(checks, book)
-            )
+        with self._book() as self.book:
+            scanned = self._streamed if self.options["format"] in STREAMED else self._scanned
+            done = scanned(checks, write, self.book)
         report, how = done.report, self.options["format"]
         # Who cannot be scanned for being away cannot remember either: one line is enough.
         if done.problem and not (report.unreachable and self.options["database"] == MEMORY):
@@ -187,9 +187,10 @@ class Command(BriefCommand):
 
     def _tell(self) -> None:
         """Send the notices now: the report is out, the scan is recorded, and a process of cron ends after this."""
-        if self.done is None or self.done.scan is None:
+        done = self.book.done if self.book else None
+        if not (done and done.scan):
             return
-        told, database = (self.done.report, self.done.scan), self.options["database"]
+        told, database = (done.report, done.scan), self.options["database"]
         if self.options["dry_run_notices"]:
             # Beside a report for programs it would be in their way.
             out = self.stdout if self.options["format"] == "text" else self.stderr
@@ -211,10 +212,14 @@ class Command(BriefCommand):
             return {}
         return {"recorded": done.scan.as_dict() if done.scan and self._keep() else None}
 
+    def _kept(self) -> RecordedScan | None:
+        done = self.book.done if self.book else None
+        return done.scan if done and self._keep() else None
+
     def _keep(self) -> bool:
         return not self.options["dry_run_notices"]
 
-    def _scanned(self, checks: Sequence[Check], book: Book) -> Recorded:
+    def _scanned(self, checks: Sequence[Check], write: Write, book: Book) -> Recorded:
         limit = self.options["limit"]
         sight = self._sight(checks, book)
         with progress_bar(len(checks), shown=sys.stderr.isatty()) as progress:
@@ -226,11 +231,7 @@ class Command(BriefCommand):
                 progress=progress,
                 sight=sight,
             )
-        return self._recorded(book, report)
-
-    def _recorded(self, book: Book, report: Report) -> Recorded:
-        self.done = book.recorded(report)
-        return self.done
+        return book.recorded(report)
 
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
         if self._pause() and self.stderr.isatty():
@@ -257,7 +258,7 @@ class Command(BriefCommand):
         done: list[Recorded] = []
 
         def ending(report: Report) -> dict[str, Any]:
-            done.append(self._recorded(book, report))
+            done.append(book.recorded(report))
             return self._news(done[0])
 
         with closing(stream):

@@ -19,7 +19,7 @@ from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
 from consistency.admin.background import tell
 from consistency.admin.base import ReviewAdmin, act_page, require
 from consistency.admin.export import WAYS, exported
-from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, NewsFilter, StateFilter
+from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, DatabaseFilter, NewsFilter, StateFilter
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import ago, agreed, left, times
@@ -40,7 +40,7 @@ SHOWN = 70
 class AnomalyAdmin(ReviewAdmin):
     list_display = ("subject", "rule", "standing", "seen")
     list_display_links = ("subject",)
-    list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter)
+    list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter, DatabaseFilter)
     sortable_by = ()
     search_fields = ("file_uuid", "file_name")
     search_help_text = "The first characters of a file_uuid or a name; case matters."

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -87,6 +88,21 @@ class NewsFilter(admin.SimpleListFilter):
             return queryset.filter(last_scan__in=newest_scans(), resolved_at__isnull=True)
         news = Q(state__in=[State.NEW, State.RETURNED], resolved_at__isnull=True)
         return queryset.filter(news, last_scan__in=newest_scans())
+
+
+class DatabaseFilter(admin.SimpleListFilter):
+    """Shown where there are several."""
+
+    title, parameter_name = "database", "database"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in connections]
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(database=self.value()) if self.value() else queryset
 
 
 class AgeFilter(admin.SimpleListFilter):

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import connections
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -12,6 +11,7 @@ from django.urls import path
 from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, overview_address, require
+from consistency.admin.filters import DatabaseFilter
 from consistency.admin.scanning import scan_now
 from consistency.formats import minute
 from consistency.legible import harmless
@@ -21,20 +21,17 @@ from consistency.models.memory import Scan
 from consistency.selection import chosen
 
 
-class DatabaseFilter(admin.SimpleListFilter):
-    title, parameter_name = "database", "database"
+class ScannedFilter(DatabaseFilter):
+    """Those that are gone too."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(name, name) for name in scanned()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Scan]) -> QuerySet[Scan]:
-        return queryset.filter(database=self.value()) if self.value() else queryset
 
 
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
     list_display = ("scan", "outcome", "new", "returned", "resolved", "who")
-    list_filter = ("complete", "status", "trigger", DatabaseFilter)
+    list_filter = ("complete", "status", "trigger", ScannedFilter)
     sortable_by = ()
 
     @admin.display(description="scan")

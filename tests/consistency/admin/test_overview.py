@@ -96,11 +96,19 @@ def test_every_number_leads_to_just_as_many_rows_silenced_ones_too(client: Clien
     assert 'news=1&amp;state=open">New or back in the last scan' in text
 
 
-def test_a_number_of_one_database_leads_to_its_own_rows(client: Client, reviewer: User) -> None:
+def test_a_number_of_one_database_leads_to_its_own_rows(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("admin.filters", "templatetags.review"):
+        monkeypatch.setattr(f"consistency.{module}.connections", ["default", "elsewhere"])
     stale("a", "b")
     recorded(STALE)
-    Anomaly.objects.filter(object_id="b").update(database="replica")
-    assert len(shown(get(client, f"{LIST}?check={STALE}&state=open&database=replica"))) == 1
+    Anomaly.objects.filter(object_id="b").update(database="elsewhere")
+    Scan.objects.update(database="elsewhere")
+    link = re.search(rf'href="([^"]+)">{STALE}</a></h2>', get(client, f"{OVERVIEW}?database=elsewhere"))
+    assert link
+    assert shown(get(client, unescape(link[1]))) == {anomaly("b").pk}
+    assert shown(get(client, unescape(link[1]).replace("elsewhere", "default"))) == {anomaly("a").pk}
 
 
 # --- What ended by itself ------------------------------------------------------------------------------

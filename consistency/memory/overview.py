@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 from django.utils import timezone
 
 from consistency.formats import minute
+from consistency.memory.freshness import why_too_old
 from consistency.memory.hops import RECORDED_CHECKS, recorded_checks
 from consistency.memory.lists import acknowledged_of_each_check, in_force, last_complete_scan, last_scan
 from consistency.memory.silence import MEMORY
@@ -153,6 +153,8 @@ class Overview:
     last: Scan | None
     complete: Scan | None
     """The last one in which all checks ran."""
+    too_old: str | None
+    """Why somebody must look after the scans themselves, by their age; None while complete ones come."""
     cards: Sequence[Card]
 
     @property
@@ -170,12 +172,6 @@ class Overview:
         return [card for card in self.cards if card.degraded]
 
     @property
-    def too_old(self) -> bool:
-        """Whether the last complete scan is past CONSISTENCY_MAX_AGE hours: a cron job that silently stopped."""
-        hours: int = settings.CONSISTENCY_MAX_AGE
-        return bool(hours and self.complete and timezone.now() - self.complete.recorded_at > timedelta(hours=hours))
-
-    @property
     def never_ran(self) -> list[Check]:
         """Checks that no scan which is remembered has asked."""
         seen = {card.name for card in self.cards}
@@ -183,10 +179,11 @@ class Overview:
 
 
 def overview(database: str = MEMORY) -> Overview:
-    """How it stands, in six questions by index, however many anomalies there are."""
-    complete = last_complete_scan(database)
+    """How it stands, in seven questions by index at most, however many anomalies there are."""
+    complete, last = last_complete_scan(database), last_scan(database)
+    too_old = why_too_old(complete, last, database)
     cards = _cards(database, complete.pk if complete else 0)
-    return Overview(database=database, last=last_scan(database), complete=complete, cards=cards)
+    return Overview(database=database, last=last, complete=complete, too_old=too_old, cards=cards)
 
 
 def check_names() -> list[str]:

@@ -1,5 +1,6 @@
 """What is forgotten, and when: old scans and long resolved anomalies, a few rows at a time. Mutes stay: people make
-them one by one, and who silenced what is asked years later.
+them one by one, and who silenced what is asked years later. One scan of each database stays: by its age it is known
+that complete ones have stopped to come.
 """
 
 import logging
@@ -12,6 +13,8 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from consistency.budget import Budget
+from consistency.memory.hops import scanned
+from consistency.memory.lists import first_scan, last_complete_scan
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 
@@ -26,14 +29,22 @@ def prune() -> None:
     """Forget what is past its days. Never raises for the database: a scan is recorded, forgetting can wait."""
     budget = Budget(SECONDS)
     try:
-        while budget.left() and (_some_scans() | _some_anomalies()):
+        kept = _kept()
+        while budget.left() and (_some_scans(kept) | _some_anomalies()):
             pass
     except DatabaseError:
         logger.warning("Old scans and anomalies could not be pruned", exc_info=True)
 
 
-def _some_scans() -> bool:
+def _kept() -> list[int]:
+    """The last complete scan of each database; where none was, the first."""
+    found = [last_complete_scan(database) or first_scan(database) for database in scanned()]
+    return [scan.pk for scan in found if scan]
+
+
+def _some_scans(kept: list[int]) -> bool:
     old = Scan.objects.using(MEMORY).filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS))
+    old = old.exclude(pk__in=kept)
     with transaction.atomic(using=MEMORY):
         some = _free(old.order_by("recorded_at"))
         ScanCheck.objects.using(MEMORY).filter(scan__in=some)._raw_delete(MEMORY)

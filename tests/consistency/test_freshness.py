@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from config.access import keys
 from config.demo.process import until
 from config.freshness.health_probes import consistency
+from consistency.memory.overview import overview
+from consistency.memory.silence import mute, unmute
 from consistency.models.memory import Scan
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
@@ -45,12 +48,22 @@ def nothing_told() -> str:
     return raised.value.reason
 
 
+def complaint() -> str:
+    """What it blames; the overview says the same."""
+    with pytest.raises(Degraded) as raised:
+        look()
+    value, reason = raised.value.value or {}, raised.value.reason
+    assert (value["status"], value["error"], overview().too_old) == ("degraded", reason, reason)
+    return reason
+
+
 def test_a_fresh_installation_says_so_and_is_well() -> None:
     assert nothing_told() == "no scan is remembered yet: let cron run check_consistency"
     code, out = command("consistency")
     assert code == 0
     assert "no scan is remembered yet: let cron run check_consistency" in out
     assert consistency.title not in out
+    assert not overview().too_old
 
 
 def test_a_young_scan_is_told_with_its_age_and_its_status() -> None:
@@ -72,11 +85,7 @@ def test_a_scan_that_is_too_old_degrades_and_is_still_told(settings: Any) -> Non
     aged(hours=25)
     assert look()["status"] == "ok"
     aged(hours=27)
-    with pytest.raises(Degraded, match="does cron still run check_consistency") as raised:
-        look()
-    assert raised.value.value is not None
-    assert raised.value.value["status"] == "degraded"
-    assert raised.value.value["error"] == raised.value.reason
+    assert complaint().endswith("is too old: does cron still run check_consistency?")
     settings.CONSISTENCY_MAX_AGE = 48
     assert look()["status"] == "ok"
     settings.CONSISTENCY_MAX_AGE = 0
@@ -90,11 +99,9 @@ def test_a_look_at_one_check_or_one_that_was_not_complete_is_no_complete_scan() 
     scan_and_record([CHECKS["stale_processing"]])
     scan_and_record(default())
     Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
-    with pytest.raises(Degraded, match=r"^scans come, but .*: check_consistency says why$"):
-        look()
+    assert re.fullmatch(r"scans come, but the last complete scan, of .*, is too old: .* says why", complaint())
     aged(hours=27)
-    with pytest.raises(Degraded, match="does cron still run check_consistency"):
-        look()
+    assert complaint().endswith("does cron still run check_consistency?")
 
 
 def test_scans_of_another_database_do_not_count() -> None:
@@ -103,13 +110,48 @@ def test_scans_of_another_database_do_not_count() -> None:
     assert nothing_told().startswith("no scan is remembered yet")
 
 
-def test_scans_that_never_complete_degrade_once_the_first_is_too_old() -> None:
+def test_scans_that_never_complete_degrade_once_the_first_is_too_old(settings: Any) -> None:
     scan_and_record(default())
     Scan.objects.update(complete=False)
     assert nothing_told() == "no scan that is remembered was complete: check_consistency says why"
-    aged(hours=27)
-    with pytest.raises(Degraded, match="no scan that is remembered was complete"):
-        look()
+    assert not overview().too_old
+    aged(days=10)
+    assert complaint() == "no scan that is remembered was complete: does cron still run check_consistency?"
+    scan_and_record([CHECKS["stale_processing"]])
+    assert complaint() == "scans come, but no scan that is remembered was complete: check_consistency says why"
+    settings.CONSISTENCY_MAX_AGE = 0
+    assert nothing_told() == "no scan that is remembered was complete: check_consistency says why"
+
+
+@pytest.mark.parametrize("ever", [True, False])
+def test_that_none_completes_is_found_though_scans_are_forgotten_before_they_are_too_old(
+    settings: Any, ever: bool
+) -> None:
+    settings.CONSISTENCY_KEEP_SCANS = 1
+    scan_and_record(default())
+    Scan.objects.update(complete=ever)
+    for _ in range(3):
+        Scan.objects.update(recorded_at=F("recorded_at") - timedelta(hours=10))
+        scan_and_record([CHECKS["stale_processing"]])
+    Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
+    assert complaint().startswith("scans come, but")
+
+
+def test_a_last_complete_scan_that_is_dated_in_the_future_degrades() -> None:
+    scan_and_record(default())
+    aged(minutes=-20)
+    assert re.fullmatch(r"the last complete scan is dated in the future, .*Z: was the clock set back\?", complaint())
+
+
+def test_the_status_is_that_of_now_whatever_was_silenced_since_the_scan() -> None:
+    a_file("one", "processing")
+    scan_and_record(default())
+    assert look()["status"] == "degraded"
+    for name in ("stale_processing", "orphaned_processing"):
+        mute(name, until=timezone.now() + timedelta(days=1), by="ada", reason="known")
+    assert look()["status"] == overview().status == "ok"
+    unmute("stale_processing")
+    assert look()["status"] == overview().status == "degraded"
 
 
 def test_without_our_tables_it_says_what_to_do() -> None:
@@ -174,7 +216,7 @@ def test_what_fails_the_command_is_said_beside_the_overall_status_that_it_leaves
     out = next(out for _ in until(20) if "Overall: ok" in (out := whole(1)))
     overall, why = out.splitlines()[-2:]
     assert overall == "Overall: ok (postgres, redis, qdrant decide)"
-    assert why.startswith("consistency fails this command: the last complete scan is of ")
+    assert why.startswith("consistency fails this command: the last complete scan, of ")
     report = next(told for _ in until(20) if (told := json.loads(whole(1, "--format", "json")))["status"] == "ok")
     assert report["consistency"]["status"] == "degraded"
     assert "fails this command" not in whole(0, "--fail-level", "error")

@@ -179,7 +179,7 @@ def test_a_last_complete_scan_that_is_too_old_is_a_warning(client: Client, revie
     Scan.objects.update(recorded_at=timezone.now() - timedelta(hours=3))
     assert "too old" not in get(client, OVERVIEW)
     with override_settings(CONSISTENCY_MAX_AGE=2):
-        assert "Because the last complete scan is too old: has cron stopped?" in get(client, OVERVIEW)
+        assert "is too old: does cron still run check_consistency?" in get(client, OVERVIEW)
         assert overview().status == "degraded"
     with override_settings(CONSISTENCY_MAX_AGE=0):
         assert "too old" not in get(client, OVERVIEW)

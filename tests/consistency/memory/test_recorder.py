@@ -14,6 +14,7 @@ from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 from consistency.recorder import recording, scan_and_record
 from consistency.registry import CHECKS, CheckError, Finding
+from consistency.selection import default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, news, outcome, recorded
@@ -237,17 +238,30 @@ def test_a_check_that_failed_at_either_look_could_not_run(define: Define, fails:
 
 # --- Retention -------------------------------------------------------------------------------------------
 def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
-    a_file("a", "processing")
-    a_file("b", "processing")
-    recorded()
+    whole = [check.name for check in default()]
+    a_file("a", "processing", job=1)
+    a_file("b", "processing", job=1)
+    recorded(*whole)
     File.objects.filter(pk="a").delete()
-    recorded()
+    recorded(*whole)
     old = timezone.now() - timedelta(days=settings.CONSISTENCY_KEEP_RESOLVED + 1)
     Anomaly.objects.filter(object_id="a").update(resolved_at=old)
     Scan.objects.update(recorded_at=old)
-    recorded()
-    assert (Scan.objects.count(), ScanCheck.objects.count()) == (1, 1)
+    recorded(*whole)
+    assert (Scan.objects.count(), ScanCheck.objects.count()) == (1, 4)
     assert [found.object_id for found in Anomaly.objects.all()] == ["b"]
+
+
+def test_of_each_database_its_last_complete_scan_is_kept_or_else_its_first_one() -> None:
+    whole = [check.name for check in default()]
+    for database, complete in [("default", True), ("default", True), ("replica", False), ("replica", False)]:
+        recorded(*whole)
+        Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(database=database, complete=complete)
+    recorded(STALE)
+    Scan.objects.update(recorded_at=in_days(-1000))
+    _, complete_one, first_of_replica, *_ = Scan.objects.order_by("pk").values_list("pk", flat=True)
+    prune()
+    assert set(Scan.objects.values_list("pk", flat=True)) == {complete_one, first_of_replica}
 
 
 def test_what_somebody_holds_is_forgotten_later_and_waited_for_by_nobody(settings: Any) -> None:

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,23 @@ def manage(*arguments: str, database_url: str, **environment: str) -> "subproces
         timeout=120,
         check=False,
     )
+
+
+@contextmanager
+def started(*command: str, stdout: int, url: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+    """`manage.py` while it runs, gone afterwards: a scan that is left over would keep other tests from theirs."""
+    with subprocess.Popen(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url} | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @dataclass(frozen=True)

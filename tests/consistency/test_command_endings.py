@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,23 +13,12 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from config.demo.process import ROOT
 from consistency.models.memory import Scan
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import STALE, recorded
+from tests.consistency.processes import started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
-
-
-def started(*command: str, stdout: int, url: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url} | environment,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def full() -> int:
@@ -52,9 +40,9 @@ def test_a_full_disk_is_one_line_and_an_unread_pipe_none(database_url: str, comm
     a_file("a", "processing")
     recorded()
     for out, told in ((full(), FULL), (unread(), "")):
-        process = started(*command, stdout=out, url=database_url)
-        os.close(out)
-        assert (process.communicate(timeout=60)[1], process.returncode) == (told, 3)
+        with started(*command, stdout=out, url=database_url) as process:
+            os.close(out)
+            assert (process.communicate(timeout=60)[1], process.returncode) == (told, 3)
 
 
 @pytest.fixture
@@ -84,9 +72,9 @@ def test_what_is_recorded_is_told_though_nobody_reads_the_report(
     url, bodies = webhook
     settings = {"CONSISTENCY_WEBHOOK_URL": url, "CONSISTENCY_WEBHOOK_SECRET": "s" * 32}
     out = unread()
-    process = started("check_consistency", STALE, stdout=out, url=database_url, **settings)
-    os.close(out)
-    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 3)
+    with started("check_consistency", STALE, stdout=out, url=database_url, **settings) as process:
+        os.close(out)
+        assert (process.communicate(timeout=60)[1], process.returncode) == ("", 3)
     [body] = bodies
     assert json.loads(body)["recorded"]["scan"] == Scan.objects.get().pk
 
@@ -97,13 +85,13 @@ def test_a_signal_between_two_looks_leaves_neither_rows_nor_files(
 ) -> None:
     a_file("a", "processing")
     options = ("--confirm", "60s", "--format", "csv", "--output", str(tmp_path / "report.csv"))
-    process = started("check_consistency", *options, stdout=subprocess.DEVNULL, url=database_url)
-    until = time.monotonic() + 60
-    while not (any(tmp_path.iterdir()) and _is_locked()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    process.send_signal(number)
-    assert process.communicate(timeout=30)[1] == "Ended early: nothing is recorded.\n"
+    with started("check_consistency", *options, stdout=subprocess.DEVNULL, url=database_url) as process:
+        until = time.monotonic() + 60
+        while not (any(tmp_path.iterdir()) and _is_locked()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.communicate(timeout=30)[1] == "Ended early: nothing is recorded.\n"
     assert process.returncode == 128 + number
     assert (list(tmp_path.iterdir()), Scan.objects.count()) == ([], 0)
 
@@ -118,7 +106,8 @@ def _is_locked() -> bool:
 
 def test_what_the_terminal_cannot_spell_is_spelt_in_escapes(database_url: str) -> None:
     a_file("漢", "processing")
-    process = started("check_consistency", STALE, stdout=subprocess.PIPE, url=database_url, PYTHONIOENCODING="ascii")
-    out, err = process.communicate(timeout=60)
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    with started("check_consistency", STALE, stdout=subprocess.PIPE, url=database_url, **ascii_only) as process:
+        out, err = process.communicate(timeout=60)
     assert (err, process.returncode) == ("", 1)
     assert "\\u6f22.mp4" in out

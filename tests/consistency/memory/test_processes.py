@@ -1,19 +1,18 @@
 """Recording across processes: killed at any moment, and two at once."""
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from contextlib import AbstractContextManager
 
 import pytest
 from django.db import connection
 
-from config.demo.process import ROOT
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 from tests.consistency.memory.data import STALE, news
+from tests.consistency.processes import started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -29,15 +28,8 @@ def many() -> None:
         )
 
 
-def started(url: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "check_consistency", STALE, "--limit", "0"],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def scanning(url: str) -> "AbstractContextManager[subprocess.Popen[str]]":
+    return started("check_consistency", STALE, "--limit", "0", stdout=subprocess.PIPE, url=url)
 
 
 def recording_since() -> float | None:
@@ -63,11 +55,11 @@ def test_killed_at_any_moment_the_whole_scan_is_there_or_nothing_of_it(database_
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
     for _ in range(4):
         before = Scan.objects.count()
-        process = started(database_url)
-        wait_until(begun=True)
-        time.sleep(chance.uniform(0, 0.8))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        with scanning(database_url) as process:
+            wait_until(begun=True)
+            time.sleep(chance.uniform(0, 0.8))
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=30)
         wait_until(begun=False)
         scans = Scan.objects.count()
         assert scans - before in (0, 1)
@@ -80,8 +72,8 @@ def test_killed_at_any_moment_the_whole_scan_is_there_or_nothing_of_it(database_
 
 def test_of_two_at_once_each_records_whole_or_says_that_another_runs(database_url: str) -> None:
     many()
-    both = [started(database_url), started(database_url)]
-    ended = sorted((process.communicate(timeout=60)[1], process.returncode) for process in both)
+    with scanning(database_url) as one, scanning(database_url) as other:
+        ended = sorted((process.communicate(timeout=60)[1], process.returncode) for process in (one, other))
     done = [code for told, code in ended if code == 1]
     assert done
     assert all("is under way" in told for told, code in ended if code == 3)

@@ -12,7 +12,7 @@ from consistency.registry import Severity
 
 
 def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
-    """One anomaly; `acknowledged` is null while nobody has, `muted_until` while none of these mutes is about it."""
+    """One anomaly; `acknowledged` is null while nobody has, what is told of a mute while none of these is about it."""
     mute = mute_of(anomaly, mutes)
     return {
         "id": anomaly.pk,
@@ -34,6 +34,8 @@ def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
         "returned_count": anomaly.returned_count,
         "acknowledged": _acknowledged(anomaly),
         "muted_until": moment(mute.until if mute else None),
+        "muted_by": mute.by if mute else None,
+        "muted_reason": mute.reason if mute else None,
         "assignee": anomaly.assignee,
         "note": anomaly.note,
     }

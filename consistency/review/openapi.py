@@ -82,6 +82,8 @@ ANOMALY: Final = record(
         "assignee": TEXT_OR_NULL,
         "note": TEXT,
         "muted_until": TIME_OR_NULL | {"description": "Until when its check is muted; null while it is not"},
+        "muted_by": TEXT_OR_NULL | {"description": "By whom, likewise"},
+        "muted_reason": TEXT_OR_NULL | {"description": "Why, likewise"},
     }
 )
 MUTE: Final = record(
@@ -199,6 +201,8 @@ ANOMALY_SAMPLE: Final = {
     "assignee": "ada",
     "note": "",
     "muted_until": None,
+    "muted_by": None,
+    "muted_reason": None,
 }
 MUTE_SAMPLE: Final = {
     "by": "ada",

@@ -309,6 +309,7 @@ def test_what_is_silenced_is_shown_as_silenced_with_the_time_left() -> None:
     assert within("show_anomalies")[1].count("muted by bo: being mended, 23 h 59 min left") == 3
     told = json.loads(within("show_anomalies", "--uuid", "c", "--format", "json")[1])["anomalies"]
     assert [(row["acknowledged"], row["muted_until"] is None) for row in told] == [(None, False)]
+    assert [(row["muted_by"], row["muted_reason"]) for row in told] == [("bo", "being mended")]
 
 
 @pytest.mark.parametrize(

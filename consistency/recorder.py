@@ -56,7 +56,7 @@ def scan_and_record(
     """
     pause = settings.CONSISTENCY_CONFIRM if confirm is None else confirm
     with recording(database, trigger=trigger, actor=actor, seconds=2 * timeout + pause) as book:
-        sight = book.sight(twice(checks, database, timeout=timeout, pause=pause))
+        sight = book.sight(twice(checks, database, timeout=timeout, pause=pause, unsure=book.unsure))
         done = book.recorded(
             scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
         )
@@ -80,14 +80,22 @@ def look(
     return scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
 
 
-def twice(checks: Sequence[Check], database: str, *, timeout: float, pause: float, only_heard: bool = False) -> Sight:
+def twice(
+    checks: Sequence[Check],
+    database: str,
+    *,
+    timeout: float,
+    pause: float,
+    unsure: Sight | None = None,
+    only_heard: bool = False,
+) -> Sight:
     """What the scan that follows sees by: the silence, and with a pause only what a first look saw before it.
 
-    With `only_heard` its rows are those that nobody has acknowledged.
+    `unsure` sees what either look saw. With `only_heard` the rows are those that nobody has acknowledged.
     """
     if not pause:
         return silence_of(checks, database, only_heard=only_heard)
-    first = FirstLook()
+    first = FirstLook(unsure or Sight())
     scan(checks, database=database, limit=0, timeout=timeout, sight=first)
     # Where the first saw nothing there is nothing that a later one could agree on.
     if any(first.seen.values()):
@@ -103,6 +111,8 @@ class Book:
         self._problem = problem
         self._keep = keep
         self._spool: Spool | None = None
+        self.unsure: Spool | None = Spool(Sight()) if memory else None
+        """For what only one of two looks sees."""
         self.done: Recorded | None = None
         """What became of the scan, once that is known: also to who is interrupted right after it."""
 
@@ -120,10 +130,10 @@ class Book:
         return self.done
 
     def _written(self, report: Report) -> Recorded:
-        if not self._memory or not self._spool or self._spool.problem:
+        if not self._memory or not self._spool or not self.unsure or self._spool.problem:
             return Recorded(report=report, problem=self._spool.problem if self._spool else self._problem)
         try:
-            return Recorded(report=report, scan=self._memory.write(report, self._spool, keep=self._keep))
+            return Recorded(report=report, scan=self._memory.write(report, self._spool, self.unsure, keep=self._keep))
         except RecordingError as error:
             return Recorded(report=report, problem=str(error))
 
@@ -131,8 +141,9 @@ class Book:
         """Release the lock, and remove what was kept."""
         if self._memory:
             self._memory.close()
-        if self._spool:
-            self._spool.close()
+        for spool in (self._spool, self.unsure):
+            if spool:
+                spool.close()
 
 
 @contextmanager

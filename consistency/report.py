@@ -37,6 +37,8 @@ class Outcome:
     """How many more are silent because the whole check is muted."""
     mute: Muted | None = None
     """That mute; None while nothing is silent through one."""
+    doubted: bool = False
+    """Whether two looks differed about some object, which is then not found and not gone either: it stays as it was."""
 
     @property
     def loud(self) -> int:

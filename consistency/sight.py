@@ -13,6 +13,11 @@ PIECE: Final = 2000
 class Sight:
     """Sees nothing and changes nothing; others do more."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why what it saw cannot be recorded, in words fit for outside; the report stands."""
+        return None
+
     def wants(self, check: Check) -> bool:
         """Whether it must see every finding of this check, and not only those that are reported."""
         return False

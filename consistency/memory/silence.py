@@ -101,7 +101,11 @@ def _end(check: str, database: str, because: MuteEnd, number: int | None = None)
 
 def _last_count(check: str, database: str) -> int | None:
     recorded = ScanCheck.objects.filter(check_name=check, scan__database=database, count__isnull=False)
-    return recorded.order_by("-scan_id").values_list("count", flat=True).first()
+    last = recorded.order_by("-scan_id").values_list("count", flat=True).first()
+    if last is None:
+        return None
+    # What two looks differed about was not counted, and is open as before.
+    return max(last, Anomaly.objects.filter(check_name=check, database=database, resolved_at__isnull=True).count())
 
 
 def _validated(until: datetime, longest: timedelta, by: str, reason: str) -> None:

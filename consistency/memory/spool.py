@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Final
 
@@ -24,9 +24,13 @@ class Spool(Sight):
 
     def __init__(self, then: Sight) -> None:
         self.then = then
-        self.problem: str | None = None
-        """Why not every finding is kept, in words fit for outside: then nothing can be recorded; the scan goes on."""
+        self._full: str | None = None
         self._files: dict[Check, IO[bytes]] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Why not every finding is kept, among other things: then nothing can be recorded; the scan goes on."""
+        return self._full or self.then.problem
 
     def wants(self, check: Check) -> bool:
         return True
@@ -39,21 +43,27 @@ class Spool(Sight):
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:
         kept = self.then.sift(check, rows)
         if not self.problem:
-            self._keep(check, "".join(_line(check, row) for row in kept).encode())
+            with self._room():
+                self._files[check].write("".join(_line(check, row) for row in kept).encode())
         return kept
 
-    def _keep(self, check: Check, lines: bytes) -> None:
+    @contextmanager
+    def _room(self) -> Iterator[None]:
         try:
-            self._files[check].write(lines)
+            yield
         except OSError as error:
             # Not the error's own words: they may name folders.
-            self.problem = f"its findings could not be kept in a temporary file ({os.strerror(error.errno or 0)})"
+            self._full = f"its findings could not be kept in a temporary file ({os.strerror(error.errno or 0)})"
             self.close()
 
     def shown(self, check: Check, rows: list[Row]) -> list[Row]:
         return self.then.shown(check, rows)
 
     def report(self, report: Report) -> Report:
+        # What is still held back has to find its room while there is somebody to hear that it does not.
+        with self._room():
+            for file in self._files.values():
+                file.flush()
         return self.then.report(report)
 
     def blocks(self, check: Check) -> Iterator[bytes]:

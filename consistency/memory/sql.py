@@ -6,12 +6,15 @@ from consistency.memory.spool import COLUMNS
 
 _COLUMNS: Final = ", ".join(COLUMNS)
 
-FINDINGS: Final = """
-CREATE TEMPORARY TABLE consistency_findings (
+FINDINGS: Final = "consistency_findings"
+UNSURE: Final = "consistency_unsure"
+"""What either of two looks saw, of checks about which they differed."""
+TABLE: Final = """
+CREATE TEMPORARY TABLE {} (
     check_name text NOT NULL, severity smallint NOT NULL, object_type text NOT NULL, object_id text NOT NULL,
     detail text NOT NULL, file_uuid text, file_name text, status text
 ) ON COMMIT DROP"""
-COPY: Final = f"COPY consistency_findings ({_COLUMNS}) FROM STDIN"
+COPY: Final = f"COPY {{}} ({_COLUMNS}) FROM STDIN"
 
 # An acknowledgement is about what was seen: it ends with its time, with another detail, and with a return.
 _STILL: Final = "a.resolved_at IS NULL AND a.detail = excluded.detail AND a.acknowledged_until > %(now)s"
@@ -25,7 +28,7 @@ WITH seen AS (
         database, {_COLUMNS}, state, first_seen, last_seen, last_scan, times_seen, returned_count)
     SELECT DISTINCT ON (check_name, object_type, object_id)
         %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, 1, 0
-    FROM consistency_findings ORDER BY check_name, object_type, object_id, detail
+    FROM {FINDINGS} ORDER BY check_name, object_type, object_id, detail
     ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
         severity = excluded.severity, detail = excluded.detail, file_uuid = excluded.file_uuid,
         file_name = excluded.file_name, status = excluded.status,
@@ -35,23 +38,31 @@ WITH seen AS (
     RETURNING check_name, state)
 SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state"""  # noqa: S608 - names of ours
 
-RESOLVED: Final = """
+_GONE: Final = """
 WITH gone AS (
-    UPDATE consistency_anomaly SET state = 'resolved', resolved_at = %(at)s
-    WHERE database = %(database)s AND check_name = ANY(%(checks)s) AND resolved_at IS NULL AND last_scan <> %(scan)s
+    UPDATE consistency_anomaly AS a SET state = 'resolved', resolved_at = %(at)s
+    WHERE database = %(database)s AND check_name = ANY(%(checks)s) AND resolved_at IS NULL AND last_scan <> %(scan)s{}
     RETURNING check_name)
 SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name"""
+RESOLVED: Final = _GONE.format("")
+RESOLVED_FOR_SURE: Final = _GONE.format(
+    f"""
+    AND NOT EXISTS (
+        SELECT FROM {UNSURE} AS u WHERE u.check_name = a.check_name
+            AND u.object_type = a.object_type AND u.object_id = a.object_id)"""
+)
 
 LAST_SNAPSHOT: Final = "SELECT max(snapshot_at) FROM consistency_scan WHERE database = %s"
 
-# How mutes go on after a check that completed: over, which is told, or a lower mark.
+# How mutes go on after a check that completed: over, which is told, or a lower mark. Where two looks differed, nothing
+# has become better for sure.
 MUTES_OVER: Final = """
 UPDATE consistency_mute SET ended_at = %(now)s, ended_because = CASE
     WHEN until <= %(now)s THEN 'time' WHEN %(count)s = 0 THEN 'clean' ELSE 'exceeded' END
 WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL
-    AND (until <= %(now)s OR NOT sticky AND (%(count)s = 0 OR %(count)s > mark))
+    AND (until <= %(now)s OR NOT sticky AND (%(count)s = 0 AND NOT %(doubted)s OR %(count)s > mark))
 RETURNING by, reason, ended_because, mark"""
 MUTES_LOWER: Final = """
 UPDATE consistency_mute SET mark = %(count)s
-WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL
+WHERE database = %(database)s AND check_name = %(check)s AND ended_at IS NULL AND NOT %(doubted)s
     AND (mark IS NULL OR mark > %(count)s)"""

@@ -18,6 +18,7 @@ from consistency.memory.silence import MEMORY
 from consistency.memory.spool import Spool
 from consistency.memory.turns import take_turn_to_record
 from consistency.models.memory import State
+from consistency.registry import Check
 from consistency.report import Outcome, Report
 from consistency.transaction import bounded
 
@@ -86,14 +87,15 @@ class Memory:
         """Release the lock, and undo what was not written to the end."""
         self.connection.close()
 
-    def write(self, report: Report, spool: Spool, *, keep: bool = True) -> RecordedScan:
+    def write(self, report: Report, spool: Spool, unsure: Spool, *, keep: bool = True) -> RecordedScan:
         """Record the whole scan or, with RecordingError, nothing of it; not `keep`: only find out what would be.
+        `unsure` has what either of two looks saw: none of that is resolved.
 
         OlderSnapshotError, recording nothing either, if a scan with a later snapshot is recorded already.
         """
         try:
             with bounded(self.connection, WRITE_SECONDS), self.connection.cursor() as cursor:
-                recorded = _Writing(self, cursor, report, spool).run()
+                recorded = _Writing(self, cursor, report, spool, unsure).run()
                 self.connection.commit() if keep else self.connection.rollback()
         except DatabaseError as error:
             raise RecordingError(recording_problem(error)) from error
@@ -118,8 +120,8 @@ class Memory:
 class _Writing:
     """One scan on its way into the tables."""
 
-    def __init__(self, memory: Memory, cursor: Any, report: Report, spool: Spool) -> None:
-        self.memory, self.cursor, self.report, self.spool = memory, cursor, report, spool
+    def __init__(self, memory: Memory, cursor: Any, report: Report, spool: Spool, unsure: Spool) -> None:
+        self.memory, self.cursor, self.report, self.spool, self.unsure = memory, cursor, report, spool, unsure
         self.now = datetime.now(UTC)
         self.snapshot_at = _snapshot(report)
         self.completed = [outcome for outcome in report.outcomes if outcome.error is None]
@@ -181,16 +183,18 @@ class _Writing:
             "scan": number,
             "checks": names,
         }
-        if any(outcome.count for outcome in self.completed):
-            self._copy()
+        if found := [outcome.check for outcome in self.completed if outcome.count]:
+            self._copy(sql.FINDINGS, self.spool, found)
             self._count(sql.SEEN, about)
-        self._count(sql.RESOLVED, about)
+        if doubted := [outcome.check for outcome in self.completed if outcome.doubted]:
+            self._copy(sql.UNSURE, self.unsure, doubted)
+        self._count(sql.RESOLVED_FOR_SURE if doubted else sql.RESOLVED, about)
 
-    def _copy(self) -> None:
-        self.cursor.execute(sql.FINDINGS)
-        with self.cursor.copy(sql.COPY) as copy:
-            for outcome in self.completed:
-                for block in self.spool.blocks(outcome.check):
+    def _copy(self, table: str, spool: Spool, checks: list[Check]) -> None:
+        self.cursor.execute(sql.TABLE.format(table))
+        with self.cursor.copy(sql.COPY.format(table)) as copy:
+            for check in checks:
+                for block in spool.blocks(check):
                     copy.write(block)
 
     def _count(self, statement: str, about: dict[str, Any]) -> None:
@@ -210,6 +214,7 @@ class _Writing:
         """End the mute of this check or lower its mark; returns it if it ended."""
         name, count = outcome.check.name, outcome.count or 0
         about = {"database": self.memory.database, "check": name, "count": count, "now": self.now}
+        about["doubted"] = outcome.doubted
         self.cursor.execute(sql.MUTES_OVER, about)
         over = self.cursor.fetchall()
         self.cursor.execute(sql.MUTES_LOWER, about)
@@ -218,7 +223,7 @@ class _Writing:
 
 
 def _row(number: int, outcome: Outcome, news: News) -> dict[str, Any]:
-    ran = "found" if outcome.count else "clean"
+    ran = "found" if outcome.count or outcome.doubted else "clean"
     return {
         "scan_id": number,
         "check_name": outcome.check.name,

@@ -115,10 +115,14 @@ def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
         return NEW
     if could_not_run:
         return RECOVERED
-    # Where the scan before is forgotten already, what is neither new nor resolved was there.
-    loud = (last.count or 0) - last.acknowledged - last.muted if last else outcome.loud + news.resolved
+    # Where the scan before is forgotten already, what is neither new nor resolved was there; and so was what its two
+    # looks differed about, which it did not count.
+    there = max(last.count or 0, news.ongoing + news.resolved) if last else 0
+    loud = there - last.acknowledged - last.muted if last else outcome.loud + news.resolved
     if outcome.loud > loud:
         return WORSE  # nothing is new, but a silence has ended
-    # Not where somebody has just agreed to be silent about it.
-    gone = loud and not outcome.loud and not outcome.muted and (not outcome.count or news.resolved)
+    # Not where somebody has just agreed to be silent about it, nor where two looks differ.
+    gone = (
+        loud and not outcome.loud and not outcome.muted and not outcome.doubted and (not outcome.count or news.resolved)
+    )
     return RECOVERED if gone else None

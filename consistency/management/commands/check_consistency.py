@@ -234,10 +234,12 @@ class Command(BriefCommand):
         return book.recorded(report)
 
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
-        if self._pause() and self.stderr.isatty():
-            self.stderr.write(f"Looking twice, {self._pause():g} s apart.")
-        database, only_heard = self.options["database"], self.options["format"] == "text"
-        return book.sight(twice(checks, database, timeout=self._timeout(), pause=self._pause(), only_heard=only_heard))
+        database, pause = self.options["database"], self._pause()
+        if pause and self.stderr.isatty():
+            self.stderr.write(f"Looking twice, {pause:g} s apart.")
+        heard = self.options["format"] == "text"
+        then = twice(checks, database, timeout=self._timeout(), pause=pause, unsure=book.unsure, only_heard=heard)
+        return book.sight(then)
 
     def _timeout(self) -> float:
         usual = STREAM_SECONDS if self.options["format"] in STREAMED else SCAN_SECONDS

@@ -1,6 +1,7 @@
 """What the memory should say of one database: the small model that the machine of events holds it against."""
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 NEWS = ("new", "returned", "resolved", "ongoing")
@@ -41,13 +42,14 @@ class Place:
     def is_open(self, name: str) -> bool:
         return name in self.known and self.known[name].state != "resolved"
 
-    def remember(self, truth: Truth) -> dict[str, int]:
-        """A scan saw this; returns the news of it."""
-        count = Counter(self._next(name, truth) for name in truth.keys() | self.known.keys())
-        self.last_count = len(truth)
-        if not self.mute_holds(truth):
+    def remember(self, truth: Truth, doubted: Set[str] = frozenset()) -> dict[str, int]:
+        """A scan saw this, and differed about those, which stay as they were; returns the news of it."""
+        seen = (truth.keys() | self.known.keys()) - doubted
+        count = Counter(self._next(name, truth) for name in seen)
+        self.last_count = max(len(truth), sum(map(self.is_open, self.known)))
+        if not self.mute_holds(truth, doubted):
             self.muted = None
-        if self.muted:
+        if self.muted and not doubted:
             self.muted.mark = len(truth) if self.muted.mark is None else min(self.muted.mark, len(truth))
         return {state: count[state] for state in NEWS}
 
@@ -65,11 +67,11 @@ class Place:
             self.acknowledged.pop(name, None)
         return state
 
-    def mute_holds(self, truth: Truth) -> bool:
+    def mute_holds(self, truth: Truth, doubted: Set[str] = frozenset()) -> bool:
         if self.muted is None or self.muted.left <= 0:
             return False
         mark = self.muted.mark
-        return self.muted.sticky or (len(truth) > 0 and (mark is None or len(truth) <= mark))
+        return self.muted.sticky or (len(truth.keys() | doubted) > 0 and (mark is None or len(truth) <= mark))
 
     def silent(self) -> set[str]:
         """What is acknowledged now."""

@@ -208,8 +208,9 @@ class Memory(RuleBasedStateMachine):
         done = recorded(NAME, database=self.database, **more)
         self.scans += 1
         if not self.fails:
-            agreed = truth if seen_before is None else dict(truth.items() & seen_before.items())
-            expected = self.here.remember(agreed)
+            before = truth if seen_before is None else seen_before
+            agreed = dict(truth.items() & before.items())
+            expected = self.here.remember(agreed, doubted=(truth.keys() | before.keys()) - agreed.keys())
             news = done.scan and done.scan.news
             assert news
             assert {"new": news.new, "returned": news.returned, "resolved": news.resolved, "ongoing": news.ongoing} == (

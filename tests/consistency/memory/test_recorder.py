@@ -190,52 +190,6 @@ def test_a_connection_that_is_cut_during_the_scan_costs_the_recording_and_not_th
     assert (outcome(done).count, Scan.objects.count(), Anomaly.objects.count()) == (1, 0, 0)
 
 
-# --- Two looks -------------------------------------------------------------------------------------------
-def test_only_what_both_looks_saw_counts(define: Define) -> None:
-    looks = 0
-
-    def moving(using: str) -> Any:
-        nonlocal looks
-        # Outside checks look twice themselves: two calls are one look.
-        looks += 1
-        seen = {1: "ab", 2: "ab", 3: "bc", 4: "bc"}[looks]
-        for name in seen:
-            yield Finding(object_type="thing", object_id=name, detail="moving")
-
-    define("moving", moving, detail=None)
-    assert news("moving", confirm=0.01) == (1, 0, 0, 0)
-    assert Anomaly.objects.get().object_id == "b"
-
-
-def test_a_file_that_changes_its_job_between_two_looks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    a_file("a", "processing", job=1)
-    a_file("b", "processing", job=1)
-    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.filter(pk="a").update(job_id=2))
-    done = recorded("orphaned_processing", confirm=1)
-    assert (outcome(done, "orphaned_processing").count, done.report.affected_files) == (1, 1)
-    assert Anomaly.objects.get().object_id == "b"
-    assert recorded("orphaned_processing").report.affected_files == 2
-
-
-@pytest.mark.parametrize(("fails", "words"), [(1, "at the first look: not today"), (3, "not today")])
-def test_a_check_that_failed_at_either_look_could_not_run(define: Define, fails: int, words: str) -> None:
-    looks = 0
-
-    def moody(using: str) -> Any:
-        nonlocal looks
-        looks += 1
-        if looks == fails:
-            raise CheckError("not today")
-        yield Finding(object_type="thing", object_id="1", detail="moody")
-
-    # Outside checks look twice themselves: the third call is the second look.
-    define("moody", moody, detail=None)
-    a_file("a", "processing")
-    done = recorded("moody", STALE, confirm=0.01)
-    assert (outcome(done, "moody").error, outcome(done).count) == (words, 1)
-    assert Anomaly.objects.get().check_name == STALE
-
-
 # --- Retention -------------------------------------------------------------------------------------------
 def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
     whole = [check.name for check in default()]

@@ -25,6 +25,17 @@ class News:
         return f"{self.new} new, {self.returned} returned, {self.resolved} resolved"
 
 
+def why_ended(because: str, count: int | None, mark: int | None) -> str:
+    """Why a mute ended by itself, for people; the count is what the scan found that ended it, if that is known."""
+    more = "what was found" if count is None else f"{count:,}"
+    why = {
+        MuteEnd.TIME.value: "its time was over",
+        MuteEnd.CLEAN.value: "it is clean",
+        MuteEnd.EXCEEDED.value: f"{more} is more than {mark or 0:,}",
+    }
+    return why[because]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedMute:
     """A mute that ended by itself: at its time, or by the count that this scan found."""
@@ -37,12 +48,7 @@ class EndedMute:
     mark: int | None
 
     def __str__(self) -> str:
-        why = {
-            MuteEnd.TIME.value: "its time was over",
-            MuteEnd.CLEAN.value: "it is clean",
-            MuteEnd.EXCEEDED.value: f"{self.count} is more than {self.mark}",
-        }
-        return f"The mute of {self.check} by {self.by} ended: {why[self.because]}."
+        return f"The mute of {self.check} by {self.by} ended: {why_ended(self.because, self.count, self.mark)}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

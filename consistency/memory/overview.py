@@ -14,6 +14,7 @@ from consistency.formats import minute
 from consistency.memory.freshness import why_too_old
 from consistency.memory.hops import RECORDED_CHECKS, recorded_checks
 from consistency.memory.lists import acknowledged_of_each_check, in_force, last_complete_scan, last_scan
+from consistency.memory.news import why_ended
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Mute, MuteEnd, Scan
 from consistency.registry import CHECKS, Check, Severity
@@ -126,12 +127,10 @@ class Card:
     @property
     def ended_because(self) -> str:
         """Why it was, for people."""
-        if not self.ended or self.ended.ended_because in (None, MuteEnd.TIME):
-            return "its time was over"
-        if self.ended.ended_because == MuteEnd.CLEAN:
-            return "it was clean"
+        if self.ended is None:
+            return ""
         counts = [point.count for point in self.points if point.at == self.ended.ended_at]
-        return f"{counts[0] if counts else 'what was found'} is more than {self.ended.mark}"
+        return why_ended(self.ended.ended_because or MuteEnd.TIME.value, counts[0] if counts else None, self.ended.mark)
 
     @property
     def tone(self) -> str:

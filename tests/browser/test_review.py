@@ -47,6 +47,9 @@ PALE = """() => {
 """Words that stand out less than WCAG AA asks."""
 TWICE = """[...document.querySelectorAll("main [id]")].map(it => it.id).filter((id, at, all) => all.indexOf(id) < at)"""
 """Names that two elements have: a label would then lead to the wrong field."""
+NAMELESS = """[...document.querySelectorAll("#result_list tbody :is(td, th)")]
+    .filter(it => ["none", "normal"].includes(getComputedStyle(it, "::before").content)).map(it => it.className)"""
+"""Values whose column has lost its head, and that do not say what they are."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -215,6 +218,18 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         assert name == "scan" or page.evaluate(SIDEWAYS) == [], name
         assert page.evaluate(PALE) == [], name
         assert page.evaluate(TWICE) == [], name
+        assert name not in ("scans", "mutes") or page.evaluate(NAMELESS) == [], name
+        if name == "scan":
+            wide = page.get_by_role("region", name="Checks")
+            assert "scroll sideways" in wide.evaluate("it => getComputedStyle(it, '::before').content")
+            wide.focus()
+            assert wide.evaluate("it => it == document.activeElement && it.scrollWidth > it.clientWidth")
+        if name == "anomaly":
+            sizes = page.locator(".buttons [type=submit], .buttons .button").evaluate_all(
+                "all => all.map(it => it.offsetHeight)"
+            )
+            assert len(sizes) == 2
+            assert sizes[0] == sizes[1]
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(255, 255, 255)") == (theme == "light")
         picture(page, f"{name}-{theme}-{'script' if script else 'no_script'}")

@@ -136,7 +136,7 @@ def test_a_mute_that_ended_because_all_was_clean_or_its_time_was_over_says_so_fo
     mute(STALE, until=in_days(7), by="ann", reason="importer")
     File.objects.all().delete()
     recorded(STALE)
-    assert "The mute by ann ended just now: it was clean" in get(client, OVERVIEW)
+    assert "The mute by ann ended just now: it is clean" in get(client, OVERVIEW)
     Mute.objects.update(ended_at=None, ended_because=None, until=timezone.now() - timedelta(minutes=5))
     assert "The mute by ann ended 5\xa0minutes ago: its time was over" in get(client, OVERVIEW)
     Mute.objects.update(until=in_days(-8))

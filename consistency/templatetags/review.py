@@ -25,8 +25,12 @@ def consistency_overview(context: dict[str, Any]) -> Overview:
 
 @register.simple_tag(takes_context=True)
 def scan_progress(context: dict[str, Any]) -> dict[str, Any] | None:
-    """Where the scan is that runs now, if one does."""
-    return scan_thread.progress(_database(context))
+    """Where the scan is that runs now, if one does; asked once a page, whose parts must agree."""
+    known: dict[str, Any] = context["request"].__dict__
+    if "scan_progress" not in known:
+        known["scan_progress"] = scan_thread.progress(_database(context))
+    progress: dict[str, Any] | None = known["scan_progress"]
+    return progress
 
 
 @register.simple_tag(takes_context=True)

@@ -22,6 +22,9 @@ MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 # libpq looks at these when it connects, which is too late.
 NUMBERS: Final = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
 TLS: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# PostgreSQL and Redis have hosts that are folders or lists, and are looked at more closely each in its own way.
+LOOKED_UP: Final = ("http", "smtp")
+HOST: Final = re.compile(r"[\w.:-]+", re.ASCII)
 
 
 class SettingError(Exception):
@@ -118,7 +121,17 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
         _ = parts.port  # raises on a port that is no number
     except ValueError:
         return False
+    if parts.scheme in schemes and parts.scheme.startswith(LOOKED_UP):
+        return value.isprintable() and _is_host(parts.hostname or "")
     return parts.scheme in schemes and bool(parts.netloc or parts.path)
+
+
+def _is_host(name: str) -> bool:
+    """Whether it could be looked up: no blank in it, no part that is empty or too long."""
+    try:
+        return bool(HOST.fullmatch(name.encode("idna").decode()))
+    except UnicodeError:
+        return False
 
 
 def redis(name: str) -> str:

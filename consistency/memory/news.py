@@ -15,6 +15,10 @@ class News:
     returned: int = 0
     resolved: int = 0
     ongoing: int = 0
+    heard_again: int = 0
+    """Of those that go on, how many were acknowledged until now: its time is over, or the detail is another."""
+    resolved_silent: int = 0
+    """Of the resolved, how many were acknowledged when last seen."""
 
     @property
     def any_news(self) -> bool:

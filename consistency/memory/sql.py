@@ -21,6 +21,7 @@ _STILL: Final = "a.resolved_at IS NULL AND a.detail = excluded.detail AND a.ackn
 _ACKNOWLEDGED: Final = ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason")
 _KEPT: Final = ", ".join(f"{name} = CASE WHEN {_STILL} THEN a.{name} END" for name in _ACKNOWLEDGED)
 
+# One statement sees the table as it was before it: `was` is the row with the acknowledgement that has ended.
 # A check may name an object twice: one anomaly, and always the same of its details.
 SEEN: Final = f"""
 WITH seen AS (
@@ -35,15 +36,22 @@ WITH seen AS (
         state = CASE WHEN a.resolved_at IS NULL THEN 'ongoing' ELSE 'returned' END,
         returned_count = a.returned_count + (a.resolved_at IS NOT NULL)::int, resolved_at = NULL,
         last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1, {_KEPT}
-    RETURNING check_name, state)
-SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state"""  # noqa: S608 - names of ours
+    RETURNING id, check_name, state, acknowledged_until)
+SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state
+UNION ALL
+SELECT seen.check_name, 'heard_again', count(*) FROM seen JOIN consistency_anomaly was USING (id)
+WHERE seen.acknowledged_until IS NULL AND was.acknowledged_until IS NOT NULL AND was.resolved_at IS NULL
+    AND was.database = %(database)s AND was.check_name = ANY(%(checks)s)
+GROUP BY seen.check_name"""  # noqa: S608 - names of ours
 
 _GONE: Final = """
 WITH gone AS (
     UPDATE consistency_anomaly AS a SET state = 'resolved', resolved_at = %(at)s
     WHERE database = %(database)s AND check_name = ANY(%(checks)s) AND resolved_at IS NULL AND last_scan <> %(scan)s{}
-    RETURNING check_name)
-SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name"""
+    RETURNING check_name, acknowledged_at <= last_seen AND acknowledged_until > last_seen AS silent)
+SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name
+UNION ALL
+SELECT check_name, 'resolved_silent', count(*) FROM gone WHERE silent GROUP BY check_name"""
 RESOLVED: Final = _GONE.format("")
 RESOLVED_FOR_SURE: Final = _GONE.format(
     f"""

@@ -17,7 +17,6 @@ from consistency.memory.news import EndedMute, News, RecordedScan
 from consistency.memory.silence import MEMORY
 from consistency.memory.spool import Spool
 from consistency.memory.turns import take_turn_to_record
-from consistency.models.memory import State
 from consistency.registry import Check
 from consistency.report import Outcome, Report
 from consistency.transaction import bounded
@@ -199,8 +198,8 @@ class _Writing:
 
     def _count(self, statement: str, about: dict[str, Any]) -> None:
         self.cursor.execute(statement, about)
-        for name, state, count in self.cursor.fetchall():
-            self.counts[name][State(state).value] = count
+        for name, word, count in self.cursor.fetchall():
+            self.counts[name][word] = count
 
     def _checks(self, number: int, news: dict[str, News]) -> None:
         rows = [_row(number, outcome, news[outcome.check.name]) for outcome in self.report.outcomes]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from ssl import SSLError
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.mail import mail_admins
@@ -97,7 +98,7 @@ def send(notice: Notice, seconds: float = SECONDS) -> list[str]:
 def preview(notice: Notice | None) -> str:
     """What would be sent, and to whom."""
     if notice is None:
-        return "No notice: nothing is new, worse or recovered.\n"
+        return "No notice: nothing is new, worse, recovered or running again.\n"
     names = " and ".join(ways()) or "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set"
     body = json.dumps(notice.as_dict(), indent=2)
     subject = f"{settings.EMAIL_SUBJECT_PREFIX}{notice.subject}"
@@ -112,13 +113,13 @@ def signature(secret: str, stamp: int, body: bytes) -> str:
 
 # --- The ways --------------------------------------------------------------------------------------------
 def _webhook(notice: Notice, budget: Budget) -> None:
-    # Read once: all tries of one notice go to one receiver.
+    # Made once: all tries of one notice go to one receiver, which knows by its own name whether it has it already.
     url, secret = settings.CONSISTENCY_WEBHOOK_URL, settings.CONSISTENCY_WEBHOOK_SECRET
-    body = json.dumps(notice.as_dict()).encode()
+    body, delivery = json.dumps(notice.as_dict()).encode(), str(uuid4())
     pause = FIRST_PAUSE
     while True:
         try:
-            return _post(url, secret, body, delivery=str(notice.scan.id), seconds=min(ONE_TRY, budget.left()))
+            return _post(url, secret, body, delivery=delivery, seconds=min(ONE_TRY, budget.left()))
         except _TryAgain as reason:
             # Not in step with others who were refused at the same moment.
             nap = pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
@@ -207,8 +208,9 @@ def _problem(name: str, future: "Future[None]", seconds: float) -> str | None:
     error = future.exception()
     if error is None or isinstance(error, NotSentError):
         return f"{name}: {error}" if error else None
-    logger.error("A notice failed", exc_info=error)
-    return f"{name}: unexpected error"
+    # Its words may hold an address; and cron mails one line, not a traceback.
+    logger.debug("A notice failed", exc_info=error)
+    return f"{name}: unexpected error ({type(error).__name__})"
 
 
 def _send_and_log(notice: Notice) -> None:

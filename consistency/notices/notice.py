@@ -1,4 +1,6 @@
-"""What is worth telling after a scan: what is new, worse or recovered and not silenced; never what is still so."""
+"""What is worth telling after a scan: what is new, worse, recovered or running again and not silenced; never what is
+still so.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +17,9 @@ from consistency.report import Outcome, Report
 NEW: Final = "new"
 WORSE: Final = "worse"
 RECOVERED: Final = "recovered"
+"""Nothing is left that decides a status: whoever opened an incident may close it."""
+RUNNING_AGAIN: Final = "running again"
+"""It could not run, now it does, and some of what it finds is still neither acknowledged nor muted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Change:
             "resolved": self.news.resolved,
             "count": outcome.count,
             "acknowledged": outcome.acknowledged,
+            "muted": outcome.muted,
             "error": outcome.error,
             "title": outcome.check.title,
             "hint": outcome.check.hint,
@@ -105,7 +111,9 @@ def _change(outcome: Outcome, scan: RecordedScan, database: str) -> Change | Non
 
 
 def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
-    """What became of a check since it was last recorded. Info decides no status, and so is never told."""
+    """What became of a check since it was last recorded. Info decides no status: only that it cannot be asked is told,
+    and the end of that.
+    """
     could_not_run = last is not None and last.outcome == "could_not_run"
     if outcome.error:
         return None if could_not_run else WORSE
@@ -114,15 +122,19 @@ def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
     if outcome.loud and news.any_news:
         return NEW
     if could_not_run:
-        return RECOVERED
+        return RUNNING_AGAIN if outcome.loud or outcome.doubted else RECOVERED
     # Where the scan before is forgotten already, what is neither new nor resolved was there; and so was what its two
     # looks differed about, which it did not count.
     there = max(last.count or 0, news.ongoing + news.resolved) if last else 0
     loud = there - last.acknowledged - last.muted if last else outcome.loud + news.resolved
-    if outcome.loud > loud:
-        return WORSE  # nothing is new, but a silence has ended
+    if outcome.loud:
+        return WORSE if _a_silence_ended(outcome, news, loud) else None
     # Not where somebody has just agreed to be silent about it, nor where two looks differ.
-    gone = (
-        loud and not outcome.loud and not outcome.muted and not outcome.doubted and (not outcome.count or news.resolved)
-    )
+    gone = loud and not outcome.muted and not outcome.doubted and (not outcome.count or news.resolved)
     return RECOVERED if gone else None
+
+
+def _a_silence_ended(outcome: Outcome, news: News, loud: int) -> bool:
+    """Whether some of what is heard now was silent then, though nothing is new: sums alone hide one behind another."""
+    still_loud = loud - (news.resolved - news.resolved_silent)
+    return news.heard_again > 0 or outcome.loud > still_loud

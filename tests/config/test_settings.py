@@ -6,9 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+
+from config import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -64,6 +67,7 @@ WRONG = [
     ("CONSISTENCY_MAX_ACKNOWLEDGE", "1000000000"),
     ("CONSISTENCY_CONFIRM", "3601"),
     ("CONSISTENCY_WEBHOOK_URL", "ftp://hidden@host"),
+    ("CONSISTENCY_WEBHOOK_URL", "http://hidden exa mple/"),
     ("EMAIL_URL", "https://u:hidden@host"),
 ]
 
@@ -90,6 +94,29 @@ def test_each_wrong_or_missing_variable_stops_the_start_with_one_line_that_names
     cases = [*WRONG, *((name, None) for name in PRODUCTION), ("SECRET_KEY", ""), ("REDIS_URL", "  ")]
     with ThreadPoolExecutor(2) as starts:
         assert [bad for bad in starts.map(complaint, cases) if bad] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "usable"),
+    [
+        ("http://[::1]:6333", True),
+        ("http://sftp_go.internal.:8080/path", True),
+        ("smtp+tls://u:hid%20den@b\u00fccher.example:587", True),
+        (f"https://{'x' * 63}.example/", True),
+        (f"https://{'x' * 64}.example/", False),
+        ("https://one..example/", False),
+        ("https://u:hidden@:443/", False),
+        ("https:///path", False),
+        ("https://exa\tmple/", False),
+        ("http://exa mple/", False),
+        ("smtp://u:hidden@mail example", False),
+    ],
+)
+def test_a_url_names_a_host_that_could_be_looked_up(monkeypatch: pytest.MonkeyPatch, url: str, usable: bool) -> None:
+    monkeypatch.setenv("SOME_URL", url)
+    end = nullcontext() if usable else pytest.raises(environment.SettingError, match=r"^SOME_URL is not a usable URL\.")
+    with end:
+        environment.url("SOME_URL", schemes=("http", "https", "smtp", "smtp+tls"), example="https://chat.example")
 
 
 def test_a_webhook_without_its_secret_stops_the_start() -> None:

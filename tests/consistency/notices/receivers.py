@@ -83,6 +83,25 @@ def dripping() -> Iterator[int]:
         yield _served(stack, Threads(("127.0.0.1", 0), Drip))
 
 
+class Mute(socketserver.BaseRequestHandler):
+    """Listens until the other side has had enough."""
+
+    heard: list[Any]
+
+    def handle(self) -> None:
+        self.heard.append(self.client_address)
+        with suppress(OSError):
+            while self.request.recv(65_536):
+                pass
+
+
+def saying_nothing(settings: Any, stack: ExitStack) -> list[Any]:
+    """Start a receiver that does, name it in the settings; returns who came."""
+    kind = type("Handler", (Mute,), {"heard": []})
+    point(settings, _served(stack, Threads(("127.0.0.1", 0), kind)))
+    return kind.heard  # type: ignore[attr-defined, no-any-return]
+
+
 class MailServer(socketserver.StreamRequestHandler):
     """Takes mail, but for those that it refuses."""
 

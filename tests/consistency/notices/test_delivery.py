@@ -3,12 +3,16 @@
 import hashlib
 import hmac
 import json
+import logging
+import re
 import smtplib
 import socket
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core import mail
@@ -19,7 +23,7 @@ from consistency.notices.notice import Notice, notice_of
 from consistency.recorder import scan_and_record
 from consistency.selection import chosen
 from tests.consistency.data import a_file
-from tests.consistency.notices.receivers import SECRET, Receive, TakeMail, dripping, hanging, point
+from tests.consistency.notices.receivers import SECRET, Receive, TakeMail, dripping, hanging, point, saying_nothing
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -34,13 +38,19 @@ def notice(transactional_db: None) -> Notice:
     return made
 
 
+@pytest.fixture
+def silent_receiver(settings: Any) -> Iterator[list[Any]]:
+    with ExitStack() as stack:
+        yield saying_nothing(settings, stack)
+
+
 # --- The webhook -----------------------------------------------------------------------------------------
 def test_a_webhook_is_signed_json(receive: Receive, notice: Notice) -> None:
     got = receive(204)
     assert delivery.send(notice) == []
     [(headers, body)] = got
     assert json.loads(body) == notice.as_dict()
-    assert (headers["Content-Type"], headers["Continuity-Delivery"]) == ("application/json", str(notice.scan.id))
+    assert headers["Content-Type"] == "application/json"
     parts = dict(part.split("=") for part in headers["Continuity-Signature"].split(","))
     assert abs(int(parts["t"]) - time.time()) < 60
     wanted = hmac.new(SECRET.encode(), f"{parts['t']}.".encode() + body, hashlib.sha256).hexdigest()
@@ -55,6 +65,56 @@ def test_a_receiver_that_fails_gets_the_same_again(
     assert delivery.send(notice) == []
     assert len({(headers["Continuity-Delivery"], body) for headers, body in got}) == 1
     assert len(got) == 6
+
+
+def test_the_same_scan_number_of_two_installations_is_two_deliveries(receive: Receive, notice: Notice) -> None:
+    got = receive(204)
+    delivery.send(notice)
+    delivery.send(notice)
+    assert len({UUID(headers["Continuity-Delivery"]) for headers, _ in got}) == 2
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the pauses between tries would be: nobody waits for them."""
+    found: list[float] = []
+    monkeypatch.setattr("random.uniform", lambda low, high: (low + high) / 2)
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+def test_the_pause_between_two_tries_doubles(receive: Receive, notice: Notice, naps: list[float]) -> None:
+    receive(500, 500, 500, 500, 200)
+    assert delivery.send(notice) == []
+    assert naps == [0.5, 1, 2, 4]
+
+
+def test_a_try_that_would_be_too_short_is_not_made(
+    receive: Receive, notice: Notice, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SHORTEST_TRY", 9.0)
+    got = receive(500, 500, 200)
+    assert delivery.send(notice, seconds=9.2) == ["webhook: answered 500"]
+    assert (len(got), naps) == (1, [])
+
+
+def test_one_try_that_hangs_leaves_time_for_others(
+    silent_receiver: list[Any], notice: Notice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "ONE_TRY", 0.2)
+    monkeypatch.setattr(delivery, "FIRST_PAUSE", 0.01)
+    assert delivery.send(notice, seconds=3.0) == ["webhook: no answer in time"]
+    assert len(silent_receiver) > 1
+
+
+@pytest.mark.parametrize("host", ["exa mple", "x" * 64, "\u2603.example"])
+def test_what_nobody_foresaw_is_a_line_without_an_address_and_no_traceback(
+    settings: Any, notice: Notice, caplog: pytest.LogCaptureFixture, host: str
+) -> None:
+    settings.CONSISTENCY_WEBHOOK_URL = f"http://{host}/hooks/hunter2"
+    [problem] = delivery.send(notice, seconds=2.0)
+    assert re.fullmatch(r"webhook: (unexpected error \(\w+\)|no connection)", problem)
+    assert [record for record in caplog.records if record.exc_info and record.levelno > logging.DEBUG] == []
 
 
 @pytest.mark.parametrize("code", [301, 400, 404, 410])

@@ -10,13 +10,15 @@ from django.core import mail
 from django.utils import timezone
 
 from config.demo.process import until
-from consistency.memory.silence import acknowledge, mute, silence_of, unmute
+from consistency.memory.news import News
+from consistency.memory.silence import acknowledge, end_acknowledgement, mute, silence_of, unmute
 from consistency.models import File
-from consistency.models.memory import Anomaly, Mute, Scan
+from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
 from consistency.notices import delivery
-from consistency.notices.notice import NEW, RECOVERED, WORSE, Notice, notice_of
+from consistency.notices.notice import NEW, RECOVERED, RUNNING_AGAIN, WORSE, Notice, kind_of, notice_of
 from consistency.recorder import recording, scan_and_record
 from consistency.registry import Check, CheckError
+from consistency.report import Outcome
 from consistency.scanner import scan
 from consistency.selection import chosen
 from tests.consistency.conftest import Define
@@ -109,6 +111,122 @@ def test_what_is_acknowledged_is_not_told_and_its_end_is() -> None:
     assert kinds() == [], "silenced is not recovered"
     Anomaly.objects.update(acknowledged_until=timezone.now() - LATER)
     assert kinds() == [WORSE]
+
+
+def agreed(name: str) -> None:
+    acknowledge([pk_of(name)], until=timezone.now() + LATER, by="ada", reason="known")
+
+
+def over(name: str) -> None:
+    """Let the time of an acknowledgement of yesterday be over."""
+    moment = timezone.now()
+    Anomaly.objects.filter(pk=pk_of(name)).update(acknowledged_until=moment)
+
+
+def pk_of(name: str) -> int:
+    return Anomaly.objects.get(object_id=name).pk
+
+
+def one_loud_one_silent() -> None:
+    a_file("loud", "processing")
+    a_file("silent", "processing")
+    assert kinds() == [NEW]
+    agreed("silent")
+    assert kinds() == []
+
+
+def test_the_end_of_one_silence_is_told_though_another_anomaly_is_mended_meanwhile() -> None:
+    one_loud_one_silent()
+    over("silent")
+    File.objects.filter(file_uuid="loud").delete()
+    assert kinds() == [WORSE]
+    assert kinds() == []
+
+
+def test_the_end_of_one_silence_is_told_though_another_begins_meanwhile() -> None:
+    one_loud_one_silent()
+    over("silent")
+    agreed("loud")
+    assert kinds() == [WORSE]
+    assert kinds() == []
+
+
+def test_another_detail_ends_a_silence_and_is_told_so() -> None:
+    one_loud_one_silent()
+    Anomaly.objects.filter(object_id="silent").update(detail="as it was then")
+    File.objects.filter(file_uuid="loud").delete()
+    assert kinds() == [WORSE]
+
+
+def test_that_somebody_ends_a_silence_is_told_though_another_anomaly_is_mended_meanwhile() -> None:
+    one_loud_one_silent()
+    end_acknowledgement([pk_of("silent")])
+    File.objects.filter(file_uuid="loud").delete()
+    assert kinds() == [WORSE]
+
+
+def test_that_a_silent_one_is_mended_while_a_loud_one_stays_is_not_told() -> None:
+    one_loud_one_silent()
+    File.objects.filter(file_uuid="silent").delete()
+    assert kinds() == []
+
+
+def test_that_a_silence_is_prolonged_is_not_told() -> None:
+    one_loud_one_silent()
+    agreed("silent")
+    assert kinds() == []
+
+
+STALE, REST = chosen(["stale_processing", "unregistered_with_uuid"])
+BROKEN = ScanCheck(outcome="could_not_run")
+TWO_ONE_OF_THEM_SILENT = ScanCheck(outcome="found", count=2, acknowledged=1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "news", "last", "kind"),
+    [
+        (Outcome(check=STALE, count=1), News(ongoing=1, resolved=1), TWO_ONE_OF_THEM_SILENT, WORSE),
+        (Outcome(check=STALE, count=1), News(ongoing=1, resolved=1, resolved_silent=1), TWO_ONE_OF_THEM_SILENT, None),
+        (Outcome(check=STALE, count=5), News(ongoing=5), BROKEN, RUNNING_AGAIN),
+        (Outcome(check=STALE, count=5), News(ongoing=4, new=1), BROKEN, NEW),
+        (Outcome(check=STALE, count=5, acknowledged=2, muted=3), News(ongoing=5), BROKEN, RECOVERED),
+        (Outcome(check=STALE, count=0), News(resolved=5), BROKEN, RECOVERED),
+        (Outcome(check=REST, count=None, error="locked"), News(), None, WORSE),
+        (Outcome(check=REST, count=None, error="locked"), News(), BROKEN, None),
+        (Outcome(check=REST, count=5), News(ongoing=5), BROKEN, RECOVERED),
+        (Outcome(check=REST, count=5), News(new=5), None, None),
+    ],
+)
+def test_what_became_of_a_check(outcome: Outcome, news: News, last: ScanCheck | None, kind: str | None) -> None:
+    assert kind_of(outcome, news, last) == kind
+
+
+def test_a_check_that_runs_again_has_not_recovered_while_something_is_open_that_nobody_silenced(
+    define: Define,
+) -> None:
+    away = [False]
+
+    def flaky() -> Any:
+        if away[0]:
+            raise CheckError("the table is away")
+        return File.objects.processing()
+
+    check = [define("flaky", flaky)]
+    a_file("one", "processing")
+    assert kinds(check) == [NEW]
+    mute("flaky", until=timezone.now() + LATER, by="ada", reason="known")
+    assert kinds(check) == []
+    away[0] = True
+    assert kinds(check) == [WORSE]
+    unmute("flaky")
+    away[0] = False
+    notice = told(check)
+    assert notice
+    assert notice.subject == "Consistency degraded: 1 check running again (database default)"
+    assert notice.as_dict()["changes"][0]["change"] == RUNNING_AGAIN
+    assert "running again: flaky (warn): 0 new, 0 returned, 0 resolved; 1 in all" in notice.text
+    File.objects.all().delete()
+    assert kinds(check) == [RECOVERED]
 
 
 def test_a_check_that_cannot_run_is_told_once_muted_or_not_and_so_is_that_it_can_again(define: Define) -> None:

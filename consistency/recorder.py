@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from consistency.memory.confirm import FirstLook, SecondLook
 from consistency.memory.news import RecordedScan
 from consistency.memory.retention import prune
-from consistency.memory.silence import silence_of
+from consistency.memory.silence import Silence, silence_of
 from consistency.memory.spool import Spool
-from consistency.memory.writing import Memory, RecordingError
+from consistency.memory.writing import Memory, RecordingError, recording_problem
 from consistency.models.memory import Trigger
 from consistency.notices.delivery import tell_later
 from consistency.registry import Check
@@ -94,13 +95,20 @@ def twice(
     `unsure` sees what either look saw. With `only_heard` the rows are those that nobody has acknowledged.
     """
     if not pause:
-        return silence_of(checks, database, only_heard=only_heard)
+        return _silence(checks, database, only_heard)
     first = FirstLook(unsure or Sight())
     scan(checks, database=database, limit=0, timeout=timeout, sight=first)
     # Where the first saw nothing there is nothing that a later one could agree on.
     if any(first.seen.values()):
         time.sleep(pause)
-    return SecondLook(first, silence_of(checks, database, only_heard=only_heard))
+    return SecondLook(first, _silence(checks, database, only_heard))
+
+
+def _silence(checks: Sequence[Check], database: str, only_heard: bool) -> Silence:
+    try:
+        return silence_of(checks, database, only_heard=only_heard)
+    except DatabaseError as error:
+        return Silence({}, (), unknown=f"what is silenced could not be read: {recording_problem(error)}")
 
 
 class Book:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Final, cast
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
@@ -36,6 +37,15 @@ def bounded(connection: BaseDatabaseWrapper, seconds: float) -> AbstractContextM
     """Let the block wait for PostgreSQL no longer; past it the connection is given up, and OperationalError raised."""
     deadline: AbstractContextManager[None] = cast(Any, connection).deadline(seconds)
     return deadline
+
+
+@contextmanager
+def patient(connection: BaseDatabaseWrapper, seconds: float, *, locks: float) -> Iterator[None]:
+    """A transaction that takes no longer than so many seconds, and waits `locks` for what somebody else holds."""
+    with bounded(connection, seconds), transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_milliseconds(locks)])
+        yield
 
 
 def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:

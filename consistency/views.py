@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from consistency import formats, openapi
-from consistency.memory.silence import MEMORY, silence_of
+from consistency.memory.silence import MEMORY, silence_if_known
 from consistency.recorder import look
 from consistency.registry import Check
 from consistency.selection import UnknownWordError, chosen, known
@@ -112,7 +112,7 @@ class ConsistencyViewSet(ViewSet):
 
 def _streamed(checks: list[Check], limit: int | None, renderer: StreamRenderer) -> StreamingHttpResponse:
     try:
-        stream = Stream(checks, limit=limit, sight=silence_of(checks, MEMORY))
+        stream = Stream(checks, limit=limit, sight=silence_if_known(checks, MEMORY))
     except BusyError:
         raise StreamUnderWay from None
     return StreamingHttpResponse(Pieces(stream, renderer.pieces(stream)), content_type=renderer.content_type)

@@ -2,24 +2,29 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from json import dumps
 from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
+from django.db import connections
 from django.http import QueryDict
 from rich.table import Table
 
 from consistency.legible import harmless
 from consistency.management.console import render
 from consistency.management.ending import COULD_NOT, ending_well
-from consistency.memory.silence import SilenceError
+from consistency.memory.silence import MEMORY, SilenceError
 from consistency.memory.writing import recording_problem
 from consistency.review.query import ParameterError
 from consistency.selection import UnknownWordError
+from consistency.transaction import patient
 
 USAGE: Final = 2
+SECONDS: Final = 300.0
+"""For one command; whoever pages through all rows has time to read."""
+LOCKS: Final = 5.0
 
 
 @contextmanager
@@ -32,6 +37,11 @@ def told(out: Any) -> Iterator[None]:
         raise CommandError(str(problem), returncode=USAGE) from None
     except DatabaseError as error:
         raise CommandError(f"{recording_problem(error)}.", returncode=COULD_NOT) from None
+
+
+def asking() -> AbstractContextManager[None]:
+    """A transaction of the memory, in which nobody who holds its tables is waited for without bound."""
+    return patient(connections[MEMORY], SECONDS, locks=LOCKS)
 
 
 def as_query(options: Mapping[str, Any], names: Iterable[str]) -> QueryDict:

@@ -4,12 +4,13 @@ that complete ones have stopped to come.
 """
 
 import logging
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import models, transaction
+from django.db import connections, models
 from django.utils import timezone
 
 from consistency.budget import Budget
@@ -17,21 +18,26 @@ from consistency.memory.hops import scanned
 from consistency.memory.lists import first_scan, last_complete_scan
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Scan, ScanCheck
+from consistency.transaction import bounded, patient
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 1000
 SECONDS: Final = 2.0
 """For all batches after one scan; the rest waits for the next one."""
+LOCKS: Final = 0.5
+"""For a table that somebody holds locked; of rows those are left that somebody holds."""
 
 
 def prune() -> None:
     """Forget what is past its days. Never raises for the database: a scan is recorded, forgetting can wait."""
     budget = Budget(SECONDS)
     try:
-        kept = _kept()
-        while budget.left() and (_some_scans(kept) | _some_anomalies()):
-            pass
+        with bounded(connections[MEMORY], SECONDS + LOCKS):
+            with _batch():
+                kept = _kept()
+            while budget.left() and (_some_scans(kept) | _some_anomalies()):
+                pass
     except DatabaseError:
         logger.warning("Old scans and anomalies could not be pruned", exc_info=True)
 
@@ -45,16 +51,18 @@ def _kept() -> list[int]:
 def _some_scans(kept: list[int]) -> bool:
     old = Scan.objects.using(MEMORY).filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS))
     old = old.exclude(pk__in=kept)
-    with transaction.atomic(using=MEMORY):
+    with _batch():
         some = _free(old.order_by("recorded_at"))
-        ScanCheck.objects.using(MEMORY).filter(scan__in=some)._raw_delete(MEMORY)
-        Scan.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
+        checks = ScanCheck.objects.using(MEMORY).filter(scan__in=some)
+        checks.filter(pk__in=_free(checks, most=None))._raw_delete(MEMORY)
+        held = checks.values_list("scan_id", flat=True)
+        Scan.objects.using(MEMORY).filter(pk__in={*some}.difference(held))._raw_delete(MEMORY)
     return len(some) == BATCH
 
 
 def _some_anomalies() -> bool:
     old = Anomaly.objects.using(MEMORY).filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
-    with transaction.atomic(using=MEMORY):
+    with _batch():
         some = _free(old.order_by("resolved_at"))
         Anomaly.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
     return len(some) == BATCH
@@ -64,6 +72,10 @@ def _before(days: int) -> Any:
     return timezone.now() - timedelta(days=days)
 
 
-def _free(rows: "models.QuerySet[Any, Any]") -> list[int]:
+def _batch() -> AbstractContextManager[None]:
+    return patient(connections[MEMORY], SECONDS, locks=LOCKS)
+
+
+def _free(rows: "models.QuerySet[Any, Any]", most: int | None = BATCH) -> list[int]:
     # Those that nobody holds: a recording in which one of them returns may take minutes, and is not waited for.
-    return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
+    return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:most])

@@ -17,13 +17,13 @@ from consistency.models.memory import Anomaly, Mute, MuteEnd, ScanCheck
 from consistency.registry import Check
 from consistency.report import Muted, Outcome, Report
 from consistency.sight import PIECE, Sight, key
-from consistency.transaction import bounded
+from consistency.transaction import patient
 
 MEMORY: Final = "default"
 """Where the memory lives, whichever database is scanned."""
 LONGEST_MUTE: Final = timedelta(days=365)
 SECONDS: Final = 2.0
-"""What a scan may wait for the memory before it goes on without: then nothing is silent."""
+"""What a scan may wait for the memory before it goes on without: then nothing is silent, and nothing is recorded."""
 READING: Final = 10.0
 """What it may wait on for all that is acknowledged, once the memory has answered: a million are some seconds."""
 
@@ -125,13 +125,22 @@ def holds(mute: Mute, count: int | None, now: datetime) -> bool:
 class Silence(Sight):
     """Counts which findings are acknowledged, and tells in the report what is silent."""
 
-    def __init__(self, acknowledged: Details, mutes: Iterable[Mute], *, only_heard: bool = False) -> None:
+    def __init__(
+        self, acknowledged: Details, mutes: Iterable[Mute], *, only_heard: bool = False, unknown: str | None = None
+    ) -> None:
+        self.unknown = unknown
+        """Why it is not known what is silent; nothing is, then."""
         self.only_heard = only_heard
         """Whether the rows that are shown leave out what is acknowledged."""
         self.details = acknowledged
         """By check, as hashes: each object with the detail it had when last seen, which is what was acknowledged."""
         self.mutes = {mute.check_name: mute for mute in mutes}
         self.counted: Counter[Check] = Counter()
+
+    @property
+    def problem(self) -> str | None:
+        # Recorded, it would end mutes unseen, and be told as if nobody had agreed on anything.
+        return self.unknown
 
     def wants(self, check: Check) -> bool:
         return check.name in self.details
@@ -166,17 +175,21 @@ class Silence(Sight):
 
 
 def silence_of(checks: Iterable[Check], database: str, *, only_heard: bool = False) -> Silence:
-    """What is silent on this database now; nothing where the memory cannot be asked. With `only_heard` the report's
-    rows are those that nobody has acknowledged.
+    """What is silent on this database now, or DatabaseError. With `only_heard` the report's rows are those that nobody
+    has acknowledged.
     """
     here = Q(database=database, check_name__in=[check.name for check in checks])
+    with patient(connections[MEMORY], SECONDS, locks=SECONDS / 2):
+        mutes = list(Mute.objects.filter(here, ended_at__isnull=True))
+    with patient(connections[MEMORY], READING, locks=SECONDS / 2):
+        return Silence(_acknowledged(here), mutes, only_heard=only_heard)
+
+
+def silence_if_known(checks: Iterable[Check], database: str) -> Silence:
+    """The same for who only looks: nothing is silent where the memory cannot be asked."""
     try:
-        with bounded(connections[MEMORY], SECONDS):
-            mutes = list(Mute.objects.filter(here, ended_at__isnull=True))
-        with bounded(connections[MEMORY], READING), transaction.atomic(using=MEMORY):
-            return Silence(_acknowledged(here), mutes, only_heard=only_heard)
+        return silence_of(checks, database)
     except DatabaseError:
-        # No tables of ours, or nobody there: nothing is silent, and the scan tells by itself what is wrong.
         return Silence({}, ())
 
 

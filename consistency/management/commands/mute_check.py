@@ -9,7 +9,7 @@ from django.utils import timezone
 from consistency.arguments import argument, duration
 from consistency.formats import instant
 from consistency.management.ending import put
-from consistency.management.shared import told
+from consistency.management.shared import asking, told
 from consistency.management.usage import BriefCommand
 from consistency.memory.silence import MEMORY, mute
 from consistency.models.memory import Mute
@@ -45,14 +45,15 @@ class Command(BriefCommand):
     def handle(self, **options: Any) -> None:
         """Mute it, and say until when."""
         with told(self.stdout):
-            muted = mute(
-                options["check"],
-                until=timezone.now() + options["length"],
-                by=os_user(),
-                reason=options["reason"],
-                sticky=options["sticky"],
-                database=options["database"],
-            )
+            with asking():
+                muted = mute(
+                    options["check"],
+                    until=timezone.now() + options["length"],
+                    by=os_user(),
+                    reason=options["reason"],
+                    sticky=options["sticky"],
+                    database=options["database"],
+                )
             put(self.stdout, _told(muted))
 
 

@@ -4,18 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
-from django.db import transaction
 from django.http import QueryDict
 
 from consistency.arguments import argument, whole_number
 from consistency.formats import instant
 from consistency.management.console import left
 from consistency.management.ending import put
-from consistency.management.shared import as_query, json_list, table_text, told
+from consistency.management.shared import as_query, asking, json_list, table_text, told
 from consistency.management.usage import BriefCommand
 from consistency.memory.formats import acknowledged_until, anomaly_dict, mute_of
 from consistency.memory.lists import in_force
-from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Mute
 from consistency.registry import Severity
 from consistency.review.query import SEVERITIES, STATES, anomalies
@@ -49,7 +47,7 @@ class Command(BriefCommand):
 
     def handle(self, **options: Any) -> None:
         """Show them."""
-        with told(self.stdout), transaction.atomic(using=MEMORY):
+        with told(self.stdout), asking():
             shown = _as_json if options["format"] == "json" else _as_text
             for piece in shown(as_query(options, FILTERS), options["limit"]):
                 put(self.stdout, piece)

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from consistency.arguments import argument, whole_number
 from consistency.formats import instant
 from consistency.management.ending import put
-from consistency.management.shared import as_query, json_list, table_text, told
+from consistency.management.shared import as_query, asking, json_list, table_text, told
 from consistency.management.usage import BriefCommand
 from consistency.memory.formats import scan_dict
 from consistency.models.memory import Scan
@@ -28,7 +28,7 @@ class Command(BriefCommand):
 
     def handle(self, **options: Any) -> None:
         """Show them."""
-        with told(self.stdout):
+        with told(self.stdout), asking():
             found = list(scans(as_query(options, FILTERS)).order_by("-id")[: options["limit"]])
             if options["format"] == "json":
                 put(self.stdout, "".join(json_list("scans", map(scan_dict, found))))

@@ -7,7 +7,7 @@ from django.db import connections
 
 from consistency.arguments import argument
 from consistency.management.ending import put
-from consistency.management.shared import USAGE, told
+from consistency.management.shared import USAGE, asking, told
 from consistency.management.usage import BriefCommand
 from consistency.memory.silence import MEMORY, unmute
 from consistency.selection import known
@@ -28,7 +28,8 @@ class Command(BriefCommand):
     def handle(self, **options: Any) -> None:
         """End it, or say that there is none."""
         with told(self.stdout):
-            ended = unmute(options["check"], database=options["database"])
+            with asking():
+                ended = unmute(options["check"], database=options["database"])
             if not ended:
                 raise CommandError(f"{options['check']} is not muted on {options['database']}.", returncode=USAGE)
             put(self.stdout, f"{options['check']} is heard again.\n")

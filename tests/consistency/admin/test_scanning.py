@@ -1,10 +1,7 @@
 """Scans that people start from the admin: what they are told, whatever becomes of the line in the log."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -15,19 +12,11 @@ from consistency.admin.scan_thread import progress
 from consistency.memory.writing import Memory
 from consistency.models.memory import Scan
 from tests.consistency.admin.pages import OVERVIEW, get, post, stale
+from tests.consistency.memory.data import holding
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 NOW = "/admin/consistency/scan/now/"
-
-
-@contextmanager
-def holding(statement: str) -> Iterator[None]:
-    """While another session is in a transaction with this."""
-    with psycopg.connect(**connection.get_connection_params()) as other:
-        other.execute(statement)
-        yield
-        other.rollback()
 
 
 def test_a_recorded_scan_is_told_while_the_admins_log_is_locked_and_its_thread_ends(

@@ -1,8 +1,12 @@
 """Scans that are remembered, for tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
+from django.db import connection
 from django.utils import timezone
 
 from consistency.models.memory import Anomaly
@@ -37,3 +41,12 @@ def anomaly(object_id: str, check: str = STALE) -> Anomaly:
 
 def in_days(days: float) -> Any:
     return timezone.now() + timedelta(days=days)
+
+
+@contextmanager
+def holding(statement: str) -> Iterator[None]:
+    """While another session is in a transaction with this."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute(statement)
+        yield
+        other.rollback()

@@ -4,7 +4,7 @@ import json
 import os
 import pwd
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import execute_from_command_line
@@ -165,18 +165,28 @@ def test_a_role_that_may_only_read_gets_its_report(elsewhere: Platform, forbids:
     assert ended.stdout.startswith("ok at ")
 
 
+@pytest.fixture
+def at_most() -> Iterator[Callable[[int], None]]:
+    """Let files of this process grow to so many bytes and no further: what a full disk looks like."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("lacks", [1000, 10], ids=["none at all", "not for the last bytes"])
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
 def test_findings_that_the_disk_has_no_room_for_are_reported_and_not_recorded(
-    monkeypatch: pytest.MonkeyPatch, how: str
+    monkeypatch: pytest.MonkeyPatch, at_most: Callable[[int], None], how: str, lacks: int
 ) -> None:
+    lines = [f"{STALE}\t2\tfile\t{name}\tjob_id is null\t{name}\t{name}.mp4\tprocessing\n" for name in "ab"]
     a_file("a", "processing")
+    a_file("b", "processing")
+    # The first goes to disk at once; what is written after it is held back until the end.
     monkeypatch.setattr("consistency.memory.spool.IN_MEMORY", 1)
-    largest, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hardest))
-    try:
-        code, out, err = run(STALE, "unregistered_with_uuid", "--format", how)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hardest))
+    for reader in ("scanner", "stream"):
+        monkeypatch.setattr(f"consistency.{reader}.PIECE", 1)
+    at_most(max(0, len("".join(lines)) - lacks))
+    code, out, err = run(STALE, "unregistered_with_uuid", "--format", how)
     assert (code, Scan.objects.count()) == (1, 0)
     assert err == "Not recorded: its findings could not be kept in a temporary file (File too large).\n"
     assert "job_id is null" in out

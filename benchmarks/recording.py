@@ -33,18 +33,18 @@ AGAINST = {"new": "bare new", "again": "bare again", "scan and new": "bare new",
 
 STORED_ROWS = """
 INSERT INTO consistency_anomaly (database, check_name, object_type, object_id, severity, detail, file_uuid, file_name,
-    status, state, first_seen, last_seen, last_scan, times_seen, returned_count)
+    status, state, first_seen, appeared_at, appeared_scan, last_seen, last_scan, times_seen, returned_count)
 SELECT 'default', 'orphaned_processing', 'file', md5(n::text), 2, 'job 1 is failed', md5(n::text), n || '.mp4',
-    'processing', 'ongoing', now() - n * interval '1 second', now(), 0, 1, 0
-FROM generate_series(1, %s) n"""
+    'processing', 'ongoing', at, at, 0, now(), 0, 1, 0
+FROM generate_series(1, %s) n, LATERAL (SELECT now() - n * interval '1 second' AS at)"""
 FILES = """
 INSERT INTO files (file_uuid, file_name, status)
 SELECT md5('file' || n), n || '.mp4', 'processing' FROM generate_series(1, %s) n"""
 BARE = """
 INSERT INTO consistency_anomaly AS a (database, check_name, object_type, object_id, severity, detail, file_uuid,
-    file_name, status, state, first_seen, last_seen, last_scan, times_seen, returned_count)
+    file_name, status, state, first_seen, appeared_at, appeared_scan, last_seen, last_scan, times_seen, returned_count)
 SELECT 'default', 'stale_processing', 'file', file_uuid, 2, 'job_id is null', file_uuid, file_name, status, 'new',
-    now(), now(), 1, 1, 0
+    now(), now(), 1, now(), 1, 1, 0
 FROM files
 ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
     state = 'ongoing', last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1"""

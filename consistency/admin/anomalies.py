@@ -19,7 +19,15 @@ from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
 from consistency.admin.background import tell
 from consistency.admin.base import ReviewAdmin, act_page, require
 from consistency.admin.export import WAYS, exported
-from consistency.admin.filters import AgeFilter, AssigneeFilter, CheckFilter, DatabaseFilter, NewsFilter, StateFilter
+from consistency.admin.filters import (
+    AgeFilter,
+    AssigneeFilter,
+    CheckFilter,
+    DatabaseFilter,
+    NewsFilter,
+    ScanFilter,
+    StateFilter,
+)
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
 from consistency.admin.words import ago, agreed, left, times
@@ -40,7 +48,16 @@ SHOWN = 70
 class AnomalyAdmin(ReviewAdmin):
     list_display = ("subject", "rule", "standing", "seen")
     list_display_links = ("subject",)
-    list_filter = (CheckFilter, "severity", StateFilter, NewsFilter, AgeFilter, AssigneeFilter, DatabaseFilter)
+    list_filter = (
+        CheckFilter,
+        "severity",
+        StateFilter,
+        NewsFilter,
+        ScanFilter,
+        AgeFilter,
+        AssigneeFilter,
+        DatabaseFilter,
+    )
     sortable_by = ()
     search_fields = ("file_uuid", "file_name")
     search_help_text = "The first characters of a file_uuid or a name; case matters."
@@ -85,15 +102,17 @@ class AnomalyAdmin(ReviewAdmin):
             badges.append(("person", anomaly.assignee, "Assignee"))
         return format_html_join(" ", '<span class="badge {}"{}>{}</span>', ((a, _title(t), w) for a, w, t in badges))
 
-    @admin.display(description="first seen")
+    @admin.display(description="new or back")
     def seen(self, anomaly: Anomaly) -> str:
-        when, often = minute(anomaly.first_seen), times(anomaly.times_seen)
-        words = '<time title="{}">{}</time><br><span class="why">seen {}</span>'
-        return format_html(words, when, ago(anomaly.first_seen, depth=1), often)
+        when, often = minute(anomaly.appeared_at), f"seen {times(anomaly.times_seen)}"
+        if anomaly.returned_count:
+            often = f"first seen {ago(anomaly.first_seen, depth=1)}, {often}"
+        words = '<time title="{}">{}</time><br><span class="why">{}</span>'
+        return format_html(words, when, ago(anomaly.appeared_at, depth=1), often)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """The newest first, by what an index orders."""
-        return ("-resolved_at" if request.GET.get("state") == "resolved" else "-first_seen", "-id")
+        """The newest news first, by what an index orders."""
+        return ("-resolved_at" if request.GET.get("state") == "resolved" else "-appeared_at", "-id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str

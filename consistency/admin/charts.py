@@ -90,7 +90,12 @@ class TimeLine:
     def __init__(self, jobs: Sequence[Job], anomaly: Anomaly) -> None:
         self.now = timezone.now()
         self.jobs = [job for job in jobs if job.created_at]
-        seen = {"first seen": anomaly.first_seen, "last seen": anomaly.last_seen, "resolved": anomaly.resolved_at}
+        seen = {
+            "first seen": anomaly.first_seen,
+            "came back": anomaly.appeared_at if anomaly.returned_count else None,
+            "last seen": anomaly.last_seen,
+            "resolved": anomaly.resolved_at,
+        }
         self.seen = {words: at for words, at in seen.items() if at}
         starts = [job.created_at for job in self.jobs if job.created_at]
         self.start = min(starts + list(self.seen.values()))

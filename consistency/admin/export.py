@@ -27,6 +27,7 @@ COLUMNS: Final = (
     "detail",
     "state",
     "first_seen",
+    "appeared_at",
     "last_seen",
     "times_seen",
     "resolved_at",

@@ -1,18 +1,20 @@
 """The filters of the list of anomalies: each one condition that an index serves."""
 
+import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from consistency.memory.hops import newest_scans
-from consistency.memory.lists import heard, in_force, muted
+from consistency.memory.lists import heard, in_force, standing
 from consistency.memory.overview import check_names
-from consistency.models.memory import Anomaly, Scan, State
+from consistency.models.memory import Anomaly, Scan
 from consistency.registry import CHECKS
 
 Found = QuerySet[Anomaly]
@@ -52,18 +54,8 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         word = self.value()
-        if word == "all":
-            return queryset
-        if word == State.RESOLVED:
-            return queryset.filter(resolved_at__isnull=False)
-        found = queryset.filter(resolved_at__isnull=True)
-        if word is None:
-            return queryset.filter(heard(in_force()))
-        if word == "acknowledged":
-            return found.filter(acknowledged_until__gt=timezone.now())
-        if word == "muted":
-            return queryset.filter(muted(in_force()))
-        return found if word == "open" else found.filter(state=word)
+        mutes = in_force()
+        return queryset.filter(heard(mutes) if word is None else standing(word, mutes))
 
 
 class NewsFilter(admin.SimpleListFilter):
@@ -86,8 +78,28 @@ class NewsFilter(admin.SimpleListFilter):
             return queryset.filter(_resolved_by_newest())
         if word == "seen":
             return queryset.filter(last_scan__in=newest_scans(), resolved_at__isnull=True)
-        news = Q(state__in=[State.NEW, State.RETURNED], resolved_at__isnull=True)
-        return queryset.filter(news, last_scan__in=newest_scans())
+        return queryset.filter(appeared_scan__in=newest_scans())
+
+
+class ScanFilter(admin.SimpleListFilter):
+    """What one scan counted as new or returned; there to choose from once a link from that scan has named it."""
+
+    title, parameter_name = "scan", "scan"
+    words: Final = {"": "New or back in", "-new": "New in", "-returned": "Back in"}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if self.value() is None:
+            return []
+        number = str(self.value()).partition("-")[0]
+        return [(f"{number}{kind}", f"{words} scan {number}") for kind, words in self.words.items()]
+
+    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
+        if self.value() is None:
+            return queryset
+        if not (asked := re.fullmatch(r"([0-9]{1,18})(|-new|-returned)", self.value() or "")):
+            raise IncorrectLookupParameters
+        came = {"": Q(), "-new": Q(returned_count=0), "-returned": Q(returned_count__gt=0)}[asked[2]]
+        return queryset.filter(came, appeared_scan=int(asked[1]))
 
 
 class DatabaseFilter(admin.SimpleListFilter):
@@ -106,7 +118,7 @@ class DatabaseFilter(admin.SimpleListFilter):
 
 
 class AgeFilter(admin.SimpleListFilter):
-    title, parameter_name = "first seen", "age"
+    title, parameter_name = "time when new or back", "age"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
@@ -122,8 +134,8 @@ class AgeFilter(admin.SimpleListFilter):
             return queryset
         since = timezone.now() - timedelta(days=days)
         if self.value() in ("day", "week"):
-            return queryset.filter(first_seen__gte=since)
-        return queryset.filter(first_seen__lt=since)
+            return queryset.filter(appeared_at__gte=since)
+        return queryset.filter(appeared_at__lt=since)
 
 
 class AssigneeFilter(admin.SimpleListFilter):

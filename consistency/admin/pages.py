@@ -109,6 +109,8 @@ def _events(anomaly: Anomaly) -> list[Event]:
     back = f"; came back {times(anomaly.returned_count)}" if anomaly.returned_count else ""
     seen = f"Last seen by scan {anomaly.last_scan}, {times(anomaly.times_seen)} in all{back}"
     events += [Event(anomaly.last_seen, "", seen), Event(anomaly.first_seen, "", "First seen")]
+    if anomaly.returned_count:
+        events.append(Event(anomaly.appeared_at, "", f"Came back: scan {anomaly.appeared_scan} found it again"))
     if anomaly.resolved_at:
         events.append(Event(anomaly.resolved_at, "", "Resolved: a scan of the whole check did not find it any more"))
     return sorted(events, key=lambda event: event.at, reverse=True)

@@ -7,7 +7,7 @@ from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from consistency.admin.base import ReviewAdmin, overview_address, require
@@ -30,7 +30,7 @@ class ScannedFilter(DatabaseFilter):
 
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
-    list_display = ("scan", "outcome", "new", "returned", "resolved", "who")
+    list_display = ("scan", "outcome", "appeared", "came_back", "resolved", "who")
     list_filter = ("complete", "status", "trigger", ScannedFilter)
     sortable_by = ()
 
@@ -44,6 +44,20 @@ class ScanAdmin(ReviewAdmin):
         word = scan.status if scan.complete else "incomplete"
         words = '<span class="badge {}">{}</span><br><span class="why">{}</span>'
         return format_html(words, word, word, seconds(scan.duration_ms))
+
+    @admin.display(description="new")
+    def appeared(self, scan: Scan) -> str:
+        return _listed(scan, scan.new, "new")
+
+    @admin.display(description="returned")
+    def came_back(self, scan: Scan) -> str:
+        return _listed(scan, scan.returned, "returned")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Numbers that lead to what they count, for who may see that."""
+        if request.user.has_perm("consistency.view_anomaly"):
+            return list(self.list_display)
+        return [{"appeared": "new", "came_back": "returned"}.get(name, name) for name in self.list_display]
 
     @admin.display(description="by")
     def who(self, scan: Scan) -> str:
@@ -87,6 +101,12 @@ class ScanAdmin(ReviewAdmin):
             "older": same.filter(pk__lt=scan.pk).order_by("-pk").first(),
         }
         return TemplateResponse(request, "admin/consistency/scan/page.html", context)
+
+
+def _listed(scan: Scan, count: int, kind: str) -> str:
+    """A number that leads to the anomalies which it counts, those too that were silenced or resolved since."""
+    address = f"{reverse('admin:consistency_anomaly_changelist')}?state=all&scan={scan.pk}-{kind}"
+    return format_html('<a href="{}">{}</a>', address, count) if count else str(count)
 
 
 def seconds(milliseconds: int) -> str:

@@ -28,6 +28,7 @@ def anomaly_dict(anomaly: Anomaly, mutes: Iterable[Mute]) -> dict[str, Any]:
         "detail": anomaly.detail,
         "state": anomaly.state,
         "first_seen": instant(anomaly.first_seen),
+        "appeared_at": instant(anomaly.appeared_at),
         "last_seen": instant(anomaly.last_seen),
         "times_seen": anomaly.times_seen,
         "resolved_at": moment(anomaly.resolved_at),

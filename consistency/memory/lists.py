@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from consistency.memory.hops import anomalous, last_of_each
 from consistency.memory.silence import MEMORY, holds
-from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
+from consistency.models.memory import OPEN, Anomaly, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS
 
 Row = TypeVar("Row", bound=Model)
@@ -112,29 +112,37 @@ def in_force(database: str | None = None) -> list[Mute]:
 
 def silenced(mutes: Sequence[Mute]) -> Q:
     """Those anomalies that decide nothing: acknowledged, or of a check that one of these mutes is about."""
-    silent = Q(acknowledged_until__gt=timezone.now())
-    for mute in mutes:
-        silent |= Q(database=mute.database, check_name=mute.check_name)
-    return Q(resolved_at__isnull=True) & silent
+    return acknowledged() | OPEN & _about(mutes)
+
+
+def acknowledged() -> Q:
+    """Those that somebody has acknowledged, while that holds."""
+    return OPEN & Q(acknowledged_until__gt=timezone.now())
+
+
+def standing(state: str, mutes: Sequence[Mute]) -> Q:
+    """Those that stand like that: by a state, `open`, `acknowledged`, `muted` or `all`."""
+    if state == "acknowledged":
+        return acknowledged()
+    if state == "muted":
+        return muted(mutes)
+    wide = {"all": Q(), "open": OPEN, State.RESOLVED: ~OPEN}
+    return wide[state] if state in wide else OPEN & Q(state=state)
 
 
 def heard(mutes: Sequence[Mute]) -> Q:
     """The other open ones, said so that an index finds them: by the checks that are left, however many are silent."""
-    return Q(resolved_at__isnull=True) & _unacknowledged() & (_of_others(mutes) if mutes else Q())
+    return OPEN & _unacknowledged() & (_of_others(mutes) if mutes else Q())
 
 
 def muted(mutes: Sequence[Mute]) -> Q:
     """Those open ones that are silent through one of these mutes alone."""
-    silent = Q(pk__in=[])
-    for mute in mutes:
-        silent |= Q(database=mute.database, check_name=mute.check_name)
-    return Q(resolved_at__isnull=True) & _unacknowledged() & silent
+    return OPEN & _unacknowledged() & _about(mutes)
 
 
 def any_acknowledged() -> bool:
     """Whether one is, on any database."""
-    held = Anomaly.objects.using(MEMORY).filter(acknowledged_until__gt=timezone.now(), resolved_at__isnull=True)
-    return held.order_by().exists()
+    return Anomaly.objects.using(MEMORY).filter(acknowledged()).order_by().exists()
 
 
 def _unacknowledged() -> Q:
@@ -154,7 +162,7 @@ def beginning(**words: str) -> Q:
     """
     begins = Q(*((f"{name}__startswith", word) for name, word in words.items()), _connector=Q.OR)
     found = Anomaly.objects.using(MEMORY).filter(begins)
-    if found.order_by("-first_seen", "-id")[: FEW + 1].count() > FEW:
+    if found.order_by("-appeared_at", "-id")[: FEW + 1].count() > FEW:
         return begins
     return Q(_Among(F("pk"), ArraySubquery(found.order_by().values("pk"))))
 
@@ -164,6 +172,13 @@ class _Among(Func):
 
     template, arg_joiner = "%(expressions)s)", " = ANY("
     output_field = BooleanField()
+
+
+def _about(mutes: Sequence[Mute]) -> Q:
+    about = Q(pk__in=[])
+    for mute in mutes:
+        about |= Q(database=mute.database, check_name=mute.check_name)
+    return about
 
 
 def _of_others(mutes: Sequence[Mute]) -> Q:
@@ -180,9 +195,7 @@ def _of_others(mutes: Sequence[Mute]) -> Q:
 
 def acknowledged_of_each_check(database: str) -> dict[str, int]:
     """How many anomalies of each check are acknowledged now; checks without any are absent."""
-    held = Anomaly.objects.using(MEMORY).filter(
-        database=database, acknowledged_until__gt=timezone.now(), resolved_at__isnull=True
-    )
+    held = Anomaly.objects.using(MEMORY).filter(acknowledged(), database=database)
     return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))
 
 

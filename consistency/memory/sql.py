@@ -21,20 +21,27 @@ _STILL: Final = "a.resolved_at IS NULL AND a.detail = excluded.detail AND a.ackn
 _ACKNOWLEDGED: Final = ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason")
 _KEPT: Final = ", ".join(f"{name} = CASE WHEN {_STILL} THEN a.{name} END" for name in _ACKNOWLEDGED)
 
+# What goes on is no news: what the indexes hold of it stays.
+_NEWS: Final = ", ".join(
+    f"{name} = CASE WHEN a.resolved_at IS NULL THEN a.{name} ELSE excluded.{name} END"
+    for name in ("appeared_at", "appeared_scan")
+)
+
 # One statement sees the table as it was before it: `was` is the row with the acknowledgement that has ended.
 # A check may name an object twice: one anomaly, and always the same of its details.
 SEEN: Final = f"""
 WITH seen AS (
     INSERT INTO consistency_anomaly AS a (
-        database, {_COLUMNS}, state, first_seen, last_seen, last_scan, times_seen, returned_count)
+        database, {_COLUMNS}, state, first_seen, appeared_at, appeared_scan, last_seen, last_scan, times_seen,
+        returned_count)
     SELECT DISTINCT ON (check_name, object_type, object_id)
-        %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, 1, 0
+        %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, %(at)s, %(scan)s, 1, 0
     FROM {FINDINGS} ORDER BY check_name, object_type, object_id, detail
     ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
         severity = excluded.severity, detail = excluded.detail, file_uuid = excluded.file_uuid,
         file_name = excluded.file_name, status = excluded.status,
         state = CASE WHEN a.resolved_at IS NULL THEN 'ongoing' ELSE 'returned' END,
-        returned_count = a.returned_count + (a.resolved_at IS NOT NULL)::int, resolved_at = NULL,
+        returned_count = a.returned_count + (a.resolved_at IS NOT NULL)::int, resolved_at = NULL, {_NEWS},
         last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1, {_KEPT}
     RETURNING id, check_name, state, acknowledged_until)
 SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state

@@ -35,6 +35,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("first_seen", models.DateTimeField()),
+                ("appeared_at", models.DateTimeField(help_text="When it was news last: first seen, or back.")),
+                (
+                    "appeared_scan",
+                    models.BigIntegerField(help_text="Number of the scan that it was news in; that one may be pruned."),
+                ),
                 ("last_seen", models.DateTimeField()),
                 (
                     "last_scan",
@@ -52,42 +57,43 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "anomalies",
-                "ordering": ("-first_seen", "-id"),
+                "ordering": ("-appeared_at", "-id"),
                 "indexes": [
-                    models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
+                    models.Index(fields=["-appeared_at", "-id"], name="anomaly_appeared"),
+                    models.Index(fields=["appeared_scan", "-appeared_at", "-id"], name="anomaly_news_of_scan"),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["-first_seen", "-id"],
+                        fields=["-appeared_at", "-id"],
                         name="anomaly_open",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", True)),
-                        fields=["-first_seen", "-id"],
+                        fields=["-appeared_at", "-id"],
                         name="anomaly_heard",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
-                        fields=["-first_seen", "-id"],
+                        fields=["-appeared_at", "-id"],
                         name="anomaly_agreed",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["check_name", "-first_seen", "-id"],
+                        fields=["check_name", "-appeared_at", "-id"],
                         name="anomaly_open_check",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["severity", "-first_seen", "-id"],
+                        fields=["severity", "-appeared_at", "-id"],
                         name="anomaly_open_severity",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["state", "-first_seen", "-id"],
+                        fields=["state", "-appeared_at", "-id"],
                         name="anomaly_open_state",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["check_name", "severity", "-first_seen", "-id"],
+                        fields=["check_name", "severity", "-appeared_at", "-id"],
                         name="anomaly_open_both",
                     ),
                     models.Index(
@@ -97,7 +103,7 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         condition=models.Q(("assignee__isnull", False)),
-                        fields=["assignee", "-first_seen", "-id"],
+                        fields=["assignee", "-appeared_at", "-id"],
                         name="anomaly_assignee",
                     ),
                     models.Index(

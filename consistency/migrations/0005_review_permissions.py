@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             name="anomaly",
             options={
                 "default_permissions": ("view",),
-                "ordering": ("-first_seen", "-id"),
+                "ordering": ("-appeared_at", "-id"),
                 "permissions": (("acknowledge_anomaly", "Can acknowledge, assign and annotate anomalies"),),
                 "verbose_name_plural": "anomalies",
             },

@@ -124,6 +124,8 @@ class Anomaly(AboutCheck):
     status = models.TextField("file's status", null=True, blank=True)
     state = models.TextField(choices=State.choices)
     first_seen = models.DateTimeField()
+    appeared_at = models.DateTimeField(help_text="When it was news last: first seen, or back.")
+    appeared_scan = models.BigIntegerField(help_text="Number of the scan that it was news in; that one may be pruned.")
     last_seen = models.DateTimeField()
     last_scan = models.BigIntegerField(help_text="Number of the scan that saw it last; that one may be pruned.")
     times_seen = models.PositiveIntegerField()
@@ -140,32 +142,33 @@ class Anomaly(AboutCheck):
         verbose_name_plural = "anomalies"
         default_permissions = ("view",)
         permissions = (("acknowledge_anomaly", "Can acknowledge, assign and annotate anomalies"),)
-        ordering = ("-first_seen", "-id")
+        ordering = ("-appeared_at", "-id")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["check_name", "database", "object_type", "object_id"], name="anomaly_one_per_object"
             )
         ]
-        # One for each way to ask for a list, in the list's order: what is open by what was first seen last, what is
+        # One for each way to ask for a list, in the list's order: what is open by what was news last, what is
         # resolved by when. That costs a row that comes, or goes on for the first time (state); from then on, a scan
         # that sees it again changes nothing that an index holds, and PostgreSQL may leave them all alone (HOT).
         indexes: ClassVar = [
-            models.Index(fields=["-first_seen", "-id"], name="anomaly_first_seen"),
-            models.Index(fields=["-first_seen", "-id"], condition=OPEN, name="anomaly_open"),
-            models.Index(fields=["-first_seen", "-id"], condition=HEARD, name="anomaly_heard"),
-            models.Index(fields=["-first_seen", "-id"], condition=AGREED, name="anomaly_agreed"),
+            models.Index(fields=["-appeared_at", "-id"], name="anomaly_appeared"),
+            models.Index(fields=["appeared_scan", "-appeared_at", "-id"], name="anomaly_news_of_scan"),
+            models.Index(fields=["-appeared_at", "-id"], condition=OPEN, name="anomaly_open"),
+            models.Index(fields=["-appeared_at", "-id"], condition=HEARD, name="anomaly_heard"),
+            models.Index(fields=["-appeared_at", "-id"], condition=AGREED, name="anomaly_agreed"),
             *(
-                models.Index(fields=[name, "-first_seen", "-id"], condition=OPEN, name=f"anomaly_open_{word}")
+                models.Index(fields=[name, "-appeared_at", "-id"], condition=OPEN, name=f"anomaly_open_{word}")
                 for word, name in (("check", "check_name"), ("severity", "severity"), ("state", "state"))
             ),
             models.Index(
-                fields=["check_name", "severity", "-first_seen", "-id"], condition=OPEN, name="anomaly_open_both"
+                fields=["check_name", "severity", "-appeared_at", "-id"], condition=OPEN, name="anomaly_open_both"
             ),
             models.Index(
                 fields=["acknowledged_until", "database", "check_name"], condition=OPEN, name="anomaly_acknowledged"
             ),
             models.Index(
-                fields=["assignee", "-first_seen", "-id"],
+                fields=["assignee", "-appeared_at", "-id"],
                 condition=Q(assignee__isnull=False),
                 name="anomaly_assignee",
             ),

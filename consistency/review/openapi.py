@@ -12,6 +12,7 @@ from consistency.review import query
 TIME: Final[Schema] = TEXT | {"format": "date-time"}
 NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 FLAG: Final[Schema] = {"type": "boolean"}
+SWITCH: Final[Schema] = TEXT | {"enum": list(query.SWITCH)}
 SEVERITY: Final[Schema] = TEXT | {"enum": [severity.word for severity in Severity]}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 TIME_OR_NULL: Final[Schema] = TEXT_OR_NULL | {"format": "date-time"}
@@ -73,6 +74,7 @@ ANOMALY: Final = record(
         "detail": TEXT,
         "state": TEXT | {"enum": list(State.values)},
         "first_seen": TIME,
+        "appeared_at": TIME | {"description": "When it was news last: first seen, or back after it had been resolved"},
         "last_seen": TIME,
         "times_seen": NUMBER,
         "resolved_at": TIME_OR_NULL,
@@ -188,6 +190,7 @@ ANOMALY_SAMPLE: Final = {
     "detail": "job_id is null",
     "state": "ongoing",
     "first_seen": "2026-05-17T17:30:00Z",
+    "appeared_at": "2026-05-17T17:30:00Z",
     "last_seen": "2026-05-18T17:30:00Z",
     "times_seen": 96,
     "resolved_at": None,
@@ -308,23 +311,20 @@ ANOMALY_FILTERS: Final = [
     ),
     _parameter("severity", "Of these severities.", {"type": "array", "items": SEVERITY}),
     _parameter(
-        "state",
-        "`open` (all but resolved) by default.",
-        TEXT | {"enum": list(query.STATES), "default": "open"},
+        "state", "`open` (all but resolved) by default.", TEXT | {"enum": list(query.STATES), "default": "open"}
     ),
     _parameter("assignee", "Whom they are assigned to."),
     DATABASE,
-    _parameter(
-        "silenced", "1: only what is acknowledged or muted; 0: only what is neither.", TEXT | {"enum": ["0", "1"]}
-    ),
-    _parameter("since", "First seen at or after this instant, or within this length of time, such as 24h or 7d."),
+    _parameter("silenced", "1: only what is acknowledged or muted; 0: only what is neither.", SWITCH),
+    _parameter("since", "New or back at or after this instant, or within this length of time, such as 24h or 7d."),
+    _parameter("scan", "New or back in the scan of this number; with `state=all`, those resolved since too.", NUMBER),
     _parameter("uuid", "The first characters of the file_uuid."),
     _parameter("name", "The first characters of the file's name; case matters."),
     *PAGE,
 ]
 SCAN_FILTERS: Final = [
     DATABASE,
-    _parameter("complete", "1: only those in which every check ran; 0: only the others.", TEXT | {"enum": ["0", "1"]}),
+    _parameter("complete", "1: only those in which every check ran; 0: only the others.", SWITCH),
     *PAGE,
 ]
 OF_DATABASE: Final = [_parameter("database", "`default` by default.")]

@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
-from consistency.arguments import duration, point_in_time
+from consistency.arguments import duration, point_in_time, whole_number
 from consistency.memory.hops import anomalous, recorded_checks
-from consistency.memory.lists import beginning, heard, silenced
+from consistency.memory.lists import beginning, heard, silenced, standing
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Mute, Scan, State
 from consistency.registry import CHECKS, Severity
@@ -21,11 +21,11 @@ from consistency.selection import UnknownWordError, known
 LARGEST_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 100
 PAGE: Final = ("limit", "cursor")
-STATES: Final = ("open", *State.values, "all")
+STATES: Final = ("open", *State.values, "acknowledged", "muted", "all")
 SEVERITIES: Final = {severity.word: severity for severity in Severity}
 SWITCH: Final = ("0", "1")
 ANOMALIES: Final = (
-    "check", "severity", "state", "assignee", "database", "silenced", "since", "uuid", "name", *PAGE
+    "check", "severity", "state", "assignee", "database", "silenced", "since", "scan", "uuid", "name", *PAGE
 )  # fmt: skip
 SCANS: Final = ("database", "complete", *PAGE)
 
@@ -45,25 +45,22 @@ def only(parameters: QueryDict, allowed: tuple[str, ...]) -> None:
 def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomaly], tuple[str, ...]]:
     """The anomalies that it asks for, and the fields of their order: each order has its index."""
     only(parameters, ANOMALIES)
-    found = Anomaly.objects.using(MEMORY)
+    state = known("state", _word(parameters, "state", "open"), STATES)
+    found = Anomaly.objects.using(MEMORY).filter(standing(state, mutes))
     for name, condition in _CONDITIONS.items():
         if words := _words(parameters, name):
             found = found.filter(condition(words))
-    state = known("state", _word(parameters, "state", "open"), STATES)
     if (word := _word(parameters, "silenced")) is not None:
         silent = known("value of silenced", word, SWITCH) == "1"
         found = found.filter(silenced(mutes) if silent else _not_silenced(state, mutes))
-    if state == "all":
-        return found, ("first_seen", "id")
-    if state == "open":
-        return found.filter(resolved_at__isnull=True), ("first_seen", "id")
-    found = found.filter(state=state, resolved_at__isnull=state != State.RESOLVED)
-    return found, ("resolved_at" if state == State.RESOLVED else "first_seen", "id")
+    return found, ("resolved_at" if state == State.RESOLVED else "appeared_at", "id")
 
 
 def _not_silenced(state: str, mutes: list[Mute]) -> Q:
     """What is heard; of what is resolved, all, which is said only where it is asked for: an OR costs the index."""
     resolved = Q(resolved_at__isnull=False)
+    if state in ("acknowledged", "muted"):
+        return Q(pk__in=[])
     if state == State.RESOLVED:
         return resolved
     return resolved | heard(mutes) if state == "all" else heard(mutes)
@@ -134,7 +131,14 @@ def check(word: str) -> str:
 
 
 def _since(words: list[str]) -> Q:
-    return Q(first_seen__gte=_moment(words[0]))
+    return Q(appeared_at__gte=_moment(words[0]))
+
+
+def _scan(words: list[str]) -> Q:
+    try:
+        return Q(appeared_scan=whole_number(words[0]))
+    except ValueError as problem:
+        raise ParameterError(f"scan={problem}.") from None
 
 
 def _moment(word: str) -> datetime:
@@ -155,6 +159,7 @@ _CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "assignee": lambda words: Q(assignee=words[0]),
     "database": lambda words: Q(database=known("database", words[0], list(connections))),
     "since": _since,
+    "scan": _scan,
     "uuid": lambda words: beginning(file_uuid=words[0]),
     "name": lambda words: beginning(file_name=words[0]),
 }

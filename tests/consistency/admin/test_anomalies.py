@@ -77,7 +77,7 @@ def test_it_is_filtered_and_searched(client: Client, reviewer: User, query: str,
     recorded(STALE, REST)
     mute(REST, until=in_days(7), by="ann", reason="leftovers")
     acknowledge([anomaly("known").pk], until=in_days(1), by="ann", reason="known")
-    Anomaly.objects.filter(object_id="old").update(assignee="ann", first_seen=in_days(-8))
+    Anomaly.objects.filter(object_id="old").update(assignee="ann", appeared_at=in_days(-8))
     ids = shown(get(client, f"{LIST}?{query}"))
     assert {each.object_id for each in Anomaly.objects.filter(pk__in=ids)} == found
 

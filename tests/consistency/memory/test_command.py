@@ -299,6 +299,9 @@ def test_anomalies_are_shown_filtered_and_hostile_names_are_only_text() -> None:
     assert shown("--check", STALE, "--limit", "1", "--state", "all") == ["b"]
     assert shown("--severity", "warn", "--uuid", "b", "--since", "1h", "--silenced", "0") == ["b"]
     assert shown("--name", "a") == []
+    last, first = Scan.objects.values_list("pk", flat=True)
+    assert [shown("--scan", str(scan), "--state", "all") for scan in (first, last)] == [["a"], ["b"]]
+    assert shown("--state", "acknowledged") == []
     text = within("show_anomalies", "--state", "all", "--limit", "1")[1]
     assert "\\x1b[31mred" in text
     assert "\x1b" not in text
@@ -329,6 +332,7 @@ def test_what_is_silenced_is_shown_as_silenced_with_the_time_left() -> None:
         (("show_anomalies", "--state", "opne"), "Did you mean 'open'?"),
         (("show_anomalies", "--severity", "bad"), "Allowed: info, warn, error."),
         (("show_anomalies", "--since", "soon"), "is no time"),
+        (("show_anomalies", "--scan", "last"), "scan='last' is not a whole number"),
         (("show_anomalies", "--uuid", "a", "--uuid", "b"), "uuid may be given once"),
         (("show_anomalies", "--limit", "9" * 20), "is not a whole number"),
         (("show_scans", "--complete", "yes"), "Allowed: 0, 1."),

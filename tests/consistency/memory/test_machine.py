@@ -236,7 +236,10 @@ class Memory(RuleBasedStateMachine):
         }
         for found in stored:
             assert (found.resolved_at is not None) is (found.state == "resolved")
-            assert found.first_seen <= found.last_seen
+            assert found.first_seen <= found.appeared_at <= found.last_seen
+            assert (found.appeared_at > found.first_seen) is (found.returned_count > 0)
+            assert (found.appeared_scan == found.last_scan) is (found.appeared_at == found.last_seen)
+            assert found.state not in ("new", "returned") or found.appeared_scan == found.last_scan
 
     def it_is_as_silent_as_the_model(self) -> None:
         now = timezone.now()

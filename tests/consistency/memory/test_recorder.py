@@ -44,6 +44,26 @@ def test_it_remembers_what_is_new_goes_on_is_resolved_and_returns() -> None:
     assert anomaly("a").state == "ongoing"
 
 
+def test_news_has_the_time_and_the_number_of_its_scan_until_it_is_news_again() -> None:
+    def appeared() -> tuple[Any, int]:
+        return anomaly("a").appeared_at, anomaly("a").appeared_scan
+
+    a_file("a", "processing")
+    first = recorded()
+    assert first.scan
+    recorded()
+    assert appeared() == (first.report.checked_at, first.scan.id) == (anomaly("a").first_seen, first.scan.id)
+    File.objects.update(status="completed")
+    recorded()
+    assert appeared() == (first.report.checked_at, first.scan.id)
+    File.objects.update(status="processing")
+    back = recorded()
+    assert back.scan
+    recorded()
+    assert appeared() == (back.report.checked_at, back.scan.id)
+    assert anomaly("a").first_seen == first.report.checked_at
+
+
 def test_it_remembers_passes_and_what_could_not_run(define: Define) -> None:
     def broken() -> Any:
         raise CheckError("no luck")

@@ -82,6 +82,15 @@ def test_a_mute_is_shown_with_the_open_anomalies_of_its_database_only(read: Ask)
         ("?state=ongoing", ["old", "ack"]),
         ("?state=resolved", ["gone"]),
         ("?state=all", ["old", "mute", "new", "ack", "gone"]),
+        ("?state=acknowledged", ["ack"]),
+        ("?state=muted", ["mute"]),
+        ("?state=muted&silenced=1", ["mute"]),
+        ("?state=muted&silenced=0", []),
+        ("?state=acknowledged&silenced=0", []),
+        ("?scan={first}", ["old", "ack"]),
+        ("?scan={first}&state=all", ["old", "ack", "gone"]),
+        ("?scan={last}", ["new", "mute"]),
+        ("?scan=0", []),
         ("?assignee=ada", ["ack"]),
         ("?database=default", ["old", "mute", "new", "ack"]),
         ("?silenced=1", ["mute", "ack"]),
@@ -98,7 +107,7 @@ def test_a_mute_is_shown_with_the_open_anomalies_of_its_database_only(read: Ask)
 )
 def test_filters_choose(read: Ask, query: str, found: list[str]) -> None:
     scanned("old", "ack", "gone")
-    Anomaly.objects.filter(object_id="old").update(first_seen=timezone.now() - timedelta(days=2))
+    Anomaly.objects.filter(object_id="old").update(appeared_at=timezone.now() - timedelta(days=2))
     Anomaly.objects.filter(object_id="ack").update(
         assignee="ada", acknowledged_by="ada", acknowledged_at=timezone.now(),
         acknowledged_until=timezone.now() + timedelta(hours=1), acknowledged_reason="known",
@@ -107,9 +116,23 @@ def test_filters_choose(read: Ask, query: str, found: list[str]) -> None:
     a_file("mute", "nonsense")
     scanned("new")
     mute("unknown_status", until=timezone.now() + timedelta(days=1), by="ada", reason="known")
-    answer = read(f"/anomalies{query}")
+    last, first = (scan["id"] for scan in read("/scans").json()["scans"])
+    answer = read(f"/anomalies{query.format(first=first, last=last)}")
     assert answer.status_code == 200, answer.content
     assert sorted(told(answer)) == sorted(found)
+
+
+def test_what_came_back_is_newer_than_what_was_first_seen_after_it(read: Ask) -> None:
+    scanned("back")
+    File.objects.filter(file_uuid="back").update(status="completed")
+    scanned("later")
+    File.objects.filter(file_uuid="back").update(status="processing")
+    scanned()
+    assert told(read("/anomalies")) == ["back", "later"]
+    newest, _, first = read("/scans").json()["scans"]
+    assert [told(read(f"/anomalies?scan={scan['id']}")) for scan in (newest, first)] == [["back"], []]
+    row = read("/anomalies").json()["anomalies"][0]
+    assert (row["first_seen"], row["appeared_at"]) == (first["snapshot_at"], newest["snapshot_at"])
 
 
 def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: Ask) -> None:
@@ -125,7 +148,10 @@ def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: As
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/anomalies?state=opne", "Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."),
+        (
+            "/anomalies?state=opne",
+            "Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, acknowledged, muted, all.",
+        ),
         ("/anomalies?severity=bad", "Allowed: info, warn, error."),
         ("/anomalies?check=stale_procesing", "Did you mean 'stale_processing'?"),
         ("/anomalies?check=", "unknown check ''."),
@@ -139,6 +165,10 @@ def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: As
         ("/anomalies?since=2026-13-01T00:00:00Z", "Expected: a length of time"),
         ("/anomalies?since=2026-01-01T00:00:00", "Expected: a length of time"),
         ("/anomalies?since=0001-01-01T00:00:00%2B23:59", "Expected: a length of time"),
+        ("/anomalies?scan=last", "scan='last' is not a whole number"),
+        ("/anomalies?scan=-1", "scan='-1' is not a whole number"),
+        ("/anomalies?scan=9999999999999999999", "that PostgreSQL can count to."),
+        ("/anomalies?scan=1&scan=2", "scan may be given once."),
         ("/anomalies?state=", "unknown state ''. Allowed: open, new,"),
         ("/anomalies?database=", "unknown database ''. Allowed: default."),
         ("/scans?database=", "unknown database ''. Allowed: default."),
@@ -226,7 +256,7 @@ def followed(read: Ask, path: str, link: str = "next") -> list[str]:
 
 
 @pytest.mark.parametrize("state", ["open", "new", "all"])
-def test_pages_hold_each_row_once_though_all_were_first_seen_at_one_moment(read: Ask, state: str) -> None:
+def test_pages_hold_each_row_once_though_all_appeared_at_one_moment(read: Ask, state: str) -> None:
     scanned(*(f"file {number:02}" for number in range(25)))
     whole = told(read(f"/anomalies?state={state}"))
     assert len(set(whole)) == 25
@@ -266,7 +296,7 @@ def test_a_cursor_of_another_order_is_refused(read: Ask) -> None:
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "", "x", "\0"])
 def test_a_forged_cursor_is_refused(read: Ask, instant: str) -> None:
     scanned("one", "two")
-    forged = json.dumps([False, "first_seen", "id", instant, "1"]).encode()
+    forged = json.dumps([False, "appeared_at", "id", instant, "1"]).encode()
     answer = read(f"/anomalies?cursor={urlsafe_b64encode(forged).decode().rstrip('=')}")
     assert (answer.status_code, list(answer.json())) == (400, ["detail"])
 

@@ -1,0 +1,105 @@
+"""What is new or back, in the admin: on top of the list, by time and by scan, and where the numbers of a scan lead."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from consistency.memory.silence import acknowledge
+from consistency.models import File
+from consistency.models.memory import Anomaly, Scan
+from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, shown, stale
+from tests.consistency.data import a_file
+from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+SCANS = f"{OVERVIEW}scan/"
+
+
+@pytest.fixture
+def scans() -> list[int]:
+    """Four: `back` and `kept` are new in the first, `later` and `rest` in the third, where `back` returns."""
+    stale("back", "kept")
+    recorded(STALE, REST)
+    File.objects.filter(file_uuid="back").update(status="completed")
+    recorded(STALE, REST)
+    File.objects.filter(file_uuid="back").update(status="processing")
+    stale("later")
+    a_file("rest", "unregistered")
+    recorded(STALE, REST)
+    File.objects.filter(file_uuid="later").delete()
+    acknowledge([anomaly("kept").pk], until=in_days(1), by="ann", reason="known")
+    recorded(STALE, REST)
+    return list(Scan.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def listed(client: Client, address: str) -> set[str]:
+    found = Anomaly.objects.filter(pk__in=shown(get(client, address)))
+    return set(found.values_list("object_id", flat=True))
+
+
+def leading(text: str, number: int) -> list[str]:
+    """Where a page leads for the news of a scan."""
+    return [unescape(found) for found in re.findall(rf'href="({LIST}\?[^"]*scan={number}[^"]*)"', text)]
+
+
+def test_news_of_an_older_scan_is_listed_though_resolved_or_silenced_since(
+    client: Client, reviewer: User, scans: list[int]
+) -> None:
+    first, _, third, last = scans
+    of_scan = f"{LIST}?state=all&scan="
+    assert listed(client, f"{of_scan}{first}") == {"kept"}
+    assert listed(client, f"{of_scan}{third}") == {"back", "later", "rest"}
+    assert listed(client, f"{of_scan}{third}-new") == {"later", "rest"}
+    assert listed(client, f"{of_scan}{third}-returned") == {"back"}
+    assert listed(client, f"{LIST}?scan={third}") == {"back", "rest"}
+    assert listed(client, f"{of_scan}{last}") == listed(client, f"{LIST}?news=1&state=all") == set()
+    assert f"Back in scan {third}" in get(client, f"{of_scan}{third}")
+
+
+def test_each_number_of_new_and_returned_leads_to_as_many(client: Client, reviewer: User, scans: list[int]) -> None:
+    third = scans[2]
+    page, overview_of_all = f"{SCANS}{third}/change/", get(client, SCANS)
+    of_page, of_list = leading(get(client, page), third), leading(overview_of_all, third)
+    assert [len(listed(client, address)) for address in of_list] == [2, 1]
+    # The scan's own, both together, then check by check.
+    assert [len(listed(client, address)) for address in of_page] == [2, 1, 3, 1, 1, 1]
+    assert leading(get(client, f"{SCANS}{scans[3]}/change/"), scans[3]) == []
+
+
+def test_who_may_not_see_anomalies_is_led_nowhere(
+    client: Client, person: Callable[..., User], scans: list[int]
+) -> None:
+    person(*(name for name in SEE if name != "view_anomaly"))
+    for path in (SCANS, f"{SCANS}{scans[2]}/change/"):
+        assert leading(get(client, path), scans[2]) == []
+
+
+@pytest.mark.parametrize("word", ["", "last", "-1", "1-gone", "1-new-returned", "9" * 19, "\u0661"])
+def test_a_scan_that_is_none_is_refused_and_shows_no_row_as_its_news(
+    client: Client, reviewer: User, scans: list[int], word: str
+) -> None:
+    answer = client.get(LIST, {"scan": word, "state": "all"}, secure=True)
+    assert (answer.status_code, answer["Location"].endswith("?e=1")) == (302, True)
+
+
+def test_what_came_back_is_on_top_of_what_was_first_seen_later_and_says_when(client: Client, reviewer: User) -> None:
+    stale("back")
+    recorded(STALE)
+    File.objects.update(status="completed")
+    stale("later")
+    recorded(STALE)
+    File.objects.update(status="processing")
+    done = recorded(STALE)
+    assert done.scan
+    Anomaly.objects.filter(object_id="back").update(first_seen=in_days(-9))
+    text = get(client, LIST)
+    assert text.index("back.mp4") < text.index("later.mp4")
+    assert "first seen 1\xa0week ago, seen" in text
+    assert listed(client, f"{LIST}?age=day") == {"back", "later"}
+    page = get(client, page_of(anomaly("back")))
+    assert f"Came back: scan {done.scan.id} found it again" in page
+    assert "Came back:" not in get(client, page_of(anomaly("later")))

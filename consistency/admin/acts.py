@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django import forms
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from consistency.admin.background import SESSION, Background
@@ -16,13 +16,14 @@ from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.formats import minute
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement
-from consistency.memory.turns import take_turn
+from consistency.memory.turns import hold
 from consistency.models.memory import Anomaly
 
 EACH: Final = 100
 """Up to so many are logged one by one; an act on more is one line in the log."""
 AT_ONCE: Final = 1000
-"""Up to so many are changed while the page waits: all of them or none."""
+"""Up to so many are changed while the page waits: all that it can be done to, or none."""
+ALL: Final = Q()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +38,30 @@ class Act:
     """Given who, a valid form and primary keys; returns how many it changed."""
     words: Callable[[Any], str]
     """What the log says, given the valid form."""
+    fitting: Q = ALL
+    """Which it can be done to."""
+    others: str = "forgotten already"
+    """What is the matter with those that it cannot be done to."""
 
 
-def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> int:
-    """Do it to all that was found, and log it; SilenceError if it cannot be."""
-    by, words = request.user.get_username(), act.words(form)
+def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> tuple[int, int]:
+    """Do it to those of what was found that it fits, and log it for these; returns how many they are, and how many
+    others there are. SilenceError or HeldError if it cannot be.
+    """
+    keys = list(found.order_by().values_list("pk", flat=True))
     with transaction.atomic(using=MEMORY):
-        take_turn()
-        rows = list(found.order_by()[: EACH + 1])
-        few = len(rows) <= EACH
-        keys: Iterable[int] = [row.pk for row in rows] if few else found.order_by().values_list("pk", flat=True)
-        count = act.change(by, form, keys)
-        log(request.user.pk, Anomaly, words if few else f"{count:,} {_which(request)}: {words}", rows if few else ())
-    return count
+        rows = hold(keys, act.fitting)
+        if rows:
+            act.change(request.user.get_username(), form, [row.pk for row in rows])
+            _log(request, act.words(form), rows)
+    return len(rows), len(keys) - len(rows)
+
+
+def _log(request: HttpRequest, words: str, rows: list[Anomaly]) -> None:
+    if len(rows) <= EACH:
+        log(request.user.pk, Anomaly, words, rows)
+    else:
+        log(request.user.pk, Anomaly, f"{len(rows):,} {_which(request)}: {words}")
 
 
 def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
@@ -87,6 +99,8 @@ ACTS: Final[dict[str, Act]] = {
         form=SilenceForm,
         change=_acknowledge,
         words=lambda form: f"Acknowledged until {minute(form.end)}: {form.cleaned_data['reason']}",
+        fitting=Q(resolved_at__isnull=True),
+        others="resolved already",
     ),
     "end_acknowledgement": Act(
         title="End acknowledgement",
@@ -94,6 +108,8 @@ ACTS: Final[dict[str, Act]] = {
         form=ReasonForm,
         change=lambda by, form, keys: end_acknowledgement(keys),
         words=lambda form: f"Acknowledgement ended: {form.cleaned_data['reason']}",
+        fitting=Q(acknowledged_until__isnull=False),
+        others="not acknowledged",
     ),
     "assign": Act(title="Assign", done="Assigned", form=AssignForm, change=_assign, words=_assigned),
     "note": Act(

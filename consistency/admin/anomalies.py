@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 
 from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
 from consistency.admin.background import tell
-from consistency.admin.base import ReviewAdmin, act_page, require
+from consistency.admin.base import ReviewAdmin, act_page, not_now, require
 from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import (
     AgeFilter,
@@ -36,6 +36,7 @@ from consistency.legible import harmless
 from consistency.memory.hops import scanned
 from consistency.memory.lists import any_acknowledged, beginning, in_force
 from consistency.memory.silence import SilenceError
+from consistency.memory.turns import HeldError
 from consistency.models.memory import Anomaly
 from consistency.paginator import MOST
 from consistency.registry import CHECKS, Severity
@@ -166,7 +167,7 @@ class AnomalyAdmin(ReviewAdmin):
         across = request.POST.get("select_across") == "1"
         chosen = [] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
         number = found[:MOST].count()
-        about = f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
+        about = _anomalies(number)
         if across:
             about = f"All that match the list's filters: {about}" + (" or more" if number == MOST else "")
         # One key at least: without any, Django takes nothing for selected.
@@ -202,11 +203,12 @@ class AnomalyAdmin(ReviewAdmin):
                 perform_later(request, act, form, found)
                 return HttpResponseRedirect(back)
             try:
-                count = perform(request, act, form, found)
+                _say(request, act, *perform(request, act, form, found))
             except SilenceError as problem:
                 form.add_error(None, str(problem))
+            except HeldError as problem:
+                form.add_error(None, not_now(problem))
             else:
-                messages.success(request, f"{act.done}: {count:,} {'anomaly' if count == 1 else 'anomalies'}.")
                 return HttpResponseRedirect(back)
         return act_page(request, Anomaly, form, title=act.title, about=about, back=back, **more)
 
@@ -279,6 +281,20 @@ class AnomalyAdmin(ReviewAdmin):
 
 def _title(words: str) -> str:
     return format_html(' title="{}"', words) if words else ""
+
+
+def _say(request: HttpRequest, act: Act, count: int, others: int) -> None:
+    """How many it was done to; and why not to the others, or to none."""
+    words = f"{act.done}: {_anomalies(count)}."
+    if others:
+        words += f" Left alone: {others:,}, {act.others}."
+    elif not count:
+        words += " Nothing matches any more."
+    messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
+
+
+def _anomalies(number: int) -> str:
+    return f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
 
 
 def _short(text: str) -> str:

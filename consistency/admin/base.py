@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from django.contrib import admin, messages
@@ -10,7 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import DataError, connections, transaction
 from django.db.models import Model
 from django.forms import Form
@@ -22,6 +22,8 @@ from django.utils.text import capfirst
 
 from consistency.memory.silence import MEMORY
 from consistency.paginator import BoundedPaginator, OrderedPaginator
+
+NOT_NOW: Final = "not_now"
 
 
 def _unharmed(database: str) -> AbstractContextManager[Any]:
@@ -139,6 +141,11 @@ def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), fla
     )
 
 
+def not_now(problem: object) -> ValidationError:
+    """What to say on an act's page where somebody else came first: the same may do in a moment."""
+    return ValidationError(str(problem), code=NOT_NOW)
+
+
 def act_page(
     request: HttpRequest, model: type[Model], form: Form, *, title: str, about: str, **more: Any
 ) -> TemplateResponse:
@@ -152,4 +159,5 @@ def act_page(
         "media": form.media,
         **more,
     }
-    return TemplateResponse(request, "admin/consistency/act.html", context, status=400 if form.errors else 200)
+    wrong = 409 if form.has_error(NON_FIELD_ERRORS, NOT_NOW) else 400
+    return TemplateResponse(request, "admin/consistency/act.html", context, status=wrong if form.errors else 200)

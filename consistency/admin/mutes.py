@@ -12,7 +12,7 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 
-from consistency.admin.base import ReviewAdmin, act_page, log, overview_address, require
+from consistency.admin.base import ReviewAdmin, act_page, log, not_now, overview_address, require
 from consistency.admin.forms import MuteForm, ReasonForm
 from consistency.admin.words import left
 from consistency.formats import minute
@@ -81,7 +81,7 @@ class MuteAdmin(ReviewAdmin):
             except SilenceError as problem:
                 form.add_error(None, str(problem))
             except IntegrityError:
-                form.add_error(None, "Somebody else muted it at that moment. Look, and try again.")
+                form.add_error(None, not_now("Somebody else muted it at that moment. Look, and try again."))
             else:
                 messages.success(request, f"Muted until {minute(made.until)}: {made.check_name}.")
                 return HttpResponseRedirect(overview_address(request, made.database))

@@ -17,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 
 from consistency.memory.lists import CursorError
 from consistency.memory.silence import MEMORY, SilenceError
+from consistency.memory.turns import HeldError
 from consistency.memory.writing import AlreadyRunningError, recording_problem
 from consistency.review.query import ParameterError, only
 from consistency.selection import UnknownWordError
@@ -36,7 +37,7 @@ class Conflict(APIException):
 
 
 class Busy(Conflict):
-    """409: once the other scan is done."""
+    """409: once the other scan is done, or recorded."""
 
     wait = 10
 
@@ -94,7 +95,7 @@ class ReviewViewSet(ViewSet):
         """Turn what our own modules refuse into an answer."""
         if isinstance(error, REFUSED):
             error = ValidationError({"detail": str(error)})
-        elif isinstance(error, AlreadyRunningError):
+        elif isinstance(error, (AlreadyRunningError, HeldError)):
             error = Busy(str(error))
         elif isinstance(error, IntegrityError):
             error = Conflict("Somebody else did the same at that moment. Look, and try again.")

@@ -6,6 +6,7 @@ from typing import Final
 from django.conf import settings
 from django.contrib.admin.models import ADDITION, CHANGE
 from django.db import transaction
+from django.db.models import Q
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.exceptions import NotFound
@@ -16,6 +17,7 @@ from consistency import formats
 from consistency.memory import formats as memory_formats
 from consistency.memory import lists
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
+from consistency.memory.turns import hold
 from consistency.models.memory import Anomaly, Mute, Scan, Trigger
 from consistency.recorder import scan_and_record
 from consistency.registry import CHECKS
@@ -237,6 +239,7 @@ class AnomaliesViewSet(ReviewViewSet):
         body = read(AcknowledgeBody, request.data)
         until, reason = body.until, body.validated_data["reason"]
         with transaction.atomic(using=MEMORY):
+            hold([number], Q())
             if not acknowledge([number], until=until, by=request.user.get_username(), reason=reason):
                 raise Conflict(f"Anomaly {number} is resolved: there is nothing to acknowledge.")
             log(request, anomaly, CHANGE, f"Acknowledged until {formats.minute(until)}, over REST: {reason}")
@@ -251,6 +254,7 @@ class AnomaliesViewSet(ReviewViewSet):
                 **NO_PARAMETERS,
                 **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "acknowledge_anomaly")},
                 _404="Anomaly 7 is not acknowledged.",
+                _409="A scan is being recorded: try again in a moment.",
             ),
         },
     )
@@ -258,6 +262,7 @@ class AnomaliesViewSet(ReviewViewSet):
         """Let this anomaly be heard again."""
         anomaly = _found(number)
         with transaction.atomic(using=MEMORY):
+            hold([number], Q())
             if not end_acknowledgement([number]):
                 raise NotFound(f"Anomaly {number} is not acknowledged.")
             log(request, anomaly, CHANGE, "Acknowledgement ended, over REST.")

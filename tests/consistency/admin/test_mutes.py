@@ -33,7 +33,7 @@ def test_of_two_who_mute_at_one_moment_one_is_told_and_keeps_what_they_typed(
     held()
     # As if bob's had come between the end of the last one and ann's.
     monkeypatch.setattr("consistency.memory.silence._end", lambda *_: False)
-    text = post(client, NEW, status=400, **SENT).content.decode()
+    text = post(client, NEW, status=409, **SENT).content.decode()
     assert "Somebody else muted it at that moment" in text
     assert 'value="the importer"' in text
     assert (Mute.objects.get().by, LogEntry.objects.count()) == ("bob", 0)

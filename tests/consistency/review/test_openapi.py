@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from config.openapi import Generator
 from consistency.memory.silence import acknowledge, mute
+from consistency.memory.turns import HeldError
 from consistency.models.memory import Anomaly
 from tests.consistency.review.data import API, Ask, asker, person, scanned
 
@@ -75,6 +76,10 @@ def away(*_: Any) -> Any:
     raise OperationalError("away")
 
 
+def taken(*_: Any) -> Any:
+    raise HeldError
+
+
 def test_each_operation_answers_as_described_with_each_code_that_is_named() -> None:
     scanned("one")
     held = Held()
@@ -115,5 +120,7 @@ def acts_that_are_refused(held: Held, ada: Ask) -> None:
     muted_and_acknowledged(held.number)
     with patched("consistency.memory.silence._end", lambda *_: False):
         held(ada, MUTE, LATER)
+    with patched("consistency.review.views.hold", taken):
+        held(ada, ACKNOWLEDGE, method="delete")
     Anomaly.objects.update(resolved_at=timezone.now(), state="resolved")
     held(ada, ACKNOWLEDGE, LATER)

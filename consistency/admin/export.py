@@ -1,9 +1,11 @@
-"""Anomalies as CSV and JSON: streamed in pieces, each a short question of its own."""
+"""Anomalies as CSV and JSON: streamed in pieces, each a short question of its own; the end says whether it is all."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from django.db import Error as DatabaseError
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
@@ -11,7 +13,10 @@ from consistency.formats import csv_records, safe_cell
 from consistency.memory.formats import anomaly_dict
 from consistency.memory.lists import in_force
 from consistency.memory.subject import after
+from consistency.memory.writing import recording_problem
 from consistency.models.memory import Anomaly
+
+logger = logging.getLogger(__name__)
 
 PIECE: Final = 2000
 COLUMNS: Final = (
@@ -46,18 +51,38 @@ def exported(found: QuerySet[Anomaly], how: str) -> StreamingHttpResponse:
     return answer
 
 
-def _pieces(found: QuerySet[Anomaly]) -> Iterator[list[dict[str, Any]]]:
-    # After the last row rather than by OFFSET or a cursor: no long snapshot, and a slow client holds nothing.
-    piece, mutes = list(found[:PIECE]), in_force()
-    while piece:
-        yield [anomaly_dict(anomaly, mutes) for anomaly in piece]
-        piece = list(after(found, piece[-1])[:PIECE])
+class _Pieces:
+    """Some rows at a time; then `rows` says how many they were, and `problem` why they are not all."""
+
+    def __init__(self, found: QuerySet[Anomaly]) -> None:
+        self.found = found
+        self.rows = 0
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        try:
+            yield from self._all()
+        except DatabaseError as error:
+            # Under way already, as a 200: only its last line can tell.
+            logger.exception("An export ended early, after %s rows", self.rows)
+            self.problem = recording_problem(error)
+
+    def _all(self) -> Iterator[list[dict[str, Any]]]:
+        # After the last row rather than by OFFSET or a cursor: no long snapshot, and a slow client holds nothing.
+        piece, mutes = list(self.found[:PIECE]), in_force()
+        while piece:
+            yield [anomaly_dict(anomaly, mutes) for anomaly in piece]
+            self.rows += len(piece)
+            piece = list(after(self.found, piece[-1])[:PIECE])
 
 
 def _csv(found: QuerySet[Anomaly]) -> Iterator[str]:
+    pieces = _Pieces(found)
     yield csv_records([[*COLUMNS, *(f"acknowledged_{name}" for name in SILENCE)]])
-    for piece in _pieces(found):
+    for piece in pieces:
         yield csv_records(_cells(row) for row in piece)
+    ending = f", error: {pieces.problem}" if pieces.problem else ""
+    yield f"# complete: {str(not pieces.problem).lower()}, rows: {pieces.rows}{ending}\r\n"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -67,12 +92,15 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _json(found: QuerySet[Anomaly]) -> Iterator[str]:
+    pieces = _Pieces(found)
     yield '{"anomalies": ['
     separator = "\n"
-    for piece in _pieces(found):
+    for piece in pieces:
         yield separator + ",\n".join(json.dumps(row) for row in piece)
         separator = ",\n"
-    yield "\n]}\n"
+    ending = {"error": pieces.problem} if pieces.problem else {}
+    told = json.dumps({"rows": pieces.rows} | ending | {"complete": not pieces.problem})
+    yield f"\n], {told.removeprefix('{')}\n"
 
 
 WAYS: Final[dict[str, tuple[Callable[[QuerySet[Anomaly]], Iterator[str]], str]]] = {

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from html import unescape
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -268,6 +269,41 @@ def test_its_page_stands_while_the_table_cannot_be_asked(client: Client, reviewe
 
 
 # --- Export ----------------------------------------------------------------------------------------------
+def exported(client: Client, query: str) -> list[dict[str, str]]:
+    """The rows of a CSV that says that it is whole."""
+    text, _, ending = get(client, f"{LIST}export/csv/{query}").rpartition("# ")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert ending == f"complete: true, rows: {len(rows)}\r\n"
+    return rows
+
+
+def cut_short(client: Client, how: str) -> str:
+    """An export whose session in PostgreSQL is ended after its first pieces."""
+    pieces = iter(client.get(f"{LIST}export/{how}/", secure=True))
+    first = next(pieces) + next(pieces)
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        ended = "SELECT pg_terminate_backend(%s, 5000)"
+        other.execute(ended, [connection.connection.info.backend_pid])
+    try:
+        return (first + b"".join(pieces)).decode()
+    finally:
+        connection.close()
+
+
+def test_an_export_that_is_cut_short_says_so_at_its_end(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.PIECE", 2)
+    stale("a", "b", "c", "d", "e")
+    recorded(STALE)
+    *rows, ending = cut_short(client, "csv").splitlines()
+    problem = "the connection to database 'default' was lost. Try again"
+    assert (len(rows) - 1, ending) == (2, f"# complete: false, rows: 2, error: {problem}")
+    told = json.loads(cut_short(client, "json"))
+    assert len(told.pop("anomalies")) == 2
+    assert told == {"rows": 2, "error": problem, "complete": False}
+
+
 def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadsheet(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,14 +312,16 @@ def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadshe
     stale("a", "b", "c", "d")
     recorded(STALE)
     acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="@known")
-    rows = list(csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/"))))
+    rows = exported(client, "")
     assert {row["object_id"] for row in rows} == {"'=1+1", "b", "c", "d"}
-    told = json.loads(get(client, f"{LIST}export/json/?state=open"))["anomalies"]
+    whole = json.loads(get(client, f"{LIST}export/json/?state=open"))
+    told = whole["anomalies"]
+    assert (list(whole)[-1], whole["complete"], whole["rows"]) == ("complete", True, 5)
     assert [row["object_id"] for row in told] == list(Anomaly.objects.values_list("object_id", flat=True))
     assert len(told) == 5
-    (known,) = csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/?state=acknowledged")))
+    (known,) = exported(client, "?state=acknowledged")
     assert (known["acknowledged_by"], known["acknowledged_reason"]) == ("ann", "'@known")
-    assert json.loads(get(client, f"{LIST}export/json/?q=zzz")) == {"anomalies": []}
+    assert json.loads(get(client, f"{LIST}export/json/?q=zzz")) == {"anomalies": [], "rows": 0, "complete": True}
     get(client, f"{LIST}export/xls/", status=404)
 
 
@@ -292,7 +330,7 @@ def test_whatever_begins_a_formula_is_text_in_the_export(client: Client, reviewe
     File.objects.create(file_uuid="a", file_name=f"{start}1+1", status="processing")
     recorded(STALE)
     Anomaly.objects.update(note=f"{start}2", assignee=f"{start}3")
-    (row,) = csv.DictReader(io.StringIO(get(client, f"{LIST}export/csv/"), newline=""))
+    (row,) = exported(client, "")
     assert (row["file_name"], row["note"], row["assignee"]) == (f"'{start}1+1", f"'{start}2", f"'{start}3")
 
 

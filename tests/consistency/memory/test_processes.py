@@ -1,22 +1,24 @@
 """Recording across processes: killed at any moment, and two at once."""
 
 import random
-import signal
 import subprocess
 import time
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from consistency.models import File
+from consistency.memory.news import RecordedScan
+from consistency.memory.writing import Memory
 from consistency.models.memory import Anomaly, Scan, ScanCheck
-from tests.consistency.memory.data import STALE, news
-from tests.consistency.processes import started
+from tests.consistency.data import a_file
+from tests.consistency.memory.data import STALE, holding, news
+from tests.consistency.processes import run, started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
-MANY = 20_000
+MANY = 5_000
 
 
 def many() -> None:
@@ -28,57 +30,91 @@ def many() -> None:
         )
 
 
-def scanning(url: str) -> "AbstractContextManager[subprocess.Popen[str]]":
-    return started("check_consistency", STALE, "--limit", "0", stdout=subprocess.PIPE, url=url)
+def scanning(url: str, *options: str) -> "AbstractContextManager[subprocess.Popen[str]]":
+    """A scan in a process that is killed (SIGKILL) where the block ends."""
+    return started("check_consistency", STALE, "--limit", "0", *options, stdout=subprocess.PIPE, url=url)
 
 
-def recording_since() -> float | None:
-    """Seconds that a transaction of another process has been at it, with the lock of a recording."""
+RECORDS = """
+SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"""
+WRITES = "SELECT pid FROM pg_stat_activity WHERE pid = %s AND backend_xid IS NOT NULL"
+WAITS = "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+LIVES = "SELECT pid FROM pg_stat_activity WHERE pid = %s"
+
+
+def asked(question: str, *pid: int) -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM clock_timestamp() - xact_start) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            " WHERE locktype = 'advisory' AND granted"
-        )
+        cursor.execute(question, pid)
         found = cursor.fetchone()
-    return float(found[0]) if found else None
+    return found[0] if found else None
 
 
-def wait_until(begun: bool) -> None:
+def when(question: str, *pid: int, so: bool = True) -> int:
+    """Wait until it is so; returns the backend."""
     until = time.monotonic() + 60
-    while (recording_since() is not None) is not begun:
+    while ((found := asked(question, *pid)) is not None) is not so:
         assert time.monotonic() < until
-        time.sleep(0.005)
+        time.sleep(0.002)
+    return found or 0
 
 
-def test_killed_at_any_moment_the_whole_scan_is_there_or_nothing_of_it(database_url: str) -> None:
+@pytest.mark.parametrize("table", ["anomaly", "scancheck", "mute"])
+def test_killed_while_it_writes_a_table_nothing_of_the_scan_is_there(database_url: str, table: str) -> None:
+    a_file("a", "processing")
+    with holding(f"LOCK TABLE consistency_{table} IN EXCLUSIVE MODE"), scanning(database_url):
+        backend = when(RECORDS)
+        when(WAITS, backend)
+    when(LIVES, backend, so=False)
+    assert not any(model.objects.exists() for model in (Scan, ScanCheck, Anomaly))
+
+
+def test_killed_at_any_moment_of_its_writing_the_whole_scan_is_there_or_nothing_of_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many()
+    seconds = seconds_of_writing(monkeypatch)
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
-    for _ in range(4):
+    inside = 0
+    for _ in range(2):
         before = Scan.objects.count()
-        with scanning(database_url) as process:
-            wait_until(begun=True)
-            time.sleep(chance.uniform(0, 0.8))
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=30)
-        wait_until(begun=False)
+        with scanning(database_url):
+            backend = when(RECORDS)
+            when(WRITES, backend)
+            time.sleep(chance.uniform(0, 0.6) * seconds)
+        when(LIVES, backend, so=False)
         scans = Scan.objects.count()
+        inside += scans == before
         assert scans - before in (0, 1)
         assert ScanCheck.objects.count() == scans
-        assert set(Anomaly.objects.values_list("times_seen", flat=True)) == ({scans} if scans else set())
-        assert Anomaly.objects.count() == (MANY if scans else 0)
-    found = Anomaly.objects.exists()
-    assert news() == ((0, 0, 0, MANY) if found else (MANY, 0, 0, 0))
+        assert set(Anomaly.objects.values_list("times_seen", flat=True)) == {scans}
+        assert Anomaly.objects.count() == MANY
+    assert inside, "no kill fell into the writing"
+    assert news() == (0, 0, 0, MANY)
 
 
-def test_of_two_at_once_each_records_whole_or_says_that_another_runs(database_url: str) -> None:
-    many()
-    with scanning(database_url) as one, scanning(database_url) as other:
-        ended = sorted((process.communicate(timeout=60)[1], process.returncode) for process in (one, other))
-    done = [code for told, code in ended if code == 1]
-    assert done
-    assert all("is under way" in told for told, code in ended if code == 3)
-    assert {code for _, code in ended} <= {1, 3}
-    assert (Scan.objects.count(), Anomaly.objects.count()) == (len(done), MANY)
-    assert set(Anomaly.objects.values_list("times_seen", flat=True)) == {len(done)}
-    File.objects.all().delete()
-    assert news() == (0, 0, MANY, 0)
+def seconds_of_writing(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long it takes to record what the next scans find again."""
+    took: list[float] = []
+    write = Memory.write
+
+    def timed(*arguments: Any, **more: Any) -> RecordedScan:
+        begun = time.monotonic()
+        done = write(*arguments, **more)
+        took.append(time.monotonic() - begun)
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "write", timed)
+        assert news() == (MANY, 0, 0, 0)
+    return took[0]
+
+
+def test_of_two_at_once_one_records_whole_and_the_other_says_that_another_runs(database_url: str) -> None:
+    a_file("a", "processing")
+    with scanning(database_url, "--confirm", "2s") as first:
+        when(RECORDS)
+        code, out, err = run(STALE)
+        assert (code, out, "is under way" in err) == (3, "", True)
+        assert (first.communicate(timeout=60)[1], first.returncode) == ("", 1)
+    assert (Scan.objects.count(), Anomaly.objects.get().times_seen) == (1, 1)

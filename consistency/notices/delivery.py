@@ -63,7 +63,8 @@ def tell(report: Report, scan: RecordedScan, database: str) -> list[str]:
     try:
         notice = told_by(report, scan, database)
     except DatabaseError:
-        logger.warning("What a notice compares with could not be read", exc_info=True)
+        # Told in words: cron mails them, and needs no traceback.
+        logger.debug("What a notice compares with could not be read", exc_info=True)
         return ["what the scans before found cannot be read"]
     return send(notice) if notice else []
 

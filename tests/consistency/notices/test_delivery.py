@@ -16,6 +16,7 @@ from uuid import UUID
 
 import pytest
 from django.core import mail
+from django.db import connection
 
 from config.demo.process import until
 from consistency.notices import delivery
@@ -114,7 +115,27 @@ def test_what_nobody_foresaw_is_a_line_without_an_address_and_no_traceback(
     settings.CONSISTENCY_WEBHOOK_URL = f"http://{host}/hooks/hunter2"
     [problem] = delivery.send(notice, seconds=2.0)
     assert re.fullmatch(r"webhook: (unexpected error \(\w+\)|no connection)", problem)
-    assert [record for record in caplog.records if record.exc_info and record.levelno > logging.DEBUG] == []
+    assert not tracebacks(caplog)
+
+
+def test_a_memory_that_cannot_be_asked_is_a_line_and_no_traceback(
+    receive: Receive, notice: Notice, caplog: pytest.LogCaptureFixture
+) -> None:
+    receive(200)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE consistency_scancheck RENAME TO elsewhere")
+    try:
+        told = delivery.tell(notice.report, notice.scan, "default")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_scancheck")
+    assert told == ["what the scans before found cannot be read"]
+    assert not tracebacks(caplog)
+
+
+def tracebacks(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the settings' usual LOG_LEVEL would print with one."""
+    return [record for record in caplog.records if record.exc_info and record.levelno > logging.DEBUG]
 
 
 @pytest.mark.parametrize("code", [301, 400, 404, 410])

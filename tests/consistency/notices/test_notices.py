@@ -190,6 +190,7 @@ TWO_ONE_OF_THEM_SILENT = ScanCheck(outcome="found", count=2, acknowledged=1)
         (Outcome(check=STALE, count=5), News(ongoing=5), BROKEN, RUNNING_AGAIN),
         (Outcome(check=STALE, count=5), News(ongoing=4, new=1), BROKEN, NEW),
         (Outcome(check=STALE, count=5, acknowledged=2, muted=3), News(ongoing=5), BROKEN, RECOVERED),
+        (Outcome(check=STALE, count=0, doubted=True), News(), BROKEN, RUNNING_AGAIN),
         (Outcome(check=STALE, count=0), News(resolved=5), BROKEN, RECOVERED),
         (Outcome(check=REST, count=None, error="locked"), News(), None, WORSE),
         (Outcome(check=REST, count=None, error="locked"), News(), BROKEN, None),

@@ -288,3 +288,48 @@ def test_a_recording_waits_for_its_turn_while_many_are_changed(reviewer: User) -
         assert not Scan.objects.exists()
     scanning.join(30)
     assert Scan.objects.count() == 1
+
+
+def test_the_log_says_how_far_an_act_on_many_is_after_each_of_its_parts(
+    client: Client, reviewer: User, in_fours: list[Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale(*(f"s{number}" for number in range(9)))
+    recorded(STALE)
+    told: list[str] = []
+    monkeypatch.setattr(background, "take_turn", lambda: told.append(LogEntry.objects.get().change_message))
+    post(client, LIST, **ALL)
+    in_fours[0].join(30)
+    assert [words.partition(" anomalies")[0] for words in told] == ["So far none of", "So far 4 of 9", "So far 8 of 9"]
+
+
+def test_the_page_of_an_act_says_whether_it_is_about_all_that_match(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    asked = {"action": "acknowledge", "index": "0", "_selected_action": anomaly("a").pk}
+    text = post(client, LIST, status=200, select_across="1", **asked).content.decode()
+    assert "All that match the list&#x27;s filters: 2 anomalies" in text
+    assert "All that match" not in post(client, LIST, status=200, select_across="0", **asked).content.decode()
+
+
+def test_the_longest_reason_about_the_longest_name_goes_into_the_log(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "k" * 300
+    stale(key)
+    recorded(STALE)
+    for each in (100, 0):
+        monkeypatch.setattr(acts, "EACH", each)
+        post(client, f"{LIST}{anomaly(key).pk}/act/acknowledge/", length="1d", reason="r" * 500)
+    assert LogEntry.objects.filter(change_message__endswith="r" * 500).count() == 2
+
+
+def test_recheck_of_those_selected_is_for_who_may_scan(client: Client, person: Callable[..., User]) -> None:
+    stale("a")
+    recorded(STALE)
+    person(*SEE, "acknowledge_anomaly")
+    sent: dict[str, Any] = {"select_across": "0", "index": "0", "_selected_action": [anomaly("a").pk]}
+    post(client, LIST, status=403, action="recheck", **sent)
+    assert Scan.objects.count() == 1
+    person(*SEE, "scan_now", name="bob")
+    post(client, LIST, action="recheck", **sent)
+    assert Scan.objects.count() == 2

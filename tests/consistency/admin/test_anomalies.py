@@ -11,10 +11,12 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.forms import model_to_dict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from consistency.admin.base import log
 from consistency.memory.silence import acknowledge, mute
 from consistency.memory.subject import statements
 from consistency.models import File
@@ -266,6 +268,42 @@ def test_its_page_stands_while_the_table_cannot_be_asked(client: Client, reviewe
             cursor.execute("ALTER TABLE files RENAME another TO job_id")
     assert "could not be asked: column" in text
     assert "job_id is null" in text
+
+
+def elsewhere(one: Anomaly) -> Anomaly:
+    """The same on another database."""
+    return Anomaly.objects.create(**model_to_dict(one, exclude=["id", "database"]), database="replica")
+
+
+def test_others_of_the_same_file_are_those_of_its_database(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    one = anomaly("a")
+    other = elsewhere(one)
+    assert f"{LIST}{other.pk}/change/" not in get(client, page_of(one)).partition("Who did what")[2]
+
+
+def test_what_is_muted_on_another_database_is_heard_here_and_silent_there(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    here, there = anomaly("a"), elsewhere(anomaly("a"))
+    mute(STALE, until=in_days(1), by="ann", reason="x", sticky=True, database="replica")
+    assert shown(get(client, LIST)) == {here.pk}
+    Mute.objects.update(database="default")
+    assert shown(get(client, LIST)) == {there.pk}
+
+
+def test_an_acknowledgement_together_with_many_stands_beside_an_older_one_of_its_own(
+    client: Client, reviewer: User
+) -> None:
+    stale("a")
+    recorded(STALE)
+    one = anomaly("a")
+    log(reviewer.pk, Anomaly, "Acknowledged until long ago: the first", [one])
+    acknowledge([one.pk], until=in_days(1), by="bob", reason="the second")
+    text = get(client, page_of(one)).partition("Who did what")[2]
+    assert "the first" in text
+    assert "the second" in text
 
 
 # --- Export ----------------------------------------------------------------------------------------------

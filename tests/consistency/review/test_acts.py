@@ -14,7 +14,7 @@ from config.postgres.deadline import remaining
 from consistency.memory.overview import overview
 from consistency.memory.silence import acknowledge, mute
 from consistency.memory.writing import Memory
-from consistency.models.memory import Anomaly, Mute, Scan, State
+from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck, State
 from consistency.recorder import look, scan_and_record
 from tests.consistency.data import a_file
 from tests.consistency.review.data import ACTS, API, Ask, asker, person, scanned, told, two_checks
@@ -97,6 +97,26 @@ def test_what_is_silenced_over_rest_is_silent_at_once_on_every_surface(ask: Ask,
     assert stands() == {(3, 0, 3)}
     ask("/checks/stale_processing/mute", method="delete")
     assert stands() == {(3, 0, 0)}
+
+
+def test_the_log_names_the_mute_of_the_database_that_was_meant(ask: Ask) -> None:
+    for database in ("default", "replica"):
+        until = timezone.now() + timedelta(days=1)
+        mute("stale_processing", until=until, by="bob", reason=database, database=database)
+    assert ask("/checks/stale_processing/mute", method="delete").status_code == 200
+    entry, ended = LogEntry.objects.get(), Mute.objects.get(database="default")
+    assert (entry.object_id, entry.change_message.endswith("muted for: default")) == (str(ended.pk), True)
+    assert Mute.objects.get(ended_at=None).database == "replica"
+
+
+def test_no_more_is_acknowledged_than_was_found(read: Ask) -> None:
+    scanned("one", "two")
+    acknowledge(
+        Anomaly.objects.values_list("pk", flat=True), until=timezone.now() + timedelta(days=1), by="bob", reason="x"
+    )
+    ScanCheck.objects.update(count=1)
+    check = read("/checks").json()["checks"][0]
+    assert (check["count"], check["acknowledged"], check["muted"]) == (1, 1, 0)
 
 
 def test_of_two_who_mute_at_one_moment_one_is_told(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def _some_scans(kept: list[int]) -> bool:
     old = Scan.objects.using(MEMORY).filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS))
     old = old.exclude(pk__in=kept)
     with _batch():
-        some = _free(old.order_by("recorded_at"))
+        some = list(_free(old.order_by("recorded_at"))[:BATCH])
         checks = ScanCheck.objects.using(MEMORY).filter(scan__in=some)
-        checks.filter(pk__in=_free(checks, most=None))._raw_delete(MEMORY)
+        checks.filter(pk__in=list(_free(checks)))._raw_delete(MEMORY)
         held = checks.values_list("scan_id", flat=True)
         Scan.objects.using(MEMORY).filter(pk__in={*some}.difference(held))._raw_delete(MEMORY)
     return len(some) == BATCH
@@ -63,7 +63,7 @@ def _some_scans(kept: list[int]) -> bool:
 def _some_anomalies() -> bool:
     old = Anomaly.objects.using(MEMORY).filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
     with _batch():
-        some = _free(old.order_by("resolved_at"))
+        some = list(_free(old.order_by("resolved_at"))[:BATCH])
         Anomaly.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
     return len(some) == BATCH
 
@@ -76,6 +76,6 @@ def _batch() -> AbstractContextManager[None]:
     return patient(connections[MEMORY], SECONDS, locks=LOCKS)
 
 
-def _free(rows: "models.QuerySet[Any, Any]", most: int | None = BATCH) -> list[int]:
+def _free(rows: "models.QuerySet[Any, Any]") -> "models.QuerySet[Any, int]":
     # Those that nobody holds: a recording in which one of them returns may take minutes, and is not waited for.
-    return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:most])
+    return rows.select_for_update(skip_locked=True).values_list("pk", flat=True)

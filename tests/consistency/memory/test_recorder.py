@@ -1,7 +1,9 @@
 """Recording: what a scan makes of what was remembered, whole or not at all."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection, connections
@@ -9,12 +11,15 @@ from django.db.models import TextField, Value
 from django.utils import timezone
 
 from consistency.memory.retention import prune
+from consistency.memory.spool import Spool
 from consistency.memory.writing import AlreadyRunningError
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 from consistency.recorder import recording, scan_and_record
-from consistency.registry import CHECKS, CheckError, Finding
+from consistency.registry import CHECKS, CheckError, Finding, Severity
 from consistency.selection import default
+from consistency.sight import Sight
+from consistency.transaction import begin
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, news, outcome, recorded
@@ -77,6 +82,40 @@ def test_it_remembers_passes_and_what_could_not_run(define: Define) -> None:
     assert scan.snapshot_at == done.report.checked_at
     told = ScanCheck.objects.values_list("check_name", "outcome", "count", "error")
     assert list(told) == [(STALE, "clean", 0, ""), ("broken", "could_not_run", None, "no luck")]
+
+
+def test_what_is_said_of_an_anomaly_is_what_the_last_scan_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "duplicate_active_jobs"
+    a_file("f", "registered")
+    for number in (1, 2):
+        a_job(number, "running", of="f")
+    recorded(name)
+    File.objects.update(file_name="renamed.mp4", status="completed")
+    monkeypatch.setitem(CHECKS, name, replace(CHECKS[name], severity=Severity.ERROR))
+    recorded(name)
+    found = anomaly("1", name)
+    assert (found.file_name, found.status, found.severity) == ("renamed.mp4", "completed", Severity.ERROR)
+
+
+def test_a_scan_that_asked_no_database_has_no_time_of_one(define: Define) -> None:
+    def outside(using: str) -> Any:
+        yield Finding(object_type="thing", object_id="1", detail="broken")
+
+    define("outside", outside, detail=None)
+    recorded("outside")
+    assert Scan.objects.get().snapshot_at is None
+    recorded("outside", STALE)
+    assert Scan.objects.latest("pk").snapshot_at is not None
+
+
+def test_a_check_that_is_asked_again_in_another_snapshot_is_kept_as_that_one_saw_it() -> None:
+    spool, check = Spool(Sight()), CHECKS[STALE]
+    for name in ("before", "after"):
+        spool.start(check)
+        spool.sift(check, [{"file_uuid": name, "detail": "job_id is null"}])
+    kept = b"".join(spool.blocks(check))
+    spool.close()
+    assert (kept.count(b"\n"), b"before" in kept, b"after" in kept) == (1, False, True)
 
 
 def test_all_findings_are_recorded_whatever_the_limit() -> None:
@@ -190,6 +229,19 @@ def test_a_snapshot_older_than_the_last_recorded_one_is_refused() -> None:
     assert news() == (0, 0, 1, 0)
 
 
+def test_a_snapshot_of_the_same_instant_is_not_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded()
+    instant = Scan.objects.get().snapshot_at
+
+    def at_that_instant(*arguments: Any) -> Any:
+        begin(*arguments)
+        return instant
+
+    monkeypatch.setattr("consistency.scanner.begin", at_that_instant)
+    recorded()
+    assert list(Scan.objects.values_list("snapshot_at", flat=True)) == [instant, instant]
+
+
 def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     a_file("a", "processing")
     monkeypatch.setattr("consistency.memory.sql.MUTES_LOWER", "SELECT 1 / 0")
@@ -224,6 +276,26 @@ def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
     recorded(*whole)
     assert (Scan.objects.count(), ScanCheck.objects.count()) == (1, 4)
     assert [found.object_id for found in Anomaly.objects.all()] == ["b"]
+
+
+@pytest.mark.parametrize(("rounds", "left"), [(1, (3, 2)), (5, (1, 0))])
+def test_it_is_forgotten_in_batches_of_both_as_long_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, left: tuple[int, int]
+) -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    for _ in range(3):
+        recorded()
+    File.objects.all().delete()
+    recorded()
+    Anomaly.objects.update(resolved_at=in_days(-1000))
+    # The first is kept, since none was complete.
+    Scan.objects.update(recorded_at=in_days(-1000))
+    monkeypatch.setattr("consistency.memory.retention.BATCH", 1)
+    budget = mock.Mock(left=mock.Mock(side_effect=[*[1.0] * rounds, 0.0]))
+    monkeypatch.setattr("consistency.memory.retention.Budget", lambda seconds: budget)
+    prune()
+    assert (Scan.objects.count(), Anomaly.objects.count()) == left
 
 
 def test_of_each_database_its_last_complete_scan_is_kept_or_else_its_first_one() -> None:

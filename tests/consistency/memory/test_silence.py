@@ -220,6 +220,31 @@ def test_another_mute_takes_the_place_of_one() -> None:
     assert list(Mute.objects.values_list("ended_because", flat=True)) == [None, "replaced"]
 
 
+def test_a_mute_that_was_past_its_time_ended_by_that_and_not_by_the_next_one() -> None:
+    a_file("a", "processing")
+    muted()
+    Mute.objects.update(until=in_days(-0.001))
+    muted()
+    assert list(Mute.objects.values_list("ended_because", flat=True)) == [None, "time"]
+    assert unmute(STALE)
+
+
+def test_a_mute_takes_the_last_count_that_is_known(define: Define) -> None:
+    fails = False
+
+    def moody() -> Any:
+        if fails:
+            raise CheckError("not today")
+        return File.objects.processing()
+
+    define("moody", moody)
+    a_file("a", "processing")
+    recorded("moody")
+    fails = True
+    recorded("moody")
+    assert muted("moody").mark == 1
+
+
 def test_what_is_silent_on_one_database_is_heard_on_another() -> None:
     a_file("a", "processing")
     recorded()

@@ -64,6 +64,18 @@ def test_what_appears_beside_an_object_that_stays_broken_is_no_reason_to_doubt_i
     assert news("duplicate_active_jobs") == (1, 0, 0, 2)
 
 
+def test_a_file_that_changes_its_status_between_two_looks_puts_its_jobs_in_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a_file("f", "registered")
+    for number in (1, 2):
+        a_job(number, "running", of="f")
+    recorded("duplicate_active_jobs")
+    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.update(status="processing"))
+    assert news("duplicate_active_jobs", confirm=1) == (0, 0, 0, 0)
+    assert news("duplicate_active_jobs") == (0, 0, 0, 2)
+
+
 @pytest.mark.parametrize("appears", [True, False])
 def test_what_only_one_look_saw_is_not_resolved_whichever_look_it_was(
     monkeypatch: pytest.MonkeyPatch, appears: bool

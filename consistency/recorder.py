@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.db import ProgrammingError
 
 from consistency.memory.confirm import FirstLook, SecondLook
 from consistency.memory.news import RecordedScan
@@ -107,6 +108,9 @@ def twice(
 def _silence(checks: Sequence[Check], database: str, only_heard: bool) -> Silence:
     try:
         return silence_of(checks, database, only_heard=only_heard)
+    except ProgrammingError:
+        # No tables of ours, or none that we may read: recording will fail by itself, and say so.
+        return Silence({}, ())
     except DatabaseError as error:
         return Silence({}, (), unknown=f"what is silenced could not be read: {recording_problem(error)}")
 

@@ -61,7 +61,9 @@ class AnomalyAdmin(ReviewAdmin):
     )
     sortable_by = ()
     search_fields = ("file_uuid", "file_name")
-    search_help_text = "The first characters of a file_uuid or a name; case matters."
+    search_help_text = (
+        "The first characters of a file's uuid or name, a job's number or an identity's uuid; case matters."
+    )
     actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
 
     # --- The list ----------------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ class AnomalyAdmin(ReviewAdmin):
         """The whole term is the beginning of an identifier or of a name, which may have spaces."""
         if not search_term or "\0" in search_term:
             return queryset, False
-        return queryset.filter(beginning(file_uuid=search_term, file_name=search_term)), False
+        return queryset.filter(beginning(search_term, "file_uuid", "file_name", "object_id")), False
 
     # --- Acts on many ------------------------------------------------------------------------------------
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from consistency.memory.hops import anomalous, last_of_each
 from consistency.memory.silence import MEMORY, holds
-from consistency.models.memory import OPEN, Anomaly, Mute, Scan, ScanCheck, State
+from consistency.models.memory import NO_FILE, OPEN, STARTS, Anomaly, Mute, Scan, ScanCheck, State, starting
 from consistency.registry import CHECKS
 
 Row = TypeVar("Row", bound=Model)
@@ -154,17 +154,25 @@ def _unacknowledged() -> Q:
     return loud
 
 
-def beginning(**words: str) -> Q:
-    """Those of which one of these fields begins with its words; where they are few, by the index of the text alone.
+def beginning(word: str, *fields: str) -> Q:
+    """Those of which one of these fields begins so; where they are few, by the index of the text alone.
 
     The names of files go with the time, which PostgreSQL does not know: it would leaf through the list until it
     meets them, to the end.
     """
-    begins = Q(*((f"{name}__startswith", word) for name, word in words.items()), _connector=Q.OR)
-    found = Anomaly.objects.using(MEMORY).filter(begins)
+    found = Anomaly.objects.using(MEMORY).alias(**{f"start_of_{field}": starting(field) for field in fields})
+    found = found.filter(Q(*(_begins(word, field) for field in fields), _connector=Q.OR))
     if found.order_by("-appeared_at", "-id")[: FEW + 1].count() > FEW:
-        return begins
+        return Q(*((f"{field}__startswith", word) for field in fields), _connector=Q.OR)
     return Q(_Among(F("pk"), ArraySubquery(found.order_by().values("pk"))))
+
+
+def _begins(word: str, field: str) -> Q:
+    """Said so that the index finds it, which holds the first characters alone."""
+    begins = Q((f"start_of_{field}__startswith", word[:STARTS]))
+    if len(word) > STARTS:
+        begins &= Q((f"{field}__startswith", word))
+    return begins & NO_FILE if field == "object_id" else begins
 
 
 class _Among(Func):

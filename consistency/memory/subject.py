@@ -19,7 +19,7 @@ from consistency.expressions import text
 from consistency.findings import cells, columns, rows
 from consistency.memory.silence import MEMORY
 from consistency.models import File, MonitorJob
-from consistency.models.memory import Anomaly
+from consistency.models.memory import STARTS, Anomaly, starting
 from consistency.reasons import reason
 from consistency.registry import CHECKS, Query
 from consistency.sql import compiled, literal
@@ -98,11 +98,12 @@ def _order(found: QuerySet[Anomaly]) -> list[str]:
     return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering or ()]
 
 
-def of_same_file(anomaly: Anomaly, most: int = 20) -> list[Anomaly]:
+def of_same_file(anomaly: Anomaly, most: int = 20) -> Sequence[Anomaly]:
     """Other anomalies of its file, open ones first."""
     if anomaly.file_uuid is None:
         return []
     same = Anomaly.objects.using(MEMORY).filter(file_uuid=anomaly.file_uuid, database=anomaly.database)
+    same = same.alias(start=starting("file_uuid")).filter(start=anomaly.file_uuid[:STARTS])
     # Ordered here: there are few, and an order that an index has would be walked instead of the file's own.
     found = sorted(
         same.exclude(pk=anomaly.pk).order_by()[:100], key=lambda other: (other.resolved_at is not None, -other.pk)

@@ -40,6 +40,7 @@ REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (errors.LockNotAvailable, "another session holds Continuity's tables locked. Try again"),
     (errors.DeadlockDetected, "another session changed the same anomalies at that moment. Try again"),
     (errors.UniqueViolation, "somebody else did the same at that moment. Look, and try again"),
+    (errors.ProgramLimitExceeded, "an identifier is longer than PostgreSQL can index (some 2,700 bytes)"),
     (errors.DiskFull, f"the disk of database {MEMORY!r} is full"),
     (errors.QueryCanceled, f"database {MEMORY!r} took too long"),
     (errors.AdminShutdown, f"the connection to database {MEMORY!r} was lost. Try again"),

@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
+from django.db.models.functions import Collate, Left
 
 
 class Migration(migrations.Migration):
@@ -121,8 +122,13 @@ class Migration(migrations.Migration):
                         fields=["severity", "-resolved_at", "-id"],
                         name="anomaly_resolved_severity",
                     ),
-                    models.Index(fields=["file_uuid"], name="anomaly_file_uuid", opclasses=["text_pattern_ops"]),
-                    models.Index(fields=["file_name"], name="anomaly_file_name", opclasses=["text_pattern_ops"]),
+                    models.Index(Collate(Left("file_uuid", 100), "C"), name="anomaly_file_uuid"),
+                    models.Index(Collate(Left("file_name", 100), "C"), name="anomaly_file_name"),
+                    models.Index(
+                        Collate(Left("object_id", 100), "C"),
+                        condition=models.Q(("object_type", "file"), _negated=True),
+                        name="anomaly_object_id",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -318,7 +318,7 @@ ANOMALY_FILTERS: Final = [
     _parameter("silenced", "1: only what is acknowledged or muted; 0: only what is neither.", SWITCH),
     _parameter("since", "New or back at or after this instant, or within this length of time, such as 24h or 7d."),
     _parameter("scan", "New or back in the scan of this number; with `state=all`, those resolved since too.", NUMBER),
-    _parameter("uuid", "The first characters of the file_uuid."),
+    _parameter("uuid", "The first characters of the file's uuid, the job's number or the identity's uuid."),
     _parameter("name", "The first characters of the file's name; case matters."),
     *PAGE,
 ]

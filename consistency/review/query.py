@@ -160,6 +160,6 @@ _CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "database": lambda words: Q(database=known("database", words[0], list(connections))),
     "since": _since,
     "scan": _scan,
-    "uuid": lambda words: beginning(file_uuid=words[0]),
-    "name": lambda words: beginning(file_name=words[0]),
+    "uuid": lambda words: beginning(words[0], "file_uuid", "object_id"),
+    "name": lambda words: beginning(words[0], "file_name"),
 }

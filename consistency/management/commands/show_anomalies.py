@@ -28,7 +28,7 @@ FILTERS: Final = {
     "since": "new or back since then: 24h, 7d, or 2026-05-18T17:30:00Z",
     "scan": "new or back in the scan of this number; --state all for those resolved since too",
     "assignee": "whom it is assigned to",
-    "uuid": "whose file_uuid begins so",
+    "uuid": "whose file_uuid, or the number or uuid of a job or an identity, begins so",
     "name": "whose file_name begins so",
     "database": "of this database",
 }

@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 
 import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import Value
 from django.forms import model_to_dict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,9 +20,11 @@ from django.utils import timezone
 from consistency.admin.base import log
 from consistency.memory.silence import acknowledge, mute
 from consistency.memory.subject import statements
-from consistency.models import File
+from consistency.models import File, MonitorJob
 from consistency.models.memory import Anomaly, Mute
+from consistency.registry import Finding
 from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, shown, stale
+from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
 
@@ -90,6 +93,20 @@ def test_a_name_with_a_space_is_found_by_its_beginning(client: Client, reviewer:
     recorded(STALE)
     assert len(shown(get(client, f"{LIST}?q=my+hol"))) == 1
     assert not shown(get(client, f"{LIST}?q=hol"))
+
+
+def test_jobs_and_identities_are_found_by_their_own_identifiers(client: Client, reviewer: User, define: Define) -> None:
+    def outside(using: str) -> Iterator[Finding]:
+        yield Finding(object_type="identity", object_id="2f1b-one", detail="no row in identities")
+        yield Finding(object_type="identity", object_id="9c-other", detail="no row in identities")
+
+    define("outside", outside, detail=None)
+    define("jobs", lambda: MonitorJob.objects.all(), detail=Value("there"))
+    job = a_job(4711, "done")
+    recorded("outside", "jobs")
+    assert shown(get(client, f"{LIST}?q=2f1b")) == {anomaly("2f1b-one", "outside").pk}
+    assert shown(get(client, f"{LIST}?q=47")) == {anomaly(str(job.pk), "jobs").pk}
+    assert not shown(get(client, f"{LIST}?q=one"))
 
 
 @pytest.mark.parametrize("query", ["state=zzz", "check=nope", "age=year", "assignee=eve", "news=2"])

@@ -1,5 +1,7 @@
 """Recording: what a scan makes of what was remembered, whole or not at all."""
 
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,8 +12,10 @@ from django.db import connection, connections
 from django.db.models import TextField, Value
 from django.utils import timezone
 
+from consistency.memory.lists import beginning
 from consistency.memory.retention import prune
 from consistency.memory.spool import Spool
+from consistency.memory.subject import of_same_file
 from consistency.memory.writing import AlreadyRunningError
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
@@ -179,6 +183,38 @@ def test_values_that_copy_would_mistake_arrive_as_they_are(define: Define) -> No
     stale, other = anomaly(hostile), anomaly(hostile, "outside")
     assert (stale.file_uuid, stale.file_name, other.detail) == (hostile, hostile, hostile + "\\0")
     assert (other.file_uuid, other.object_type) == (None, "thing")
+
+
+def incompressible(length: int) -> str:
+    return base64.b85encode(hashlib.shake_256(b"seed").digest(length)).decode()[:length]
+
+
+def test_a_name_that_no_index_can_hold_is_recorded_and_found_by_its_beginning(define: Define) -> None:
+    # An entry of an index has 2,704 bytes at most, compressed.
+    name, uuid = incompressible(5000), incompressible(2500)
+    File.objects.create(file_uuid=uuid, file_name=name, status="registered")
+    define("every", lambda: File.objects.all(), detail=Value("there"))
+    define("any", lambda: File.objects.all(), detail=Value("there"))
+    assert news("every", "any") == (2, 0, 0, 0)
+    assert news("every", "any") == (0, 0, 0, 2)
+    found = anomaly(uuid, "every")
+    assert (found.file_name, of_same_file(found)) == (name, [anomaly(uuid, "any")])
+    for words, number in ((name[:50], 2), (name, 2), (name[:150] + "...", 0), (name[:99] + " ", 0)):
+        assert Anomaly.objects.filter(beginning(words, "file_name")).count() == number
+    assert Anomaly.objects.filter(beginning(uuid, "file_uuid", "object_id")).count() == 2
+
+
+def test_an_identifier_that_no_index_can_hold_is_told_of(define: Define, caplog: pytest.LogCaptureFixture) -> None:
+    long = incompressible(5000)
+
+    def outside(using: str) -> Any:
+        yield Finding(object_type="thing", object_id=long, detail="there")
+
+    define("outside", outside, detail=None)
+    done = scan_and_record([CHECKS["outside"]], actor="tester")
+    assert done.problem == "an identifier is longer than PostgreSQL can index (some 2,700 bytes)"
+    assert not caplog.records
+    assert not Scan.objects.exists()
 
 
 def test_an_object_named_twice_is_one_anomaly(define: Define) -> None:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import ProgrammingError
 
+from consistency.legible import harmless
 from consistency.memory.confirm import FirstLook, SecondLook
 from consistency.memory.news import RecordedScan
 from consistency.memory.retention import prune
@@ -182,4 +183,4 @@ def os_user() -> str:
         # A container's user need not have a name.
         name = str(os.getuid())
     by = os.environ.get("SUDO_USER")
-    return f"{name} (sudo by {by})" if by and by != name else name
+    return harmless(f"{name} (sudo by {by})" if by and by != name else name)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from consistency.arguments import argument, duration
 from consistency.formats import instant
+from consistency.legible import harmless
 from consistency.management.ending import put
 from consistency.management.shared import asking, told
 from consistency.management.usage import BriefCommand
@@ -60,4 +61,4 @@ class Command(BriefCommand):
 def _told(muted: Mute) -> str:
     mark = "the next scan does" if muted.mark is None else muted.mark
     ends = " whatever it finds" if muted.sticky else f" until it finds more than {mark}, or until it is clean"
-    return f"{muted.check_name} is muted by {muted.by} until {instant(muted.until)},{ends}.\n"
+    return f"{muted.check_name} is muted by {harmless(muted.by)} until {instant(muted.until)},{ends}.\n"

@@ -29,11 +29,15 @@ class Command(BriefCommand):
     def handle(self, **options: Any) -> None:
         """Show them."""
         with told(self.stdout), asking():
-            found = list(scans(as_query(options, FILTERS)).order_by("-id")[: options["limit"]])
+            filters, limit = as_query(options, FILTERS), options["limit"]
+            found = list(scans(filters).order_by("-id")[: limit + 1])
             if options["format"] == "json":
-                put(self.stdout, "".join(json_list("scans", map(scan_dict, found))))
+                put(self.stdout, "".join(json_list("scans", map(scan_dict, found[:limit]))))
+            elif found:
+                more = "... and more: --limit N\n" if len(found) > limit else ""
+                put(self.stdout, table_text(COLUMNS, map(_row, found[:limit])) + more)
             else:
-                put(self.stdout, table_text(COLUMNS, map(_row, found)) if found else "No scan is remembered.\n")
+                put(self.stdout, "No scan matches.\n" if filters else "No scan is remembered.\n")
 
 
 FILTERS = {"database": "of this database", "complete": "1: all checks ran; 0: some could not"}

@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from consistency.arguments import argument
+from consistency.legible import harmless
 from consistency.management.ending import put
 from consistency.management.shared import USAGE, asking, told
 from consistency.management.usage import BriefCommand
@@ -27,9 +28,10 @@ class Command(BriefCommand):
 
     def handle(self, **options: Any) -> None:
         """End it, or say that there is none."""
+        check = harmless(options["check"])
         with told(self.stdout):
             with asking():
                 ended = unmute(options["check"], database=options["database"])
             if not ended:
-                raise CommandError(f"{options['check']} is not muted on {options['database']}.", returncode=USAGE)
-            put(self.stdout, f"{options['check']} is heard again.\n")
+                raise CommandError(f"{check} is not muted on {options['database']}.", returncode=USAGE)
+            put(self.stdout, f"{check} is heard again.\n")

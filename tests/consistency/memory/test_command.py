@@ -5,6 +5,7 @@ import os
 import pwd
 import resource
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 import pytest
 from django.core.management import execute_from_command_line
@@ -211,6 +212,8 @@ def test_who_it_was_is_the_user_of_the_process_whatever_the_environment_says(mon
     assert os_user() == me
     monkeypatch.setenv("SUDO_USER", "ana")
     assert os_user() == f"{me} (sudo by ana)"
+    monkeypatch.setenv("SUDO_USER", "a\x1b[31m\udcff\u202eb")
+    assert os_user() == f"{me} (sudo by a\\x1b[31m\\udcff\\u202eb)"
     monkeypatch.delenv("SUDO_USER")
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     assert os_user() == "4000000000"
@@ -352,6 +355,32 @@ def test_nothing_to_show_is_said() -> None:
     assert json.loads(within("show_anomalies", "--format", "json")[1]) == {"anomalies": []}
     assert within("show_scans") == (0, "No scan is remembered.\n", "")
     assert json.loads(within("show_scans", "--format", "json")[1]) == {"scans": []}
+
+
+def test_where_there_is_more_than_is_shown_that_is_said() -> None:
+    a_file("a", "processing")
+    recorded(STALE)
+    recorded(STALE)
+    assert "No scan" not in within("show_scans", "--limit", "0")[1]
+    for command in ("show_scans", "show_anomalies"):
+        assert "... and more" in within(command, "--limit", "0")[1]
+    last, first = Scan.objects.values_list("pk", flat=True)
+    heads, row, more = within("show_scans", "--limit", "1")[1].splitlines()
+    assert (heads.split()[0], row.split()[0], more) == ("id", str(last), "... and more: --limit N")
+    assert len(within("show_scans", "--limit", "2")[1].splitlines()) == 3
+    assert [row["id"] for row in json.loads(within("show_scans", "--format", "json")[1])["scans"]] == [last, first]
+    assert json.loads(within("show_scans", "--format", "json", "--limit", "0")[1]) == {"scans": []}
+    assert within("show_scans", "--complete", "0") == (0, "No scan matches.\n", "")
+
+
+def test_who_did_it_is_only_text_whatever_the_memory_has() -> None:
+    a_file("a", "processing")
+    recorded(STALE)
+    Scan.objects.update(actor="\x1b[31mana")
+    assert "command: \\x1b[31mana" in within("show_scans")[1]
+    with patch("consistency.management.commands.mute_check.os_user", return_value="\x1b[31mana"):
+        assert "is muted by \\x1b[31mana until" in within("mute_check", STALE, "--for", "7d", "--reason", "x")[1]
+    assert within("unmute_check", "\x1b[31m")[2] == "\\x1b[31m is not muted on default."
 
 
 def test_scans_are_shown_and_a_removed_check_is_retired() -> None:

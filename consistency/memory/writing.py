@@ -104,11 +104,13 @@ class Memory:
     def _begin(self, seconds: float) -> None:
         self.connection.set_autocommit(False)
         idle = f"{int(seconds + WRITE_SECONDS)}s"
+        # Of a table that was empty when last analyzed, a nested loop is planned: each finding would read all of them.
         with self.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
-                ", set_config('idle_in_transaction_session_timeout', %s, true), pg_try_advisory_xact_lock(%s, %s)",
+                ", set_config('idle_in_transaction_session_timeout', %s, true)"
+                ", set_config('enable_nestloop', 'off', true), pg_try_advisory_xact_lock(%s, %s)",
                 [LOCK_TIMEOUT, f"{int(WRITE_SECONDS)}s", idle, LOCK, _signed(crc32(self.database.encode()))],
             )
             if not cursor.fetchone()[-1]:

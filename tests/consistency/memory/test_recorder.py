@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,11 +13,12 @@ from django.db import connection, connections
 from django.db.models import TextField, Value
 from django.utils import timezone
 
+from consistency.memory import sql
 from consistency.memory.lists import beginning
 from consistency.memory.retention import prune
 from consistency.memory.spool import Spool
 from consistency.memory.subject import of_same_file
-from consistency.memory.writing import AlreadyRunningError
+from consistency.memory.writing import AlreadyRunningError, Memory
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 from consistency.recorder import recording, scan_and_record
@@ -183,6 +185,19 @@ def test_values_that_copy_would_mistake_arrive_as_they_are(define: Define) -> No
     stale, other = anomaly(hostile), anomaly(hostile, "outside")
     assert (stale.file_uuid, stale.file_name, other.detail) == (hostile, hostile, hostile + "\\0")
     assert (other.file_uuid, other.object_type) == (None, "thing")
+
+
+def test_however_empty_the_memory_was_each_finding_is_looked_up_once() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE consistency_anomaly")
+    about = {"database": "default", "at": timezone.now(), "now": timezone.now(), "scan": 1, "checks": [STALE]}
+    memory = Memory("default", trigger="command", actor="tester", seconds=5)
+    with closing(memory), memory.connection.cursor() as cursor:
+        cursor.execute(sql.TABLE.format(sql.FINDINGS))
+        cursor.execute(f"EXPLAIN {sql.SEEN}", about)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Hash Join" in plan
+    assert "Nested Loop" not in plan
 
 
 def incompressible(length: int) -> str:

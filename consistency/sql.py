@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from unicodedata import category
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -9,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.sql import Literal
 
 from consistency.findings import cells
+from consistency.legible import harmless
 from consistency.registry import NOTHING, Check, Query
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
@@ -39,15 +41,15 @@ def literal(statement: Statement) -> str:
 
 
 def _literal(parameter: Any) -> str:
-    if not isinstance(parameter, str) or parameter.isprintable():
+    if not isinstance(parameter, str) or harmless(parameter) == parameter:
         return Literal(parameter).as_string()
-    # A character that turns the direction of writing would show another statement than the one that runs.
+    # A character that turns the direction of writing, or covers others, would show another statement than what runs.
     escaped = (_escaped(character) for character in parameter)
     return f"E'{''.join(escaped)}'"
 
 
 def _escaped(character: str) -> str:
-    if character.isprintable():
+    if harmless(character) == character and not category(character).startswith("M"):
         return character * 2 if character in "'\\" else character
     return f"\\U{ord(character):08x}"
 

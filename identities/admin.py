@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from consistency.admin import ViewOnlyAdmin
 from consistency.expressions import text
+from consistency.legible import harmless
 from identities.models import Identity
 
 
@@ -27,4 +28,4 @@ class IdentityAdmin(ViewOnlyAdmin):
     def metadata_text(self, identity: Identity) -> str | None:
         """The document as PostgreSQL writes it."""
         words: str | None = identity.metadata_text  # type: ignore[attr-defined]  # annotated above
-        return words
+        return words and harmless(words)

@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from consistency.legible import harmless
+
 
 class Identity(models.Model):
     """A person the platform can recognise. Names repeat; `uuid` is the key, here and as the folder's name."""
@@ -26,4 +28,4 @@ class Identity(models.Model):
         ordering = ("uuid",)
 
     def __str__(self) -> str:
-        return self.name or str(self.uuid)
+        return harmless(self.name or str(self.uuid))

@@ -1,7 +1,8 @@
 """What the pages share: rows that nobody edits in place, in tables that may be huge, and acts that are logged."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import DataError, connections, transaction
-from django.db.models import Model
+from django.db.models import Model, TextField
 from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -20,6 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from consistency.legible import harmless
 from consistency.memory.silence import MEMORY
 from consistency.paginator import BoundedPaginator, OrderedPaginator
 
@@ -52,6 +54,19 @@ class TolerantChangeList(ChangeList):
             super().get_results(request)
 
 
+@cache
+def legible(name: str) -> Callable[[Model], str]:
+    """A column of text, which anybody may have written, as a page may show it."""
+
+    @admin.display(description=name.replace("_", " "), ordering=name)
+    def column(row: Model) -> str:
+        value = getattr(row, name)
+        return "-" if value is None else harmless(str(value))
+
+    column.__name__ = name
+    return column
+
+
 class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Shows rows that another program owns, in tables that may be huge."""
 
@@ -63,6 +78,16 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TolerantChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._legible(name) for name in super().get_list_display(request)]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [self._legible(name) for name in super().get_fields(request, obj)]
+
+    def _legible(self, name: Any) -> Any:
+        texts = {field.name for field in self.opts.fields if isinstance(field, TextField)}
+        return legible(name) if name in texts else name
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row; None where no row can have this key, as a word in a column of type uuid."""
@@ -125,6 +150,8 @@ def overview_address(request: HttpRequest, database: str = MEMORY) -> str:
 
 def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> list[LogEntry]:
     """Write an act into the admin's log: once per row, or once in all where no rows are named."""
+    # Django's own pages show the log as it is.
+    act = harmless(act)
     kind = ContentType.objects.get_for_model(model).pk
     named: list[tuple[str | None, str]] = [(str(row.pk), str(row)[:200]) for row in rows]
     return LogEntry.objects.bulk_create(

@@ -7,6 +7,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from consistency.expressions import text
+from consistency.legible import harmless
 from consistency.registry import Columns
 
 
@@ -77,7 +78,7 @@ class MonitorJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"job {self.pk} ({self.status})"
+        return harmless(f"job {self.pk} ({self.status})")
 
     @classmethod
     def finding_columns(cls) -> Columns:
@@ -155,7 +156,7 @@ class File(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.file_name or str(self.file_uuid)
+        return harmless(self.file_name or str(self.file_uuid))
 
     @classmethod
     def finding_columns(cls) -> Columns:

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from consistency.legible import harmless
 from consistency.memory.lists import CursorError
 from consistency.memory.silence import MEMORY, SilenceError
 from consistency.memory.turns import HeldError
@@ -107,7 +108,7 @@ class ReviewViewSet(ViewSet):
 def log(request: Request, row: Model, flag: int, words: str) -> None:
     """Leave a line in the admin's log about what somebody did to this row."""
     user: Any = request.user  # who has a permission has an account
-    LogEntry.objects.log_actions(user.pk, [row], flag, change_message=words, single_object=True)
+    LogEntry.objects.log_actions(user.pk, [row], flag, change_message=harmless(words), single_object=True)
 
 
 @contextmanager

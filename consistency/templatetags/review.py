@@ -10,7 +10,7 @@ from django.urls import reverse
 from consistency.admin import charts, scan_thread
 from consistency.admin.words import ago, left
 from consistency.formats import minute
-from consistency.legible import harmless
+from consistency.legible import harmless, harmless_lines
 from consistency.memory.overview import Card, Overview, overview
 from consistency.memory.silence import MEMORY
 
@@ -53,6 +53,7 @@ def rows(database: str, **filters: str) -> str:
 
 
 register.filter("harmless", harmless)
+register.filter("harmless_lines", harmless_lines)
 register.filter("ago", ago)
 register.filter("left", left)
 register.filter("minute", minute)

@@ -21,9 +21,9 @@ from consistency.admin.base import log
 from consistency.memory.silence import acknowledge, mute
 from consistency.memory.subject import statements
 from consistency.models import File, MonitorJob
-from consistency.models.memory import Anomaly, Mute
+from consistency.models.memory import Anomaly, Mute, Scan
 from consistency.registry import Finding
-from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, shown, stale
+from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
@@ -139,21 +139,34 @@ def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) 
     recorded(STALE)
     one = Anomaly.objects.get()
     acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
-    mute(STALE, until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    muted = mute(STALE, until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    a_job(1, HOSTILE, of=HOSTILE)
+    Scan.objects.get().checks.update(outcome="could_not_run", count=None, error=HOSTILE)
+    for act in ("acknowledge", "end_acknowledgement", "note"):
+        post(client, f"{LIST}{one.pk}/act/{act}/", reason=HOSTILE, length="1d", note=HOSTILE)
+    acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
+    Anomaly.objects.update(note=f"one\n{HOSTILE}\nthree", assignee=HOSTILE)
     pages = (
         f"{LIST}?state=all",
         page_of(one),
         OVERVIEW,
         f"{LIST}{one.pk}/act/acknowledge/",
+        f"{LIST}{one.pk}/history/",
+        f"/admin/consistency/scan/{one.last_scan}/change/",
         "/admin/consistency/mute/",
+        f"/admin/consistency/mute/{muted.pk}/change/",
+        "/admin/",
     )
     for path in pages:
-        text = get(client, path)
+        # What somebody goes on writing at is as they wrote it.
+        text = re.sub(r"<textarea.*?</textarea>", "", get(client, path), flags=re.DOTALL)
         assert "<script>alert" not in text
         # It would turn what follows around, so that a program looks like a picture.
         assert "\u202e" not in text
+        assert "\x1b" not in text
     assert "&lt;script&gt;alert(1)" in get(client, page_of(one))
     assert "\\u202e.mp4" in get(client, page_of(one))
+    assert re.search(r"one<br>&lt;script.*mp4<br>three", get(client, page_of(one)))
 
 
 def test_the_sql_for_a_hostile_key_shows_all_that_it_holds_and_still_finds_the_row(

@@ -1,6 +1,9 @@
 """Files and jobs in the admin: to look at, whatever is in them, however many they are."""
 
+import re
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from consistency import paginator
-from consistency.models import File
+from consistency.models import File, MonitorJob
+from identities.models import Identity
 from tests.consistency.data import a_file, a_job
 from tests.consistency.platforms import typed
 
@@ -23,7 +27,7 @@ def page(client: Client) -> Any:
     client.force_login(User.objects.create_superuser("root"))
 
     def get(path: str, status: int = 200) -> str:
-        answer = client.get(f"/admin/consistency/{path}", secure=True)
+        answer = client.get(urljoin("/admin/consistency/", path), secure=True)
         assert answer.status_code == status
         return answer.content.decode()
 
@@ -59,12 +63,18 @@ def test_nothing_can_be_changed_or_deleted(page: Any, client: Client) -> None:
 
 
 def test_a_hostile_name_is_only_text(page: Any) -> None:
-    File.objects.create(file_uuid=HOSTILE, file_name=HOSTILE, status=HOSTILE)
-    listed = page("file/")
-    assert "<script>alert" not in listed
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in listed
-    path = listed.partition('href="/admin/consistency/file/')[2].partition('"')[0]
-    assert "<script>alert" not in page(f"file/{path}")
+    File.objects.create(file_uuid=HOSTILE, file_name=HOSTILE, file_path=HOSTILE, status=HOSTILE)
+    MonitorJob.objects.create(id=7, file_uuid=HOSTILE, status=HOSTILE)
+    Identity.objects.create(uuid=HOSTILE, name=HOSTILE, source=HOSTILE, metadata={"name": HOSTILE})
+    for kind, inside in (("consistency/file", 3), ("consistency/monitorjob", 2), ("identities/identity", 3)):
+        listed = page(f"../{kind}/")
+        [address] = re.findall(rf'"(/admin/{kind}/[^"]+/change/)"', listed)
+        for text, shown in ((listed, 2), (page(unescape(address)), inside)):
+            assert "<script>alert" not in text
+            assert "\u202e" not in text
+            assert "\x1b" not in text
+            assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= shown
+            assert text.count("\\u202e.mp4") >= shown
 
 
 @pytest.mark.parametrize(
@@ -137,7 +147,7 @@ def test_words_that_a_columns_type_does_not_know_find_nothing(page: Any, client:
         assert "1 file" in page(f"file/{query}"), query
     for query in ("?status__exact=banana", "?q=zzz"):
         assert "0 files" in page(f"file/{query}"), query
-    assert "Processing" in page(f"file/{key}/change/")
+    assert '<div class="readonly">processing</div>' in page(f"file/{key}/change/")
     page("file/?_facets=True")
     # Django's answer for no such row.
     missing = client.get("/admin/consistency/file/nope/change/", secure=True)

@@ -99,6 +99,13 @@ def test_what_is_silenced_over_rest_is_silent_at_once_on_every_surface(ask: Ask,
     assert stands() == {(3, 0, 0)}
 
 
+def test_a_reason_is_only_text_in_the_log_and_as_it_was_given_elsewhere(ask: Ask) -> None:
+    scanned("one")
+    check = ask("/checks/stale_processing/mute", {"for": "7d", "reason": "\u202eMonday."}).json()
+    assert check["mute"]["reason"] == "\u202eMonday."
+    assert LogEntry.objects.get().change_message.endswith("over REST: \\u202eMonday.")
+
+
 def test_the_log_names_the_mute_of_the_database_that_was_meant(ask: Ask) -> None:
     for database in ("default", "replica"):
         until = timezone.now() + timedelta(days=1)

@@ -68,7 +68,8 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
 
 def named(anomaly: Anomaly) -> str:
     """What people call its object: the file's name, or what it is and its key."""
-    return harmless(anomaly.file_name or f"{anomaly.object_type} {anomaly.object_id}")
+    name = anomaly.file_name or ""
+    return harmless(name if name.strip() else f"{anomaly.object_type} {anomaly.object_id}")
 
 
 def _acknowledged(anomaly: Anomaly) -> str:

@@ -247,6 +247,19 @@ def test_no_list_scrolls_sideways_beside_the_sidebar_of_a_small_laptop(open_page
         picture(page, f"laptop-{name.strip('/').replace('/', '-').partition('?')[0]}")
 
 
+def test_marks_that_a_font_piles_up_cover_nothing_of_the_rows_around_them(open_page: Callable[..., Any]) -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    call_command("check_consistency", "stale_processing", "--quiet", "--fail-level", "never")
+    page = open_page("/admin/consistency/anomaly/")
+    above, piled, below = page.locator("#result_list tbody tr").all()
+    name = piled.get_by_role("link")
+    name.evaluate("it => it.style.display = 'inline-block'")
+    seen = [row.screenshot() for row in (above, below)]
+    name.evaluate("it => it.style.transform = 'scaleY(9)'")
+    assert [row.screenshot() for row in (above, below)] == seen
+
+
 def test_everything_is_reached_by_keyboard_and_shows_where_it_is(open_page: Callable[..., Any]) -> None:
     some_stale()
     call_command("check_consistency", "--quiet", "--fail-level", "never")

@@ -169,6 +169,13 @@ def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) 
     assert re.search(r"one<br>&lt;script.*mp4<br>three", get(client, page_of(one)))
 
 
+def test_what_has_a_name_of_blanks_goes_by_its_key(client: Client, reviewer: User) -> None:
+    File.objects.create(file_uuid="a", file_name="  ", status="processing")
+    recorded(STALE)
+    for path in (LIST, page_of(anomaly("a"))):
+        assert re.search("<(a|h1)[^>]*>file a</", get(client, path))
+
+
 def test_the_sql_for_a_hostile_key_shows_all_that_it_holds_and_still_finds_the_row(
     client: Client, reviewer: User
 ) -> None:

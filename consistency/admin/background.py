@@ -58,7 +58,10 @@ class Background:
             connections.close_all()
 
     def _all(self) -> None:
-        keys = array("q", self.found.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=10_000))
+        chosen = self.found.order_by("pk").values_list("pk", flat=True)
+        # In a transaction: outside one, PostgreSQL would copy all of them first, and a pooler lose the cursor.
+        with transaction.atomic(using=MEMORY):
+            keys = array("q", chosen.iterator(chunk_size=10_000))
         for start in range(0, len(keys), BATCH):
             with transaction.atomic(using=MEMORY):
                 take_turn()

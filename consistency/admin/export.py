@@ -12,13 +12,12 @@ from django.http import StreamingHttpResponse
 from consistency.formats import csv_records, safe_cell
 from consistency.memory.formats import anomaly_dict
 from consistency.memory.lists import in_force
-from consistency.memory.subject import after
+from consistency.memory.order import pieces
 from consistency.memory.writing import recording_problem
 from consistency.models.memory import Anomaly
 
 logger = logging.getLogger(__name__)
 
-PIECE: Final = 2000
 COLUMNS: Final = (
     "id",
     "database",
@@ -68,12 +67,10 @@ class _Pieces:
             self.problem = recording_problem(error)
 
     def _all(self) -> Iterator[list[dict[str, Any]]]:
-        # After the last row rather than by OFFSET or a cursor: no long snapshot, and a slow client holds nothing.
-        piece, mutes = list(self.found[:PIECE]), in_force()
-        while piece:
+        mutes = in_force()
+        for piece in pieces(self.found):
             yield [anomaly_dict(anomaly, mutes) for anomaly in piece]
             self.rows += len(piece)
-            piece = list(after(self.found, piece[-1])[:PIECE])
 
 
 def _csv(found: QuerySet[Anomaly]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from consistency.admin.words import agreed, times
 from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.lists import in_force
-from consistency.memory.subject import Subject, after, before, of_same_file, statements, subject
+from consistency.memory.order import after, before
+from consistency.memory.subject import Subject, of_same_file, statements, subject
 from consistency.models.memory import Anomaly
 from consistency.registry import CHECKS, Severity
 

@@ -7,12 +7,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connections, transaction
-from django.db.models import QuerySet
-from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
-    Tuple,
-    TupleGreaterThan,
-    TupleLessThan,
-)
 
 from consistency.budget import Budget
 from consistency.expressions import text
@@ -77,25 +71,6 @@ def statements(anomaly: Anomaly) -> list[str]:
     connection = connections[anomaly.database]
     asked = [compiled(cells(query, CHECKS[anomaly.check_name]), connection) for query in _queries(anomaly)]
     return [f"{literal(statement)};" for statement in asked if statement]
-
-
-def after(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
-    """Those of a list, in its own falling order, that come after this one: rows are compared, as an index does."""
-    fields = _order(found)
-    place = tuple(getattr(anomaly, name) for name in fields)
-    return found.filter(TupleLessThan(Tuple(*fields), place)) if None not in place else found.none()
-
-
-def before(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
-    """Those that come before it, the nearest first."""
-    fields = _order(found)
-    place = tuple(getattr(anomaly, name) for name in fields)
-    beyond = found.filter(TupleGreaterThan(Tuple(*fields), place)) if None not in place else found.none()
-    return beyond.order_by(*fields)
-
-
-def _order(found: QuerySet[Anomaly]) -> list[str]:
-    return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering or ()]
 
 
 def of_same_file(anomaly: Anomaly, most: int = 20) -> Sequence[Anomaly]:

@@ -1,6 +1,7 @@
 """The anomalies that are remembered, for people and for pipes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
@@ -14,6 +15,7 @@ from consistency.management.shared import as_query, asking, json_list, table_tex
 from consistency.management.usage import BriefCommand
 from consistency.memory.formats import acknowledged_until, anomaly_dict, mute_of
 from consistency.memory.lists import in_force
+from consistency.memory.order import pieces
 from consistency.models.memory import Anomaly, Mute
 from consistency.registry import Severity
 from consistency.review.query import SEVERITIES, STATES, anomalies
@@ -57,8 +59,8 @@ class Command(BriefCommand):
 def _as_json(filters: QueryDict, limit: int | None) -> Iterator[str]:
     mutes = in_force()
     found, fields = anomalies(filters, mutes)
-    rows = found.order_by(*(f"-{name}" for name in fields))[:limit].iterator(chunk_size=2000)
-    return json_list("anomalies", (anomaly_dict(row, mutes) for row in rows))
+    rows = chain.from_iterable(pieces(found.order_by(*(f"-{name}" for name in fields))))
+    return json_list("anomalies", (anomaly_dict(row, mutes) for row in islice(rows, limit)))
 
 
 def _as_text(filters: QueryDict, limit: int | None) -> Iterator[str]:

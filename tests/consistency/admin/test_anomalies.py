@@ -368,7 +368,7 @@ def cut_short(client: Client, how: str) -> str:
 def test_an_export_that_is_cut_short_says_so_at_its_end(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.admin.export.PIECE", 2)
+    monkeypatch.setattr("consistency.memory.order.PIECE", 2)
     stale("a", "b", "c", "d", "e")
     recorded(STALE)
     *rows, ending = cut_short(client, "csv").splitlines()
@@ -382,7 +382,7 @@ def test_an_export_that_is_cut_short_says_so_at_its_end(
 def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadsheet(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.admin.export.PIECE", 2)
+    monkeypatch.setattr("consistency.memory.order.PIECE", 2)
     File.objects.create(file_uuid="=1+1", file_name="=HYPERLINK(1)", status="processing")
     stale("a", "b", "c", "d")
     recorded(STALE)

@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from consistency.registry import CHECKS, CheckError
+from identities import consistency_checks
 from identities.models import Identity
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,13 @@ def test_it_flags_rows_without_a_folder_and_with_a_folder_that_lacks_the_file(fo
         uuid: f"no identity.json in the folder {uuid}"
         for uuid in ("no folder", "empty folder", "folder in its place", "no FOLDER")
     }
+
+
+def test_it_looks_at_each_row_however_many_there_are(on_disk: OnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consistency_checks, "PIECE", 2)
+    rows("a", "b", "c", "d", "e")
+    on_disk("b", "c")
+    assert told().keys() == {"a", "d", "e"}
 
 
 def test_it_leaves_alone_rows_with_a_file_inactive_ones_too(on_disk: OnDisk) -> None:

@@ -55,10 +55,10 @@ class TolerantChangeList(ChangeList):
 
 
 @cache
-def legible(name: str) -> Callable[[Model], str]:
+def legible(name: str, title: str) -> Callable[[Model], str]:
     """A column of text, which anybody may have written, as a page may show it."""
 
-    @admin.display(description=name.replace("_", " "), ordering=name)
+    @admin.display(description=title, ordering=name)
     def column(row: Model) -> str:
         value = getattr(row, name)
         return "-" if value is None else harmless(str(value))
@@ -86,8 +86,8 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [self._legible(name) for name in super().get_fields(request, obj)]
 
     def _legible(self, name: Any) -> Any:
-        texts = {field.name for field in self.opts.fields if isinstance(field, TextField)}
-        return legible(name) if name in texts else name
+        titles = {field.name: str(field.verbose_name) for field in self.opts.fields if isinstance(field, TextField)}
+        return legible(name, titles[name]) if name in titles else name
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row; None where no row can have this key, as a word in a column of type uuid."""

@@ -50,6 +50,10 @@ TWICE = """[...document.querySelectorAll("main [id]")].map(it => it.id).filter((
 NAMELESS = """[...document.querySelectorAll("#result_list tbody :is(td, th)")]
     .filter(it => ["none", "normal"].includes(getComputedStyle(it, "::before").content)).map(it => it.className)"""
 """Values whose column has lost its head, and that do not say what they are."""
+CUT = """[...document.querySelectorAll("#content select")].filter(it => { const look = getComputedStyle(it);
+    const [size, above, below] = [look.fontSize, look.paddingTop, look.paddingBottom].map(parseFloat);
+    return it.clientHeight - above - below < 1.15 * size; }).map(it => it.id)"""
+"""Lists to choose from that are too low for their words."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
 
 
@@ -218,6 +222,7 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         assert name == "scan" or page.evaluate(SIDEWAYS) == [], name
         assert page.evaluate(PALE) == [], name
         assert page.evaluate(TWICE) == [], name
+        assert page.evaluate(CUT) == [], name
         assert name not in ("scans", "mutes") or page.evaluate(NAMELESS) == [], name
         if name == "scan":
             wide = page.get_by_role("region", name="Checks")

@@ -1,6 +1,7 @@
 """Files and jobs in the admin: to look at, whatever is in them, however many they are."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import urljoin
@@ -10,8 +11,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from consistency import paginator
+from consistency.memory.silence import mute
 from consistency.models import File, MonitorJob
 from identities.models import Identity
 from tests.consistency.data import a_file, a_job
@@ -75,6 +78,22 @@ def test_a_hostile_name_is_only_text(page: Any) -> None:
             assert "\x1b" not in text
             assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= shown
             assert text.count("\\u202e.mp4") >= shown
+
+
+@pytest.mark.parametrize(
+    ("path", "columns"),
+    [
+        ("file/", ["File uuid", "File name", "Status", "Job", "Updated at"]),
+        ("mute/", ["Check", "State", "Reason", "By"]),
+        ("../identities/identity/", ["Uuid", "Name", "Source", "Is active", "Updated at"]),
+    ],
+)
+def test_columns_are_named_as_their_fields_are(page: Any, path: str, columns: list[str]) -> None:
+    a_file("a", "processing")
+    Identity.objects.create(uuid="a", name="a")
+    mute("stale_processing", until=timezone.now() + timedelta(days=1), by="ann", reason="known")
+    heads = re.findall(r'<div class="text">\s*<(?:a|span)[^>]*>([^<]*)<', page(path))
+    assert heads == columns
 
 
 @pytest.mark.parametrize(

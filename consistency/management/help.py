@@ -23,7 +23,8 @@ examples:
   check_consistency --sql stale_processing | psql      what it asks, for you to ask
 
 What it finds is remembered in the database `default` (show_scans, show_anomalies); what was acknowledged or muted is
-counted and told in a line, and decides nothing. The last line is the news, zeros too: 3 new, 0 returned, 12 resolved.
+counted and told in a line, and decides nothing. The report ends with the news, zeros too: 3 new, 0 returned, 12
+resolved; json, ndjson and csv have them as `recorded`. Where nothing is recorded, nobody knows them.
 
 exit codes:
   0  clean: nothing at or above --fail-level that nobody has silenced; or --skip-if-running, and another scan came first

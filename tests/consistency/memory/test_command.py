@@ -43,6 +43,23 @@ def test_it_records_and_prints_the_news_zeros_too() -> None:
     assert (scan.trigger, scan.actor, scan.resolved) == ("command", os_user(), 1)
 
 
+@pytest.mark.parametrize(
+    ("options", "ends"),
+    [
+        (("--only-new", "--confirm", "0s"), "\n\n1 new, 0 returned, 0 resolved\n"),
+        (("--quiet",), "\n\n1 new, 0 returned, 0 resolved\n"),
+        (("--quiet", "--fail-level", "error"), ""),
+        (("--dry-run-notices",), "\n\n1 new, 0 returned, 0 resolved\n"),
+        (("--no-record",), " or set the status it had before.\n"),
+    ],
+)
+def test_the_report_ends_with_the_news_where_there_are_any_to_know(options: tuple[str, ...], ends: str) -> None:
+    a_file("a", "processing")
+    out = run(STALE, "--limit", "0", *options)[1]
+    assert out.partition("\nWould be sent to ")[0].endswith(ends)
+    assert bool(out) == bool(ends)
+
+
 @pytest.mark.parametrize("how", ["json", "ndjson"])
 def test_json_says_what_was_recorded(how: str) -> None:
     a_file("a", "processing")

@@ -17,11 +17,11 @@ class FileAdmin(ViewOnlyAdmin):
     fields = ("file_uuid", "file_name", "file_path", "status", "job_number", "created_at", "updated_at")
     readonly_fields = ("job_number",)
 
-    @admin.display(description="job", empty_value="-")
-    def job_number(self, file: File) -> str | None:
+    @admin.display(description="job")
+    def job_number(self, file: File) -> str:
         """The number as it stands in the row: the job itself may be gone."""
         if file.job_id is None:
-            return None
+            return "-"
         address = reverse("admin:consistency_monitorjob_change", args=[file.job_id])
         return format_html('<a href="{}">{}</a>', address, file.job_id)
 

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
+from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
+from consistency.admin.base import log
 from consistency.memory.silence import mute
 from consistency.models.memory import Anomaly, Mute, Scan
 from tests.consistency.conftest import transactional_db
@@ -47,8 +50,9 @@ PALE = """() => {
 """Words that stand out less than WCAG AA asks."""
 TWICE = """[...document.querySelectorAll("main [id]")].map(it => it.id).filter((id, at, all) => all.indexOf(id) < at)"""
 """Names that two elements have: a label would then lead to the wrong field."""
-NAMELESS = """[...document.querySelectorAll("#result_list tbody :is(td, th)")]
-    .filter(it => ["none", "normal"].includes(getComputedStyle(it, "::before").content)).map(it => it.className)"""
+LABEL = """it => !["none", "normal"].includes(getComputedStyle(it, "::before").content)"""
+NAMELESS = f"""[...document.querySelectorAll("#result_list tbody :is(td, th)")]
+    .filter(it => !({LABEL})(it)).map(it => it.className)"""
 """Values whose column has lost its head, and that do not say what they are."""
 CUT = """[...document.querySelectorAll("#content select")].filter(it => { const look = getComputedStyle(it);
     const [size, above, below] = [look.fontSize, look.paddingTop, look.paddingBottom].map(parseFloat);
@@ -192,7 +196,7 @@ def test_all_that_match_are_acknowledged_at_once(open_page: Callable[..., Any]) 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no_script"])
 def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript(
-    open_page: Callable[..., Any], theme: str, script: bool
+    open_page: Callable[..., Any], person: User, theme: str, script: bool
 ) -> None:
     some_stale()
     call_command("check_consistency", "--quiet", "--fail-level", "never")
@@ -214,7 +218,11 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         "mutes": "/admin/consistency/mute/",
         "mute": "/admin/consistency/mute/new/",
         "unmute": f"/admin/consistency/mute/{made.pk}/end/",
+        "past": f"/admin/consistency/mute/{made.pk}/change/",
+        "history": f"/admin/consistency/anomaly/{one.pk}/history/",
+        "file": reverse("admin:consistency_file_change", args=[quote(HOSTILE)]),
     }
+    log(person.pk, Anomaly, HOSTILE, [one])
     for name, path in pages.items():
         page.goto(path)
         assert page.locator("h1").first.inner_text()
@@ -224,6 +232,7 @@ def test_every_page_can_be_read_on_a_phone_in_both_themes_and_without_javascript
         assert page.evaluate(TWICE) == [], name
         assert page.evaluate(CUT) == [], name
         assert name not in ("scans", "mutes") or page.evaluate(NAMELESS) == [], name
+        assert name != "past" or page.evaluate(f"[...document.querySelectorAll('.form-row')].filter({LABEL})") == []
         if name == "scan":
             wide = page.get_by_role("region", name="Checks")
             assert "scroll sideways" in wide.evaluate("it => getComputedStyle(it, '::before').content")

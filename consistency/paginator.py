@@ -6,6 +6,8 @@ from typing import Any, Final
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
+from consistency.memory.kinds import Listed
+
 MOST: Final = 10_000
 """Rows that are counted, and can be paged through; a search finds the others."""
 
@@ -23,20 +25,23 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """How many rows, or at least 10,000 if there are more."""
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        counted = self.counted(rows)[: MOST + 1].count()
+        counted = self.counted(MOST + 1)
         return AtLeast(MOST) if counted > MOST else counted
 
-    def counted(self, rows: "QuerySet[Any]") -> "QuerySet[Any]":
-        """What is counted, in whatever order is quickest."""
-        return rows.order_by()
+    def counted(self, most: int) -> int:
+        """How many rows, up to so many, in whatever order is quickest."""
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[:most].count()
 
 
-class OrderedPaginator(BoundedPaginator):
-    """Counts along the list's own order, for which each list of review has an index: in no order, it may be cheapest
-    to read the table from its beginning, until it is not.
-    """
+class ListedPaginator(BoundedPaginator):
+    """Counts and shows a list of review by the indexes that each has."""
 
-    def counted(self, rows: "QuerySet[Any]") -> "QuerySet[Any]":
-        """What is counted."""
-        return rows
+    @cached_property
+    def listed(self) -> Listed[Any]:
+        """The list, to be had in parts."""
+        return Listed(self.object_list)  # type: ignore[arg-type]
+
+    def counted(self, most: int) -> int:
+        """Along its own order: in no order, it may be cheapest to read the table, until it is not."""
+        return self.listed.count(most)

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import Any, Final
 
 from django import forms
+from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -69,6 +70,21 @@ def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: Query
     [entry] = log(request.user.pk, Anomaly, f"{_which(request)}: {act.words(form)}")
     request.session[SESSION] = entry.pk
     return Background(entry, found, partial(act.change, request.user.get_username(), form)).start()
+
+
+def say(request: HttpRequest, act: Act, count: int, others: int) -> None:
+    """How many it was done to; and why not to the others, or to none."""
+    words = f"{act.done}: {counted(count)}."
+    if others:
+        words += f" Left alone: {others:,}, {act.others}."
+    elif not count:
+        words += " Nothing matches any more."
+    messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
+
+
+def counted(number: int) -> str:
+    """So many of them."""
+    return f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
 
 
 def _which(request: HttpRequest) -> str:

@@ -15,7 +15,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from consistency.admin.acts import ACTS, AT_ONCE, Act, perform, perform_later
+from consistency.admin.acts import ACTS, AT_ONCE, Act, counted, perform, perform_later, say
 from consistency.admin.background import tell
 from consistency.admin.base import ReviewAdmin, act_page, not_now, require
 from consistency.admin.export import WAYS, exported
@@ -27,6 +27,8 @@ from consistency.admin.filters import (
     NewsFilter,
     ScanFilter,
     StateFilter,
+    order,
+    silent,
 )
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
@@ -34,7 +36,8 @@ from consistency.admin.words import ago, agreed, left, times
 from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.hops import scanned
-from consistency.memory.lists import any_acknowledged, beginning, in_force
+from consistency.memory.kinds import Listed
+from consistency.memory.lists import beginning
 from consistency.memory.silence import SilenceError
 from consistency.memory.turns import HeldError
 from consistency.models.memory import Anomaly
@@ -73,11 +76,11 @@ class AnomalyAdmin(ReviewAdmin):
             tell(request)
         answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
-            changelist, mutes = answer.context_data["cl"], in_force()
-            of_check = {(mute.database, mute.check_name): mute for mute in mutes}
+            changelist, known = answer.context_data["cl"], silent(request)
+            of_check = {(mute.database, mute.check_name): mute for mute in known.mutes}
             for anomaly in changelist.result_list:
                 anomaly.mute = None if anomaly.resolved_at else of_check.get((anomaly.database, anomaly.check_name))
-            if "state" not in request.GET and (mutes or any_acknowledged()):
+            if "state" not in request.GET and (known.mutes or known.some):
                 answer.context_data["with_silenced"] = changelist.get_query_string({"state": "open"}, ["p"])
             answer.context_data["never_scanned"] = not changelist.result_count and not scanned()
         return answer
@@ -114,8 +117,7 @@ class AnomalyAdmin(ReviewAdmin):
         return format_html(words, when, ago(anomaly.appeared_at, depth=1), often)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """The newest news first, by what an index orders."""
-        return ("-resolved_at" if request.GET.get("state") == "resolved" else "-appeared_at", "-id")
+        return order(request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
@@ -168,8 +170,8 @@ class AnomalyAdmin(ReviewAdmin):
     def _bulk(self, request: HttpRequest, name: str, found: QuerySet[Anomaly]) -> HttpResponseBase | None:
         across = request.POST.get("select_across") == "1"
         chosen = [] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
-        number = found[:MOST].count()
-        about = _anomalies(number)
+        number = Listed(found).count(MOST)
+        about = counted(number)
         if across:
             about = f"All that match the list's filters: {about}" + (" or more" if number == MOST else "")
         # One key at least: without any, Django takes nothing for selected.
@@ -205,7 +207,7 @@ class AnomalyAdmin(ReviewAdmin):
                 perform_later(request, act, form, found)
                 return HttpResponseRedirect(back)
             try:
-                _say(request, act, *perform(request, act, form, found))
+                say(request, act, *perform(request, act, form, found))
             except SilenceError as problem:
                 form.add_error(None, str(problem))
             except HeldError as problem:
@@ -283,20 +285,6 @@ class AnomalyAdmin(ReviewAdmin):
 
 def _title(words: str) -> str:
     return format_html(' title="{}"', words) if words else ""
-
-
-def _say(request: HttpRequest, act: Act, count: int, others: int) -> None:
-    """How many it was done to; and why not to the others, or to none."""
-    words = f"{act.done}: {_anomalies(count)}."
-    if others:
-        words += f" Left alone: {others:,}, {act.others}."
-    elif not count:
-        words += " Nothing matches any more."
-    messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
-
-
-def _anomalies(number: int) -> str:
-    return f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
 
 
 def _short(text: str) -> str:

@@ -19,11 +19,12 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.text import capfirst
 
 from consistency.legible import harmless
 from consistency.memory.silence import MEMORY
-from consistency.paginator import BoundedPaginator, OrderedPaginator
+from consistency.paginator import BoundedPaginator, ListedPaginator
 
 NOT_NOW: Final = "not_now"
 
@@ -65,6 +66,19 @@ def legible(name: str, title: str) -> Callable[[Model], str]:
 
     column.__name__ = name
     return column
+
+
+class ReviewList(TolerantChangeList):
+    """A list that may be of a million."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Rows as the paginator has them, of the only page too; for who wants them."""
+        super().get_results(request)
+        size = self.result_count if self.show_all and self.can_show_all else self.list_per_page
+        first = (self.page_num - 1) * size
+        self.result_list = SimpleLazyObject(
+            lambda: self.paginator.listed.rows(first, first + size) if self.result_count else []
+        )
 
 
 class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -118,8 +132,11 @@ def _lookups(one: Any) -> tuple[str, ...]:
 class ReviewAdmin(ViewOnlyAdmin):
     """The same for what review remembers: changed by acts alone, each with a permission of its own."""
 
-    paginator = OrderedPaginator
+    paginator = ListedPaginator
     list_per_page = 25
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ReviewList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, named after what it is; an act that is not for who asks is refused (403)."""

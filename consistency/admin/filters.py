@@ -11,13 +11,30 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.memory.hops import newest_scans
-from consistency.memory.lists import heard, in_force, standing
+from consistency.memory.lists import Agreed, agreed, heard, in_last_scans, in_scan, standing
 from consistency.memory.overview import check_names
-from consistency.models.memory import Anomaly, Scan
+from consistency.models.memory import Anomaly
 from consistency.registry import CHECKS
 
 Found = QuerySet[Anomaly]
+
+
+def silent(request: HttpRequest) -> Agreed:
+    """What is silent, asked once a request, whose parts must agree."""
+    known: dict[str, Any] = request.__dict__
+    if "silent" not in known:
+        known["silent"] = agreed()
+    found: Agreed = known["silent"]
+    return found
+
+
+def order(request: HttpRequest) -> tuple[str, ...]:
+    """The newest news first; what is resolved by when it was, unless it is asked for when it came."""
+    asked = request.GET
+    appeared = asked.get("news") == "1" or "age" in asked or "scan" in asked
+    if asked.get("news") == "resolved" or (asked.get("state") == "resolved" and not appeared):
+        return ("-resolved_at", "-appeared_at", "-id")
+    return ("-appeared_at", "-id")
 
 
 class CheckFilter(admin.SimpleListFilter):
@@ -54,12 +71,13 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         word = self.value()
-        mutes = in_force()
-        return queryset.filter(heard(mutes) if word is None else standing(word, mutes))
+        return queryset.filter(heard(silent(request)) if word is None else standing(word, silent(request)))
 
 
 class NewsFilter(admin.SimpleListFilter):
-    title, parameter_name = "last scan", "news"
+    """Each check has a last scan of its own: one that asked another, or could not ask it, says nothing of it."""
+
+    title, parameter_name = "last scan of its check", "news"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("1", "New or back in it"), ("seen", "Seen by it"), ("resolved", "Resolved by it")]
@@ -72,13 +90,7 @@ class NewsFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         word = self.value()
-        if word is None:
-            return queryset
-        if word == "resolved":
-            return queryset.filter(_resolved_by_newest())
-        if word == "seen":
-            return queryset.filter(last_scan__in=newest_scans(), resolved_at__isnull=True)
-        return queryset.filter(appeared_scan__in=newest_scans())
+        return queryset if word is None else queryset.filter(in_last_scans("new" if word == "1" else word))
 
 
 class ScanFilter(admin.SimpleListFilter):
@@ -99,7 +111,7 @@ class ScanFilter(admin.SimpleListFilter):
         if not (asked := re.fullmatch(r"([0-9]{1,18})(|-new|-returned)", self.value() or "")):
             raise IncorrectLookupParameters
         came = {"": Q(), "-new": Q(returned_count=0), "-returned": Q(returned_count__gt=0)}[asked[2]]
-        return queryset.filter(came, appeared_scan=int(asked[1]))
+        return queryset.filter(came, in_scan(int(asked[1])))
 
 
 class DatabaseFilter(admin.SimpleListFilter):
@@ -149,11 +161,3 @@ class AssigneeFilter(admin.SimpleListFilter):
         if word == "me":
             return queryset.filter(assignee=request.user.get_username())
         return queryset.filter(assignee__isnull=word == "nobody") if word in ("nobody", "anybody") else queryset
-
-
-def _resolved_by_newest() -> Q:
-    resolved = Q(pk__in=[])
-    # A scan resolves as of its snapshot.
-    for database, at in Scan.objects.filter(pk__in=newest_scans()).values_list("database", "snapshot_at"):
-        resolved |= Q(database=database, resolved_at=at)
-    return resolved & Q(resolved_at__isnull=False)

@@ -13,6 +13,7 @@ from consistency.admin.charts import TimeLine
 from consistency.admin.words import agreed, times
 from consistency.formats import minute
 from consistency.legible import harmless
+from consistency.memory.kinds import Listed
 from consistency.memory.lists import in_force
 from consistency.memory.order import after, before
 from consistency.memory.subject import Subject, of_same_file, statements, subject
@@ -62,8 +63,8 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
         "events": _events(anomaly),
         "statements": statements(anomaly),
         "others": of_same_file(anomaly),
-        "newer": before(listed, anomaly).first(),
-        "older": after(listed, anomaly).first(),
+        "newer": next(iter(Listed(before(listed, anomaly)).rows(0, 1)), None),
+        "older": next(iter(Listed(after(listed, anomaly)).rows(0, 1)), None),
     }
 
 

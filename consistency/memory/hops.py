@@ -23,13 +23,16 @@ SELECT {names} FROM hops"""  # noqa: S608 - names of ours
 RECORDED_CHECKS: Final = hopping(ScanCheck._meta.db_table, "check_name")
 _ANOMALOUS: Final = hopping(Anomaly._meta.db_table, "check_name", "database")
 _SCANNED: Final = hopping(Scan._meta.db_table, "database")
-_NEWEST: Final = f"""
-SELECT newest.id FROM ({_SCANNED}) AS named, LATERAL (
-    SELECT id FROM {Scan._meta.db_table} s WHERE s.database = named.database ORDER BY id DESC LIMIT 1) AS newest"""  # noqa: S608
 _LAST: Final = f"""
 SELECT last.id FROM ({RECORDED_CHECKS}) AS named, LATERAL (
-    SELECT c.id FROM {ScanCheck._meta.db_table} c JOIN {Scan._meta.db_table} s ON s.id = c.scan_id
-    WHERE c.check_name = named.check_name AND s.database = %s ORDER BY c.scan_id DESC LIMIT 1) AS last"""  # noqa: S608
+    SELECT c.id FROM {ScanCheck._meta.db_table} c
+    WHERE c.check_name = named.check_name AND c.database = %s ORDER BY c.scan_id DESC LIMIT 1) AS last"""  # noqa: S608
+LAST_ANSWERS: Final = f"""
+SELECT last.id FROM ({hopping(ScanCheck._meta.db_table, "check_name", "database")}) AS named, LATERAL (
+    SELECT c.id FROM {ScanCheck._meta.db_table} c
+    WHERE c.check_name = named.check_name AND c.database = named.database AND c.count IS NOT NULL
+    ORDER BY c.scan_id DESC LIMIT 1) AS last"""  # noqa: S608
+"""Keys of what each check, on each database, last came to when it could be asked."""
 
 
 def recorded_checks() -> list[str]:
@@ -45,11 +48,6 @@ def anomalous() -> list[tuple[str, str]]:
 def scanned() -> list[str]:
     """Every database of which a scan is remembered."""
     return [name for (name,) in _rows(_SCANNED)]
-
-
-def newest_scans() -> list[int]:
-    """The last scan of each database."""
-    return [number for (number,) in _rows(_NEWEST)]
 
 
 def last_of_each(database: str) -> list[int]:

@@ -5,24 +5,28 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
-from django.db.models import BooleanField, Count, Exists, F, Func, Model, OuterRef, Q, QuerySet, Subquery
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan  # type: ignore[import-untyped]
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from consistency.memory.hops import anomalous, last_of_each
+from consistency.memory.hops import LAST_ANSWERS, last_of_each
+from consistency.memory.kinds import Listed
+from consistency.memory.order import beyond, fields_of
 from consistency.memory.silence import MEMORY, holds
-from consistency.models.memory import NO_FILE, OPEN, STARTS, Anomaly, Mute, Scan, ScanCheck, State, starting
+from consistency.models.memory import AGREED, NO_FILE, OPEN, STARTS, Anomaly, Mute, Scan, ScanCheck, State, starting
 from consistency.registry import CHECKS
 
 Row = TypeVar("Row", bound=Model)
 
 FEW: Final = 10_000
+"""So many are looked for by the beginning of a text alone, without the list."""
+ENDED: Final = 1000
+"""So many acknowledgements that are over are told one by one; of more, each row of those acknowledged must tell."""
 
 
 class CursorError(ValueError):
@@ -42,16 +46,17 @@ class Page(Generic[Row]):
     previous: str | None
 
 
-def page(found: QuerySet[Row], fields: Sequence[str], *, cursor: str | None, limit: int) -> Page[Row]:
-    """The newest by these fields, the last of which is unique, after the cursor's row; raises CursorError.
+def page(found: QuerySet[Row], *, cursor: str | None, limit: int) -> Page[Row]:
+    """The first of a list in falling order, the last field of which is unique, after the cursor's row; raises
+    CursorError.
 
     It goes by the row's own values: rows that come or go meanwhile shift nothing, however many share a time.
     """
+    fields = fields_of(found)
     backwards, place = _decoded(cursor, found.model, fields)
     if place:
-        beyond = TupleGreaterThan if backwards else TupleLessThan
-        found = found.filter(beyond(Tuple(*fields), place))
-    rows = list(found.order_by(*(name if backwards else f"-{name}" for name in fields))[: limit + 1])
+        found = beyond(found, place, backwards=backwards)
+    rows = Listed(found).rows(0, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
     if backwards:
@@ -96,11 +101,34 @@ def _value(field: Any, text: str) -> Any:
 
 
 # --- What is silent --------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What is agreed to be silent."""
+
+    mutes: list[Mute]
+    """Those in force."""
+    some: bool
+    """Whether an anomaly is acknowledged, on any database."""
+    over: Q
+    """Those that were, until their time: the next scan takes that off the row."""
+
+
+def agreed() -> Agreed:
+    """What is silent now; two questions."""
+    now = timezone.now()
+    held = Anomaly.objects.using(MEMORY).filter(AGREED).order_by("acknowledged_until")
+    over = Q(acknowledged_until__lte=now)
+    ended, holding = (some.values_list("pk", "acknowledged_until") for some in (held.filter(over), held.exclude(over)))
+    found = list(ended[: ENDED + 1].union(holding[:1], all=True))
+    keys = [key for key, until in found if until and until <= now]
+    return Agreed(mutes=in_force(), some=len(keys) < len(found), over=Q(pk__in=keys) if len(keys) <= ENDED else over)
+
+
 def in_force(database: str | None = None) -> list[Mute]:
     """The mutes that hold by what was recorded last, of one database or all; those exceeded are left as they are."""
     now = timezone.now()
     recorded = ScanCheck.objects.filter(
-        check_name=OuterRef("check_name"), scan__database=OuterRef("database"), count__isnull=False
+        check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
     )
     running = Mute.objects.using(MEMORY).filter(ended_at__isnull=True, until__gt=now)
     if database is not None:
@@ -110,100 +138,70 @@ def in_force(database: str | None = None) -> list[Mute]:
     return [mute for mute in running.annotate(last=last) if holds(mute, mute.last, now)]
 
 
-def silenced(mutes: Sequence[Mute]) -> Q:
-    """Those anomalies that decide nothing: acknowledged, or of a check that one of these mutes is about."""
-    return acknowledged() | OPEN & _about(mutes)
+def silenced(agreed: Agreed) -> Q:
+    """Those anomalies that decide nothing: acknowledged, or of a check that a mute in force is about."""
+    return acknowledged(agreed) | OPEN & _about(agreed)
 
 
-def acknowledged() -> Q:
+def acknowledged(agreed: Agreed) -> Q:
     """Those that somebody has acknowledged, while that holds."""
-    return OPEN & Q(acknowledged_until__gt=timezone.now())
+    return AGREED & ~agreed.over
 
 
-def standing(state: str, mutes: Sequence[Mute]) -> Q:
+def standing(state: str, agreed: Agreed) -> Q:
     """Those that stand like that: by a state, `open`, `acknowledged`, `muted` or `all`."""
     if state == "acknowledged":
-        return acknowledged()
+        return acknowledged(agreed)
     if state == "muted":
-        return muted(mutes)
+        return OPEN & _unacknowledged(agreed) & _about(agreed)
     wide = {"all": Q(), "open": OPEN, State.RESOLVED: ~OPEN}
     return wide[state] if state in wide else OPEN & Q(state=state)
 
 
-def heard(mutes: Sequence[Mute]) -> Q:
-    """The other open ones, said so that an index finds them: by the checks that are left, however many are silent."""
-    return OPEN & _unacknowledged() & (_of_others(mutes) if mutes else Q())
+def heard(agreed: Agreed) -> Q:
+    """The other open ones."""
+    return OPEN & _unacknowledged(agreed) & ~_about(agreed)
 
 
-def muted(mutes: Sequence[Mute]) -> Q:
-    """Those open ones that are silent through one of these mutes alone."""
-    return OPEN & _unacknowledged() & _about(mutes)
+def _unacknowledged(agreed: Agreed) -> Q:
+    return Q(acknowledged_until__isnull=True) | agreed.over
 
 
-def any_acknowledged() -> bool:
-    """Whether one is, on any database."""
-    return Anomaly.objects.using(MEMORY).filter(acknowledged()).order_by().exists()
-
-
-def _unacknowledged() -> Q:
-    loud = Q(acknowledged_until__isnull=True)
-    over = Q(acknowledged_until__lte=timezone.now())
-    # The next scan takes the end of an acknowledgement off the row; only until then it takes an OR, and no index.
-    if Anomaly.objects.using(MEMORY).filter(over, resolved_at__isnull=True).exists():
-        loud |= over
-    return loud
-
-
-def beginning(word: str, *fields: str) -> Q:
-    """Those of which one of these fields begins so; where they are few, by the index of the text alone.
-
-    The names of files go with the time, which PostgreSQL does not know: it would leaf through the list until it
-    meets them, to the end.
-    """
-    found = Anomaly.objects.using(MEMORY).alias(**{f"start_of_{field}": starting(field) for field in fields})
-    found = found.filter(Q(*(_begins(word, field) for field in fields), _connector=Q.OR))
-    if found.order_by("-appeared_at", "-id")[: FEW + 1].count() > FEW:
-        return Q(*((f"{field}__startswith", word) for field in fields), _connector=Q.OR)
-    return Q(_Among(F("pk"), ArraySubquery(found.order_by().values("pk"))))
-
-
-def _begins(word: str, field: str) -> Q:
-    """Said so that the index finds it, which holds the first characters alone."""
-    begins = Q((f"start_of_{field}__startswith", word[:STARTS]))
-    if len(word) > STARTS:
-        begins &= Q((f"{field}__startswith", word))
-    return begins & NO_FILE if field == "object_id" else begins
-
-
-class _Among(Func):
-    """Whether a key is in an array: IN would be a join, which could go by the list again."""
-
-    template, arg_joiner = "%(expressions)s)", " = ANY("
-    output_field = BooleanField()
-
-
-def _about(mutes: Sequence[Mute]) -> Q:
+def _about(agreed: Agreed) -> Q:
     about = Q(pk__in=[])
-    for mute in mutes:
+    for mute in agreed.mutes:
         about |= Q(database=mute.database, check_name=mute.check_name)
     return about
 
 
-def _of_others(mutes: Sequence[Mute]) -> Q:
-    silent = {(mute.check_name, mute.database) for mute in mutes}
-    left: dict[str, list[str]] = {}
-    for name, database in anomalous():
-        if (name, database) not in silent:
-            left.setdefault(database, []).append(name)
-    others = Q(pk__in=[])
-    for database, names in left.items():
-        others |= Q(database=database, check_name__in=names)
-    return others
+# --- What is looked for -----------------------------------------------------------------------------------
+def beginning(word: str, *fields: str) -> Q:
+    """Those of which one of these fields begins so; where they are few, by their keys.
+
+    The names of files go with the time, which PostgreSQL does not know: it would leaf through the list until it
+    meets them, to the end. Where more begin so, it does.
+    """
+    first, *others = (_beginning(word, field) for field in fields)
+    keys = list((first.union(*others, all=True) if others else first)[: FEW + 1])
+    if len(keys) > FEW:
+        return Q(*((f"{field}__startswith", word) for field in fields), _connector=Q.OR)
+    return Q(pk__in=keys)
+
+
+def _beginning(word: str, field: str) -> "QuerySet[Anomaly, int]":
+    """Said so that the index finds it, which holds the first characters alone."""
+    begins = Q(start__startswith=word[:STARTS])
+    if len(word) > STARTS:
+        begins &= Q((f"{field}__startswith", word))
+    if field == "object_id":
+        begins &= NO_FILE
+    found = Anomaly.objects.using(MEMORY).alias(start=starting(field)).filter(begins)
+    return found.order_by("start").values_list("pk", flat=True)[: FEW + 1]
 
 
 def acknowledged_of_each_check(database: str) -> dict[str, int]:
     """How many anomalies of each check are acknowledged now; checks without any are absent."""
-    held = Anomaly.objects.using(MEMORY).filter(acknowledged(), database=database)
+    held = Anomaly.objects.using(MEMORY).filter(AGREED, acknowledged_until__gt=timezone.now(), database=database)
     return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))
 
 
@@ -216,7 +214,7 @@ def last_of_each_check(database: str) -> dict[str, ScanCheck]:
 
 def before(scan: int, check: str, database: str) -> ScanCheck | None:
     """What the check came to in the last scan of this database before that one."""
-    recorded = ScanCheck.objects.using(MEMORY).filter(check_name=check, scan_id__lt=scan, scan__database=database)
+    recorded = ScanCheck.objects.using(MEMORY).filter(check_name=check, scan_id__lt=scan, database=database)
     return recorded.order_by("-scan_id").first()
 
 
@@ -224,7 +222,10 @@ def last_complete_scan(database: str = MEMORY) -> Scan | None:
     """The last recorded scan in which all ran, the checks of every report among them; a look at one check is none."""
     found = Scan.objects.using(MEMORY).filter(database=database, complete=True)
     for name in (name for name, check in CHECKS.items() if check.default):
-        found = found.filter(Exists(ScanCheck.objects.filter(scan_id=OuterRef("pk"), check_name=name)))
+        ran = ScanCheck.objects.filter(check_name=name, database=database)
+        # However many looks at other checks came since the last that asked this one.
+        last = ran.order_by("-scan_id").values("scan_id")[:1]
+        found = found.filter(Exists(ran.filter(scan_id=OuterRef("pk"))), pk__lte=Subquery(last))
     return found.order_by("-id").first()
 
 
@@ -236,3 +237,47 @@ def first_scan(database: str = MEMORY) -> Scan | None:
 def last_scan(database: str = MEMORY) -> Scan | None:
     """The scan that was recorded last, complete or not."""
     return Scan.objects.using(MEMORY).filter(database=database).order_by("-id").first()
+
+
+# --- What is new since ------------------------------------------------------------------------------------
+def in_last_scans(how: str) -> Q:
+    """What the last scan that each check answered in found `new` or back, has `seen` or has `resolved`."""
+    came = Anomaly.objects.filter(appeared_scan=OuterRef("scan_id")).values("appeared_at")
+    first, last = (Subquery(came.order_by(by)[:1]) for by in ("appeared_at", "-appeared_at"))
+    answers = ScanCheck.objects.using(MEMORY).filter(pk__in=RawSQL(LAST_ANSWERS, ()))  # noqa: S611 - ours
+    found = Q(pk__in=[])
+    for answer in answers.select_related("scan").annotate(first=first, last=last):
+        of_it = _of_answer(how, answer)
+        if of_it is not None:
+            found |= Q(of_it, check_name=answer.check_name, database=answer.database)
+    return found
+
+
+def _of_answer(how: str, answer: Any) -> Q | None:
+    if how == "seen":
+        return OPEN & Q(last_scan=answer.scan_id)
+    if how == "new":
+        return _came(answer.scan_id, answer.first, answer.last) if answer.new or answer.returned else None
+    return _resolved_by(answer.scan) if answer.resolved else None
+
+
+def _resolved_by(scan: Scan) -> Q:
+    """A scan resolves as of its snapshot; one that asked no database, as of when it began to ask."""
+    began = scan.recorded_at - timedelta(milliseconds=scan.duration_ms)
+    return Q(resolved_at__range=(scan.snapshot_at or began, scan.snapshot_at or scan.recorded_at))
+
+
+def in_scan(number: int) -> Q:
+    """What was new or back in one scan, which may be forgotten."""
+    of_it = Anomaly.objects.using(MEMORY).filter(appeared_scan=number).values_list("appeared_at", "database")
+    first, last = (of_it.order_by(by)[:1] for by in ("appeared_at", "-appeared_at"))
+    ends = list(first.union(last, all=True))
+    return _came(number, min(ends)[0], max(ends)[0]) & Q(database=ends[0][1]) if ends else Q(pk__in=[])
+
+
+def _came(scan: int, first: datetime | None, last: datetime | None) -> Q:
+    if first is None or last is None:
+        return Q(pk__in=[])
+    # All that came with a scan has one time, which no other scan of its database has, and by which lists go.
+    came = Q(appeared_at__range=(first, last))
+    return came if first == last else came & Q(appeared_scan=scan)

@@ -1,46 +1,56 @@
-"""A list by its own falling order: what lies beside an anomaly, and all of it, however long."""
+"""A list by its own falling order: what lies beside a row, and all of it, however long."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
     Tuple,
     TupleGreaterThan,
     TupleLessThan,
 )
 
-from consistency.models.memory import Anomaly
+from consistency.memory.kinds import Listed, order_of
+
+Row = TypeVar("Row", bound=Model)
 
 PIECE: Final = 2000
 
 
-def pieces(found: QuerySet[Anomaly]) -> Iterator[Sequence[Anomaly]]:
+def pieces(found: QuerySet[Row]) -> Iterator[Sequence[Row]]:
     """All of a list, some at a time.
 
     After the last row rather than by OFFSET or a cursor: no long snapshot, a slow reader holds nothing, and a pooler
     may answer each piece on another connection.
     """
-    piece = list(found[:PIECE])
+    piece = Listed(found).rows(0, PIECE)
     while piece:
         yield piece
-        piece = list(after(found, piece[-1])[:PIECE])
+        piece = Listed(after(found, piece[-1])).rows(0, PIECE)
 
 
-def after(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
-    """Those of a list, in its own falling order, that come after this one: rows are compared, as an index does."""
-    fields = _order(found)
-    place = tuple(getattr(anomaly, name) for name in fields)
-    return found.filter(TupleLessThan(Tuple(*fields), place)) if None not in place else found.none()
+def after(found: QuerySet[Row], row: Row) -> QuerySet[Row]:
+    """Those of a list, in its own falling order, that come after this one."""
+    return beyond(found, _place(found, row))
 
 
-def before(found: QuerySet[Anomaly], anomaly: Anomaly) -> QuerySet[Anomaly]:
+def before(found: QuerySet[Row], row: Row) -> QuerySet[Row]:
     """Those that come before it, the nearest first."""
-    fields = _order(found)
-    place = tuple(getattr(anomaly, name) for name in fields)
-    beyond = found.filter(TupleGreaterThan(Tuple(*fields), place)) if None not in place else found.none()
-    return beyond.order_by(*fields)
+    return beyond(found, _place(found, row), backwards=True)
 
 
-def _order(found: QuerySet[Anomaly]) -> list[str]:
-    return [str(name).removeprefix("-") for name in found.query.order_by or Anomaly._meta.ordering or ()]
+def beyond(found: QuerySet[Row], place: tuple[Any, ...], *, backwards: bool = False) -> QuerySet[Row]:
+    """Those after a place in it, or before: rows are compared, as an index does."""
+    if None in place:
+        return found.none()
+    fields, how = fields_of(found), TupleGreaterThan if backwards else TupleLessThan
+    return found.filter(how(Tuple(*fields), place)).order_by(*(name if backwards else f"-{name}" for name in fields))
+
+
+def fields_of(found: QuerySet[Row]) -> list[str]:
+    """What it goes by; the last is unique."""
+    return [name.removeprefix("-") for name in order_of(found)]
+
+
+def _place(found: QuerySet[Row], row: Row) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in fields_of(found))

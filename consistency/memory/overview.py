@@ -26,11 +26,12 @@ LATELY: Final = timedelta(days=7)
 _BY_ITSELF: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 
 _TRENDS: Final = f"""
-SELECT named.check_name, past.scan_id, past.recorded_at, past.severity, past.outcome, past.count, past.error, past.new,
-    past.returned, past.duration_ms
+SELECT named.check_name, past.scan_id, (SELECT recorded_at FROM consistency_scan s WHERE s.id = past.scan_id),
+    past.severity, past.outcome, past.count, past.error, past.new, past.returned, past.duration_ms,
+    past.resolved, past.ongoing
 FROM ({RECORDED_CHECKS}) AS named, LATERAL (
-    SELECT c.*, s.recorded_at FROM consistency_scancheck c JOIN consistency_scan s ON s.id = c.scan_id
-    WHERE c.check_name = named.check_name AND s.database = %s ORDER BY c.scan_id DESC LIMIT {SCANS}) AS past
+    SELECT c.* FROM consistency_scancheck c
+    WHERE c.check_name = named.check_name AND c.database = %s ORDER BY c.scan_id DESC LIMIT {SCANS}) AS past
 ORDER BY named.check_name, past.scan_id"""  # noqa: S608 - statements of ours
 
 
@@ -47,6 +48,8 @@ class Point:
     new: int
     returned: int
     duration_ms: int
+    resolved: int = 0
+    ongoing: int = 0
 
     @property
     def words(self) -> str:
@@ -169,6 +172,15 @@ class Overview:
     def degraded(self) -> list[Card]:
         """The checks that make it so."""
         return [card for card in self.cards if card.degraded]
+
+    @property
+    def news(self) -> list[tuple[str, int, str]]:
+        """What the last scan that each check answered in came to, in all: a word, how many, and by which choice of
+        `last scan` the list shows exactly those.
+        """
+        answers = [card.answered for card in self.cards if card.answered]
+        shown = {"new": "1", "returned": "1", "resolved": "resolved", "ongoing": "seen"}
+        return [(word, sum(getattr(answer, word) for answer in answers), news) for word, news in shown.items()]
 
     @property
     def never_ran(self) -> list[Check]:

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from consistency.budget import Budget
 from consistency.memory.hops import scanned
+from consistency.memory.kinds import Listed
 from consistency.memory.lists import first_scan, last_complete_scan
 from consistency.memory.silence import MEMORY
-from consistency.models.memory import Anomaly, Scan, ScanCheck
+from consistency.models.memory import OPEN, Anomaly, Scan, ScanCheck
 from consistency.transaction import bounded, patient
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,10 @@ def _some_scans(kept: list[int]) -> bool:
 def _some_anomalies() -> bool:
     old = Anomaly.objects.using(MEMORY).filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
     with _batch():
-        some = list(_free(old.order_by("resolved_at"))[:BATCH])
-        Anomaly.objects.using(MEMORY).filter(pk__in=some)._raw_delete(MEMORY)
-    return len(some) == BATCH
+        some = Listed(old.filter(~OPEN).order_by("resolved_at", "appeared_at", "id")).rows(0, BATCH)
+        free = list(_free(old.filter(pk__in=[anomaly.pk for anomaly in some])))
+        Anomaly.objects.using(MEMORY).filter(pk__in=free)._raw_delete(MEMORY)
+    return len(some) == BATCH and bool(free)
 
 
 def _before(days: int) -> Any:

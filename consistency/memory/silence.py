@@ -100,7 +100,7 @@ def _end(check: str, database: str, because: MuteEnd, number: int | None = None)
 
 
 def _last_count(check: str, database: str) -> int | None:
-    recorded = ScanCheck.objects.filter(check_name=check, scan__database=database, count__isnull=False)
+    recorded = ScanCheck.objects.filter(check_name=check, database=database, count__isnull=False)
     last = recorded.order_by("-scan_id").values_list("count", flat=True).first()
     if last is None:
         return None

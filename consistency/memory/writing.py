@@ -205,7 +205,8 @@ class _Writing:
             self.counts[name][word] = count
 
     def _checks(self, number: int, news: dict[str, News]) -> None:
-        rows = [_row(number, outcome, news[outcome.check.name]) for outcome in self.report.outcomes]
+        named = {"scan_id": number, "database": self.memory.database}
+        rows = [named | _row(outcome, news[outcome.check.name]) for outcome in self.report.outcomes]
         names = list(rows[0]) if rows else []
         self.cursor.executemany(
             f"INSERT INTO consistency_scancheck ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})",  # noqa: S608
@@ -224,10 +225,9 @@ class _Writing:
         return [EndedMute(check=name, count=count, **dict(zip(columns, row, strict=True))) for row in over]
 
 
-def _row(number: int, outcome: Outcome, news: News) -> dict[str, Any]:
+def _row(outcome: Outcome, news: News) -> dict[str, Any]:
     ran = "found" if outcome.count or outcome.doubted else "clean"
     return {
-        "scan_id": number,
         "check_name": outcome.check.name,
         "severity": outcome.check.severity.value,
         "outcome": "could_not_run" if outcome.error else ran,

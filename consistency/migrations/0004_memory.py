@@ -2,7 +2,8 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
-from django.db.models.functions import Collate, Left
+from django.db.models import Case, Func, Value, When
+from django.db.models.functions import Cast, Coalesce, Collate, Left
 
 
 class Migration(migrations.Migration):
@@ -55,73 +56,59 @@ class Migration(migrations.Migration):
                 ("acknowledged_reason", models.TextField(blank=True, null=True)),
                 ("assignee", models.TextField(blank=True, null=True)),
                 ("note", models.TextField(blank=True, db_default="", default="")),
+                (
+                    "kind",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=Func(
+                            "check_name",
+                            Value("|"),
+                            "database",
+                            Value("|"),
+                            Cast("severity", models.TextField()),
+                            Value("|"),
+                            "state",
+                            Value("|"),
+                            Case(When(returned_count__gt=0, then=Value("back")), default=Value("")),
+                            Value("|"),
+                            Case(
+                                When(
+                                    models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
+                                    then=Value("agreed"),
+                                ),
+                                default=Value(""),
+                            ),
+                            Value("|"),
+                            Coalesce("assignee", Value("")),
+                            arg_joiner=" || ",
+                            output_field=models.TextField(),
+                            template="(%(expressions)s)",
+                        ),
+                        output_field=models.TextField(),
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "anomalies",
                 "ordering": ("-appeared_at", "-id"),
                 "indexes": [
-                    models.Index(fields=["-appeared_at", "-id"], name="anomaly_appeared"),
-                    models.Index(fields=["appeared_scan", "-appeared_at", "-id"], name="anomaly_news_of_scan"),
+                    models.Index(fields=["kind", "-appeared_at", "-id"], name="anomaly_kind"),
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
+                        fields=["kind", "-resolved_at", "-appeared_at", "-id"],
+                        name="anomaly_kind_resolved",
+                    ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["-appeared_at", "-id"],
+                        fields=["check_name", "database"],
                         name="anomaly_open",
                     ),
                     models.Index(
-                        condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", True)),
-                        fields=["-appeared_at", "-id"],
-                        name="anomaly_heard",
-                    ),
-                    models.Index(
                         condition=models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
-                        fields=["-appeared_at", "-id"],
-                        name="anomaly_agreed",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["check_name", "-appeared_at", "-id"],
-                        name="anomaly_open_check",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["severity", "-appeared_at", "-id"],
-                        name="anomaly_open_severity",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["state", "-appeared_at", "-id"],
-                        name="anomaly_open_state",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True)),
-                        fields=["check_name", "severity", "-appeared_at", "-id"],
-                        name="anomaly_open_both",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True)),
                         fields=["acknowledged_until", "database", "check_name"],
                         name="anomaly_acknowledged",
                     ),
-                    models.Index(
-                        condition=models.Q(("assignee__isnull", False)),
-                        fields=["assignee", "-appeared_at", "-id"],
-                        name="anomaly_assignee",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
-                        fields=["-resolved_at", "-id"],
-                        name="anomaly_resolved",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
-                        fields=["check_name", "-resolved_at", "-id"],
-                        name="anomaly_resolved_check",
-                    ),
-                    models.Index(
-                        condition=models.Q(("resolved_at__isnull", True), _negated=True),
-                        fields=["severity", "-resolved_at", "-id"],
-                        name="anomaly_resolved_severity",
-                    ),
+                    models.Index(fields=["appeared_scan", "appeared_at"], name="anomaly_news_of_scan"),
                     models.Index(Collate(Left("file_uuid", 100), "C"), name="anomaly_file_uuid"),
                     models.Index(Collate(Left("file_name", 100), "C"), name="anomaly_file_name"),
                     models.Index(
@@ -214,6 +201,9 @@ class Migration(migrations.Migration):
                     models.Index(fields=["recorded_at"], name="scan_recorded_at"),
                     models.Index(fields=["database", "-id"], name="scan_of_database"),
                     models.Index(fields=["complete", "-id"], name="scan_completeness"),
+                    models.Index(
+                        condition=models.Q(("complete", True)), fields=["database", "-id"], name="scan_complete"
+                    ),
                 ],
             },
         ),
@@ -244,10 +234,21 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, related_name="checks", to="consistency.scan"
                     ),
                 ),
+                (
+                    "database",
+                    models.TextField(help_text="The scan's: what a check came to there is found by index."),
+                ),
             ],
             options={
                 "ordering": ("scan_id", "id"),
-                "indexes": [models.Index(fields=["check_name", "-scan"], name="scancheck_trend")],
+                "indexes": [
+                    models.Index(fields=["check_name", "database", "-scan"], name="scancheck_trend"),
+                    models.Index(
+                        condition=models.Q(("count__isnull", False)),
+                        fields=["check_name", "database", "-scan"],
+                        name="scancheck_answered",
+                    ),
+                ],
             },
         ),
     ]

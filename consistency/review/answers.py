@@ -1,6 +1,6 @@
 """What review looks like over REST: pages of lists, and each check with what it last came to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,16 +14,10 @@ from consistency.review import query
 from consistency.selection import default
 
 
-def page(
-    request: Request,
-    name: str,
-    found: "QuerySet[Any]",
-    fields: Sequence[str],
-    told: Callable[[Any], dict[str, Any]],
-) -> dict[str, Any]:
+def page(request: Request, name: str, found: "QuerySet[Any]", told: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """One page of a list, and the links to its neighbours."""
     parameters = request.query_params
-    page = lists.page(found, fields, cursor=query.cursor(parameters), limit=query.limit(parameters))
+    page = lists.page(found, cursor=query.cursor(parameters), limit=query.limit(parameters))
     return {
         name: [told(row) for row in page.rows],
         "next": _link(request, page.next),

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from consistency.arguments import duration, point_in_time, whole_number
 from consistency.memory.hops import anomalous, recorded_checks
-from consistency.memory.lists import beginning, heard, silenced, standing
+from consistency.memory.lists import Agreed, beginning, heard, in_scan, silenced, standing
 from consistency.memory.silence import MEMORY
-from consistency.models.memory import Anomaly, Mute, Scan, State
+from consistency.models.memory import Anomaly, Scan, State
 from consistency.registry import CHECKS, Severity
 from consistency.selection import UnknownWordError, known
 
@@ -42,28 +42,29 @@ def only(parameters: QueryDict, allowed: tuple[str, ...]) -> None:
         known("parameter", name, allowed)
 
 
-def anomalies(parameters: QueryDict, mutes: list[Mute]) -> tuple[QuerySet[Anomaly], tuple[str, ...]]:
-    """The anomalies that it asks for, and the fields of their order: each order has its index."""
+def anomalies(parameters: QueryDict, agreed: Agreed) -> QuerySet[Anomaly]:
+    """The anomalies that it asks for, by when they were news last; resolved ones by when they were resolved, unless
+    it is asked for when they came.
+    """
     only(parameters, ANOMALIES)
     state = known("state", _word(parameters, "state", "open"), STATES)
-    found = Anomaly.objects.using(MEMORY).filter(standing(state, mutes))
+    found = Anomaly.objects.using(MEMORY).filter(standing(state, agreed))
     for name, condition in _CONDITIONS.items():
         if words := _words(parameters, name):
             found = found.filter(condition(words))
     if (word := _word(parameters, "silenced")) is not None:
         silent = known("value of silenced", word, SWITCH) == "1"
-        found = found.filter(silenced(mutes) if silent else _not_silenced(state, mutes))
-    return found, ("resolved_at" if state == State.RESOLVED else "appeared_at", "id")
+        found = found.filter(silenced(agreed) if silent else _not_silenced(state, agreed))
+    if state == State.RESOLVED and not {"since", "scan"} & parameters.keys():
+        return found.order_by("-resolved_at", "-appeared_at", "-id")
+    return found.order_by("-appeared_at", "-id")
 
 
-def _not_silenced(state: str, mutes: list[Mute]) -> Q:
-    """What is heard; of what is resolved, all, which is said only where it is asked for: an OR costs the index."""
-    resolved = Q(resolved_at__isnull=False)
+def _not_silenced(state: str, agreed: Agreed) -> Q:
+    """What is heard, and all that is resolved."""
     if state in ("acknowledged", "muted"):
         return Q(pk__in=[])
-    if state == State.RESOLVED:
-        return resolved
-    return resolved | heard(mutes) if state == "all" else heard(mutes)
+    return Q(resolved_at__isnull=False) | heard(agreed)
 
 
 def scans(parameters: QueryDict) -> QuerySet[Scan]:
@@ -136,9 +137,10 @@ def _since(words: list[str]) -> Q:
 
 def _scan(words: list[str]) -> Q:
     try:
-        return Q(appeared_scan=whole_number(words[0]))
+        number = whole_number(words[0])
     except ValueError as problem:
         raise ParameterError(f"scan={problem}.") from None
+    return in_scan(number)
 
 
 def _moment(word: str) -> datetime:

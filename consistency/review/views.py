@@ -126,7 +126,7 @@ class ScansViewSet(ReviewViewSet):
     def scans(self, request: Request) -> Response:
         """The recorded scans, newest first, with what each check came to."""
         found = query.scans(request.query_params)
-        return Response(answers.page(request, "scans", found, ("id",), memory_formats.scan_dict))
+        return Response(answers.page(request, "scans", found, memory_formats.scan_dict))
 
     @extend_schema(
         operation_id="consistency_scan",
@@ -192,15 +192,15 @@ class AnomaliesViewSet(ReviewViewSet):
         responses={200: words.ANOMALIES_ANSWER, **words.refusals(**BAD)},
     )
     def anomalies(self, request: Request) -> Response:
-        """What scans found and remembered, by default all that is open, what was first seen last first.
+        """What scans found and remembered, by default all that is open, what was new or back last first.
 
-        Resolved ones come by when they were resolved. A page goes on after the last row of the one before: rows that
-        come or go meanwhile shift nothing.
+        Resolved ones come by when they were resolved, unless `since` or `scan` asks when they came. A page goes on
+        after the last row of the one before: rows that come or go meanwhile shift nothing.
         """
-        mutes = lists.in_force()
-        found, fields = query.anomalies(request.query_params, mutes)
+        agreed = lists.agreed()
+        found = query.anomalies(request.query_params, agreed)
         return Response(
-            answers.page(request, "anomalies", found, fields, lambda row: memory_formats.anomaly_dict(row, mutes))
+            answers.page(request, "anomalies", found, lambda row: memory_formats.anomaly_dict(row, agreed.mutes))
         )
 
     @extend_schema(

@@ -14,7 +14,8 @@ from consistency.management.ending import put
 from consistency.management.shared import as_query, asking, json_list, table_text, told
 from consistency.management.usage import BriefCommand
 from consistency.memory.formats import acknowledged_until, anomaly_dict, mute_of
-from consistency.memory.lists import in_force
+from consistency.memory.kinds import Listed
+from consistency.memory.lists import agreed
 from consistency.memory.order import pieces
 from consistency.models.memory import Anomaly, Mute
 from consistency.registry import Severity
@@ -57,17 +58,15 @@ class Command(BriefCommand):
 
 
 def _as_json(filters: QueryDict, limit: int | None) -> Iterator[str]:
-    mutes = in_force()
-    found, fields = anomalies(filters, mutes)
-    rows = chain.from_iterable(pieces(found.order_by(*(f"-{name}" for name in fields))))
-    return json_list("anomalies", (anomaly_dict(row, mutes) for row in islice(rows, limit)))
+    silent = agreed()
+    rows = chain.from_iterable(pieces(anomalies(filters, silent)))
+    return json_list("anomalies", (anomaly_dict(row, silent.mutes) for row in islice(rows, limit)))
 
 
 def _as_text(filters: QueryDict, limit: int | None) -> Iterator[str]:
     limit = ROWS_OF_TEXT if limit is None else limit
-    mutes = in_force()
-    found, fields = anomalies(filters, mutes)
-    rows = list(found.order_by(*(f"-{name}" for name in fields))[: limit + 1])
+    silent = agreed()
+    mutes, rows = silent.mutes, Listed(anomalies(filters, silent)).rows(0, limit + 1)
     if rows:
         yield table_text(COLUMNS, (_row(row, mutes) for row in rows[:limit]))
     else:

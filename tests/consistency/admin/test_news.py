@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +12,9 @@ from django.test import Client
 from consistency.memory.silence import acknowledge
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan
+from consistency.registry import CheckError, Finding
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, shown, stale
+from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
 
@@ -68,6 +71,62 @@ def test_each_number_of_new_and_returned_leads_to_as_many(client: Client, review
     # The scan's own, both together, then check by check.
     assert [len(listed(client, address)) for address in of_page] == [2, 1, 3, 1, 1, 1]
     assert leading(get(client, f"{SCANS}{scans[3]}/change/"), scans[3]) == []
+
+
+def test_news_of_a_check_last_until_it_answers_again_whatever_others_did(
+    client: Client, reviewer: User, define: Define
+) -> None:
+    lucky = [True]
+
+    def flaky() -> Any:
+        if not lucky:
+            raise CheckError("no luck")
+        return File.objects.filter(file_uuid="rest")
+
+    define("flaky", flaky)
+    stale("file")
+    a_file("rest", "unregistered")
+    recorded(STALE, "flaky")
+    assert listed(client, f"{LIST}?news=1") == {"file", "rest"}
+    lucky.clear()
+    recorded(STALE, "flaky")
+    assert listed(client, f"{LIST}?news=1") == {"rest"}
+    assert listed(client, f"{LIST}?news=seen") == {"file", "rest"}
+    assert told(client) == {"new": 1, "returned": 0, "resolved": 0, "ongoing": 1}
+    File.objects.all().delete()
+    recorded(STALE)
+    assert listed(client, f"{LIST}?news=1") == {"rest"}
+    assert listed(client, f"{LIST}?news=resolved&state=resolved") == {"file"}
+    assert listed(client, f"{LIST}?news=resolved") == set()
+    assert told(client) == {"new": 1, "returned": 0, "resolved": 1, "ongoing": 0}
+    lucky.append(True)
+    recorded("flaky")
+    assert listed(client, f"{LIST}?news=1&state=all") == set()
+    assert listed(client, f"{LIST}?news=resolved&state=resolved") == {"file", "rest"}
+
+
+def test_what_a_scan_of_no_database_resolved_is_found_too(client: Client, reviewer: User, define: Define) -> None:
+    found = [Finding(object_type="thing", object_id="1", detail="there")]
+
+    def outside(using: str) -> Any:
+        yield from found
+
+    define("outside", outside, detail=None)
+    recorded("outside")
+    found.clear()
+    recorded("outside")
+    assert Scan.objects.filter(snapshot_at__isnull=True).count() == 2
+    assert listed(client, f"{LIST}?news=resolved&state=resolved") == {"1"}
+    recorded("outside")
+    assert listed(client, f"{LIST}?news=resolved&state=resolved") == set()
+
+
+def told(client: Client) -> dict[str, int]:
+    """The numbers of the overview, each of which leads to as many."""
+    news = get(client, OVERVIEW).partition('class="news"')[2].partition("</p>")[0]
+    found = re.findall(r'<a href="([^"]+)">(\d+)</a></strong> (\w+)', news)
+    assert [len(listed(client, unescape(link))) for link, _, _ in found] == [int(number) for _, number, _ in found]
+    return {word: int(number) for _, number, word in found}
 
 
 def test_who_may_not_see_anomalies_is_led_nowhere(

@@ -19,7 +19,7 @@ from consistency.memory.overview import overview
 from consistency.memory.silence import acknowledge, mute, unmute
 from consistency.memory.writing import Memory
 from consistency.models import File
-from consistency.models.memory import Anomaly, Mute, Scan
+from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
@@ -105,6 +105,7 @@ def test_a_number_of_one_database_leads_to_its_own_rows(
     recorded(STALE)
     Anomaly.objects.filter(object_id="b").update(database="elsewhere")
     Scan.objects.update(database="elsewhere")
+    ScanCheck.objects.update(database="elsewhere")
     link = re.search(rf'href="([^"]+)">{STALE}</a></h2>', get(client, f"{OVERVIEW}?database=elsewhere"))
     assert link
     assert shown(get(client, unescape(link[1]))) == {anomaly("b").pk}

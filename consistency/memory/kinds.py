@@ -1,0 +1,197 @@
+"""The list of anomalies, however many there are and whatever is asked for at once: kind by kind, merged by time.
+
+A kind is a column that PostgreSQL keeps: all that a list can be asked for, but a range of time and the beginning of a
+text. There are few kinds, and each is read in the list's order by one index. So no combination needs an index of its
+own, and what goes together in the data (one check has all that is new) misleads no plan.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+from django.db import connections
+from django.db.models import BooleanField, F, Func, Model, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.sql.where import AND, OR, WhereNode
+
+from consistency.memory.hops import hopping
+from consistency.memory.silence import MEMORY
+from consistency.models.memory import OPEN, WITHIN, Anomaly, State
+
+Row = TypeVar("Row", bound=Model)
+Condition: TypeAlias = Any
+"""A node of a QuerySet's WHERE: one with children, or a lookup."""
+
+_KINDS: Final = hopping(Anomaly._meta.db_table, "kind")
+
+
+class Kind(NamedTuple):
+    """One kind of anomalies, as `consistency.models.memory.kind` writes it."""
+
+    check_name: str
+    database: str
+    severity: int
+    state: str
+    back: bool
+    """Whether they have come back."""
+    agreed: bool
+    """Whether they are open and somebody acknowledged them, until whenever."""
+    assignee: str | None
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> "Kind":
+        """Read it."""
+        check, database, severity, state, back, agreed, assignee = text.split(WITHIN, 6)
+        return cls(check, database, int(severity), state, bool(back), bool(agreed), assignee or None, text)
+
+
+def kinds() -> list[Kind]:
+    """All that there are."""
+    with connections[MEMORY].cursor() as cursor:
+        cursor.execute(_KINDS)
+        return [Kind.of(text) for (text,) in cursor.fetchall()]
+
+
+class Among(Func):
+    """Whether a key is in an array: IN would be a join, which could go by the list again."""
+
+    template, arg_joiner = "%(expressions)s)", " = ANY("
+    output_field = BooleanField()
+
+
+def order_of(found: QuerySet[Row]) -> list[str]:
+    """What a list goes by, each said once: Django's admin says it twice."""
+    return list(dict.fromkeys(str(name) for name in found.query.order_by or found.model._meta.ordering or ()))
+
+
+class Listed(Generic[Row]):
+    """A list in its order, to be had in parts; one that goes by keys, or of other rows, is asked as it is."""
+
+    def __init__(self, found: QuerySet[Row]) -> None:
+        self.found = found
+        self.order = order_of(found)
+        self.whole = found.model is not Anomaly or any(_is_by_key(one) for one in _demanded(found.query.where))
+
+    def rows(self, start: int, stop: int) -> list[Row]:
+        """Those from one place to before another."""
+        if self.whole:
+            return list(self.found[start:stop])
+        if not self._parts:
+            return []
+        sql, parameters = self._merged(stop)
+        order = ", ".join(f"{name.lstrip('-')} {'DESC' if name.startswith('-') else 'ASC'}" for name in self.order)
+        page = f"ARRAY(SELECT id FROM ({sql}) AS merged ORDER BY {order} LIMIT %s OFFSET %s)"  # noqa: S608 - compiled
+        keys = RawSQL(page, (*parameters, stop - start, start))  # noqa: S611 - compiled
+        return list(self.found.model._base_manager.using(MEMORY).filter(Among(F("pk"), keys)).order_by(*self.order))
+
+    def count(self, most: int) -> int:
+        """How many, or `most` if there are more."""
+        if self.whole:
+            return self.found[:most].count()
+        if not self._parts:
+            return 0
+        sql, parameters = self._merged(most)
+        with connections[MEMORY].cursor() as cursor:
+            some = f"SELECT FROM ({sql}) AS merged LIMIT %s"
+            cursor.execute(f"SELECT count(*) FROM ({some}) AS counted", (*parameters, most))  # noqa: S608 - compiled
+            return int(cursor.fetchone()[0])
+
+    def _merged(self, most: int) -> tuple[str, list[Any]]:
+        """Of each kind no more than are wanted in all: else PostgreSQL may read all of one, and sort it."""
+        sql = " UNION ALL ".join(f"({part} LIMIT %s)" for part, _ in self._parts)
+        return sql, [one for _, parameters in self._parts for one in (*parameters, most)]
+
+    @cached_property
+    def _parts(self) -> list[tuple[str, list[Any]]]:
+        """For each kind that can be in it, in the list's order, the question for its keys."""
+        compiled: dict[Any, tuple[str, tuple[Any, ...]]] = {}
+        parts = []
+        for kind, condition in self._left():
+            shape = _shape(condition)
+            if shape not in compiled:
+                compiled[shape] = self._compiled(condition)
+            sql, (_, *others) = compiled[shape]
+            parts.append((sql, [kind.text, *others]))
+        return parts
+
+    def _left(self) -> Iterator[tuple[Kind, Condition]]:
+        if self.found.query.is_empty():
+            return
+        for kind in kinds():
+            if (condition := left(self.found.query.where, kind)) is not False:
+                yield kind, condition
+
+    def _compiled(self, condition: Condition) -> tuple[str, tuple[Any, ...]]:
+        """The question for a kind, which is its first parameter."""
+        keys = Anomaly.objects.using(MEMORY).filter(kind="").order_by(*self.order)
+        if self.order[0].endswith("resolved_at"):
+            keys = keys.exclude(OPEN)
+        keys = keys.values_list(*(name.lstrip("-") for name in self.order))
+        if condition is not True:
+            keys.query.where.add(condition, AND)
+        sql, parameters = keys.query.sql_with_params()
+        return sql, parameters
+
+
+# --- What a kind leaves of a condition ---------------------------------------------------------------------
+def left(condition: Condition, kind: Kind) -> Condition:
+    """What is left of it to ask of the rows of a kind: True or False where the kind tells all of it."""
+    if not isinstance(condition, WhereNode):
+        told = _told(condition, kind)
+        return condition if told is None else told
+    decides = condition.connector == OR
+    some = []
+    for child in condition.children:
+        found = left(child, kind)
+        if found is decides:
+            return decides is not condition.negated
+        if found is not (not decides):
+            some.append(found)
+    return WhereNode(some, condition.connector, condition.negated) if some else decides is condition.negated
+
+
+def _told(lookup: Condition, kind: Kind) -> bool | None:
+    """Whether it holds for all of a kind or none; None if that is for each row to tell."""
+    column = getattr(getattr(lookup, "lhs", None), "target", None)
+    asked, value = getattr(lookup, "lookup_name", None), getattr(lookup, "rhs", None)
+    if column is None or hasattr(value, "resolve_expression"):
+        return None
+    known = {name: getattr(kind, name) for name in ("check_name", "database", "severity", "state", "assignee")}
+    match column.attname, asked:
+        case name, "exact" if name in known:
+            return bool(known[name] == value)
+        case name, "in" if name in known or not value:
+            return name in known and known[name] in (value or ())
+        case name, "isnull" if name in known:
+            return (known[name] is None) == value
+        case "resolved_at", "isnull":
+            return (kind.state != State.RESOLVED) == value
+        case "acknowledged_until", "isnull" if kind.state != State.RESOLVED:
+            return kind.agreed != value
+        case "returned_count", "exact" if value == 0:
+            return not kind.back
+        case "returned_count", "gt" if value == 0:
+            return kind.back
+    return None
+
+
+def _shape(condition: Condition) -> Any:
+    """The same for what is the same part of one condition."""
+    if not isinstance(condition, WhereNode):
+        return id(condition)
+    return (condition.connector, condition.negated, *map(_shape, condition.children))
+
+
+def _demanded(where: WhereNode) -> Iterator[Condition]:
+    """The conditions of which each row must fulfil all."""
+    for child in where.children if where.connector == AND and not where.negated else ():
+        if isinstance(child, WhereNode):
+            yield from _demanded(child)
+        else:
+            yield child
+
+
+def _is_by_key(lookup: Condition) -> bool:
+    asked = getattr(lookup, "lhs", None)
+    return isinstance(asked, Among) or getattr(getattr(asked, "target", None), "primary_key", False)

@@ -36,14 +36,20 @@ class Kind(NamedTuple):
     """Whether they have come back."""
     agreed: bool
     """Whether they are open and somebody acknowledged them, until whenever."""
-    assignee: str | None
+    assigned: bool
     text: str
+    assignee: str | None = None
+    """Whom they are all assigned to, if it is a kind of one person's."""
 
     @classmethod
     def of(cls, text: str) -> "Kind":
         """Read it."""
-        check, database, severity, state, back, agreed, assignee = text.split(WITHIN, 6)
-        return cls(check, database, int(severity), state, bool(back), bool(agreed), assignee or None, text)
+        check, database, severity, state, back, agreed, assigned = text.split(WITHIN)
+        return cls(check, database, int(severity), state, bool(back), bool(agreed), bool(assigned), text)
+
+    def of_person(self, name: str) -> "Kind":
+        """Those of them that are assigned to this one."""
+        return self._replace(assignee=name, text=WITHIN.join((self.text, name)))
 
 
 def kinds() -> list[Kind]:
@@ -118,13 +124,25 @@ class Listed(Generic[Row]):
     def _left(self) -> Iterator[tuple[Kind, Condition]]:
         if self.found.query.is_empty():
             return
-        for kind in kinds():
+        for kind in self._kinds():
             if (condition := left(self.found.query.where, kind)) is not False:
                 yield kind, condition
 
+    def _kinds(self) -> list[Kind]:
+        if self._person is None:
+            return kinds()
+        return [kind.of_person(self._person) for kind in kinds() if kind.assigned]
+
+    @cached_property
+    def _person(self) -> str | None:
+        """Whom all must be assigned to, if it is asked for one person's."""
+        asked = (one.rhs for one in _demanded(self.found.query.where) if _name(one) == ("assignee", "exact"))
+        return next(asked, None)
+
     def _compiled(self, condition: Condition) -> tuple[str, tuple[Any, ...]]:
         """The question for a kind, which is its first parameter."""
-        keys = Anomaly.objects.using(MEMORY).filter(kind="").order_by(*self.order)
+        column = "kind" if self._person is None else "assigned_kind"
+        keys = Anomaly.objects.using(MEMORY).filter(**{column: ""}).order_by(*self.order)
         if self.order[0].endswith("resolved_at"):
             keys = keys.exclude(OPEN)
         keys = keys.values_list(*(name.lstrip("-") for name in self.order))
@@ -153,12 +171,15 @@ def left(condition: Condition, kind: Kind) -> Condition:
 
 def _told(lookup: Condition, kind: Kind) -> bool | None:
     """Whether it holds for all of a kind or none; None if that is for each row to tell."""
-    column = getattr(getattr(lookup, "lhs", None), "target", None)
-    asked, value = getattr(lookup, "lookup_name", None), getattr(lookup, "rhs", None)
-    if column is None or hasattr(value, "resolve_expression"):
+    value = getattr(lookup, "rhs", None)
+    if hasattr(value, "resolve_expression"):
         return None
-    known = {name: getattr(kind, name) for name in ("check_name", "database", "severity", "state", "assignee")}
-    match column.attname, asked:
+    known = {name: getattr(kind, name) for name in ("check_name", "database", "severity", "state")}
+    match _name(lookup):
+        case "assignee", "isnull":
+            return kind.assigned != value
+        case "assignee", "exact" if kind.assignee is not None or not kind.assigned:
+            return kind.assignee == value
         case name, "exact" if name in known:
             return bool(known[name] == value)
         case name, "in" if name in known or not value:
@@ -174,6 +195,12 @@ def _told(lookup: Condition, kind: Kind) -> bool | None:
         case "returned_count", "gt" if value == 0:
             return kind.back
     return None
+
+
+def _name(lookup: Condition) -> tuple[str, str]:
+    """Of what it asks, and how."""
+    column = getattr(getattr(lookup, "lhs", None), "target", None)
+    return getattr(column, "attname", ""), getattr(lookup, "lookup_name", "")
 
 
 def _shape(condition: Condition) -> Any:

@@ -3,7 +3,34 @@
 import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models import Case, Func, Value, When
-from django.db.models.functions import Cast, Coalesce, Collate, Left
+from django.db.models.functions import Cast, Collate, Left
+
+
+def joined(*parts):
+    return Func(*parts, arg_joiner=" || ", output_field=models.TextField(), template="(%(expressions)s)")
+
+
+KIND = joined(
+    "check_name",
+    Value("|"),
+    "database",
+    Value("|"),
+    Cast("severity", models.TextField()),
+    Value("|"),
+    "state",
+    Value("|"),
+    Case(When(returned_count__gt=0, then=Value("back")), default=Value("")),
+    Value("|"),
+    Case(
+        When(
+            models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
+            then=Value("agreed"),
+        ),
+        default=Value(""),
+    ),
+    Value("|"),
+    Case(When(assignee__isnull=False, then=Value("assigned")), default=Value("")),
+)
 
 
 class Migration(migrations.Migration):
@@ -56,35 +83,13 @@ class Migration(migrations.Migration):
                 ("acknowledged_reason", models.TextField(blank=True, null=True)),
                 ("assignee", models.TextField(blank=True, null=True)),
                 ("note", models.TextField(blank=True, db_default="", default="")),
+                ("kind", models.GeneratedField(db_persist=True, expression=KIND, output_field=models.TextField())),
                 (
-                    "kind",
+                    "assigned_kind",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=Func(
-                            "check_name",
-                            Value("|"),
-                            "database",
-                            Value("|"),
-                            Cast("severity", models.TextField()),
-                            Value("|"),
-                            "state",
-                            Value("|"),
-                            Case(When(returned_count__gt=0, then=Value("back")), default=Value("")),
-                            Value("|"),
-                            Case(
-                                When(
-                                    models.Q(("resolved_at__isnull", True), ("acknowledged_until__isnull", False)),
-                                    then=Value("agreed"),
-                                ),
-                                default=Value(""),
-                            ),
-                            Value("|"),
-                            Coalesce("assignee", Value("")),
-                            arg_joiner=" || ",
-                            output_field=models.TextField(),
-                            template="(%(expressions)s)",
-                        ),
-                        output_field=models.TextField(),
+                        expression=joined(KIND, Value("|"), "assignee"),
+                        output_field=models.TextField(null=True),
                     ),
                 ),
             ],
@@ -97,6 +102,18 @@ class Migration(migrations.Migration):
                         condition=models.Q(("resolved_at__isnull", True), _negated=True),
                         fields=["kind", "-resolved_at", "-appeared_at", "-id"],
                         name="anomaly_kind_resolved",
+                    ),
+                    models.Index(
+                        condition=models.Q(("assigned_kind__isnull", False)),
+                        fields=["assigned_kind", "-appeared_at", "-id"],
+                        name="anomaly_assigned",
+                    ),
+                    models.Index(
+                        condition=models.Q(
+                            ("assigned_kind__isnull", False), models.Q(("resolved_at__isnull", True), _negated=True)
+                        ),
+                        fields=["assigned_kind", "-resolved_at", "-appeared_at", "-id"],
+                        name="anomaly_assigned_resolved",
                     ),
                     models.Index(
                         condition=models.Q(("resolved_at__isnull", True)),

@@ -3,14 +3,15 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Case, Func, Q, Value, When
-from django.db.models.functions import Cast, Coalesce, Collate, Left
+from django.db.models import Case, Expression, Func, Q, Value, When
+from django.db.models.functions import Cast, Collate, Left
 
 from consistency.legible import harmless
 from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
 AGREED = OPEN & Q(acknowledged_until__isnull=False)
+ASSIGNED = Q(assigned_kind__isnull=False)
 NO_FILE = ~Q(object_type="file")
 
 STARTS = 100
@@ -30,10 +31,17 @@ def kind() -> Func:
     """What a list can be asked for, but times and texts, in one: see `consistency.memory.kinds`."""
     back = Case(When(returned_count__gt=0, then=Value("back")), default=Value(""))
     agreed = Case(When(AGREED, then=Value("agreed")), default=Value(""))
-    severity = Cast("severity", models.TextField())
-    # Who it is assigned to comes last: a person's name may hold anything.
-    others = ("database", severity, "state", back, agreed, Coalesce("assignee", Value("")))
-    parts = ("check_name", *(word for part in others for word in (Value(WITHIN), part)))
+    assigned = Case(When(assignee__isnull=False, then=Value("assigned")), default=Value(""))
+    return _joined("check_name", "database", Cast("severity", models.TextField()), "state", back, agreed, assigned)
+
+
+def assigned_kind() -> Func:
+    """The same of one person; null while it is assigned to nobody."""
+    return _joined(kind(), "assignee")
+
+
+def _joined(first: str | Func, *others: str | Expression) -> Func:
+    parts = (first, *(word for part in others for word in (Value(WITHIN), part)))
     return Func(*parts, template="(%(expressions)s)", arg_joiner=" || ", output_field=models.TextField())
 
 
@@ -169,6 +177,9 @@ class Anomaly(AboutCheck):
     assignee = models.TextField(null=True, blank=True)
     note = models.TextField(blank=True, default="", db_default="")
     kind = models.GeneratedField(expression=kind(), output_field=models.TextField(), db_persist=True)
+    assigned_kind = models.GeneratedField(
+        expression=assigned_kind(), output_field=models.TextField(null=True), db_persist=True
+    )
 
     class Meta:
         verbose_name_plural = "anomalies"
@@ -180,13 +191,19 @@ class Anomaly(AboutCheck):
                 fields=["check_name", "database", "object_type", "object_id"], name="anomaly_one_per_object"
             )
         ]
-        # Every list is read by the first, kind by kind; by the second where it goes by when they were resolved. That
-        # costs a row that comes, or goes on for the first time (its kind); from then on, a scan that sees it again
-        # changes nothing that an index holds, and PostgreSQL may leave them all alone (HOT).
+        # Every list is read by the first four, kind by kind: of all or of one person, by when they were news or by
+        # when they were resolved. That costs a row that comes, or goes on for the first time (its kind); from then on,
+        # a scan that sees it again changes nothing that an index holds, and PostgreSQL may leave them all alone (HOT).
         indexes: ClassVar = [
             models.Index(fields=["kind", "-appeared_at", "-id"], name="anomaly_kind"),
             models.Index(
                 fields=["kind", "-resolved_at", "-appeared_at", "-id"], condition=~OPEN, name="anomaly_kind_resolved"
+            ),
+            models.Index(fields=["assigned_kind", "-appeared_at", "-id"], condition=ASSIGNED, name="anomaly_assigned"),
+            models.Index(
+                fields=["assigned_kind", "-resolved_at", "-appeared_at", "-id"],
+                condition=ASSIGNED & ~OPEN,
+                name="anomaly_assigned_resolved",
             ),
             models.Index(fields=["check_name", "database"], condition=OPEN, name="anomaly_open"),
             models.Index(

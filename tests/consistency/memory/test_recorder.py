@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +18,7 @@ from django.utils import timezone
 from consistency.memory import sql
 from consistency.memory.lists import beginning
 from consistency.memory.retention import prune
+from consistency.memory.silence import acknowledge
 from consistency.memory.spool import Spool
 from consistency.memory.subject import of_same_file
 from consistency.memory.writing import AlreadyRunningError, Memory
@@ -198,6 +201,36 @@ def test_however_empty_the_memory_was_each_finding_is_looked_up_once() -> None:
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Hash Join" in plan
     assert "Nested Loop" not in plan
+
+
+def updated() -> tuple[int, int]:
+    """How many rows were updated, and how many of them touched no index."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'consistency_anomaly'")
+        row: tuple[int, int] = cursor.fetchone()
+    return row
+
+
+def test_what_just_goes_on_changes_nothing_that_an_index_holds() -> None:
+    start = updated()[0]
+    a_file("a", "processing")
+    assert [news(), news()] == [(1, 0, 0, 0), (0, 0, 0, 1)]
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="why")
+    Anomaly.objects.update(assignee="ann")
+    assert eventually(lambda: updated()[0] == start + 3)
+    before, cheap = updated()
+    assert news() == (0, 0, 0, 1)
+    assert eventually(lambda: updated()[0] == before + 1)
+    assert updated() == (before + 1, cheap + 1)
+
+
+def eventually(so: Callable[[], bool]) -> bool:
+    """Within some seconds: a backend tells what it did a moment later."""
+    until = time.monotonic() + 10
+    while not (done := so()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return done
 
 
 def incompressible(length: int) -> str:

@@ -2,66 +2,70 @@
 
 One check has 95 in 100 of all anomalies, another all that are new, the oldest are assigned, the newest acknowledged,
 three in five resolved; one check ran long ago, another can no longer be asked, and after the last complete scan only
-one was asked again, a thousand times.
+one was asked again, thousands of times.
 """
 
 from django.db import connection
 
-MANY = 40_000
-SCANS = 6000
-COMPLETE, MASS = 4000, 3000
-"""Of the scans by number, the last complete one, and one in which very many were new and few back."""
+MANY, SCANS = 40_000, 6000
+LOADED = ("consistency_anomaly", "consistency_scan", "consistency_scancheck", "consistency_mute")
 
-SCANNED = f"""
+SCANNED = """
 INSERT INTO consistency_scan (id, database, recorded_at, snapshot_at, trigger, actor, complete, status, duration_ms,
     new, returned, resolved, ongoing)
-SELECT n, CASE n % 3 WHEN 2 THEN 'elsewhere' ELSE 'default' END, at, at, 'command', 'cron', n % 50 <> 1, 'degraded', 9,
-    0, 0, 0, 0
-FROM generate_series(1, {SCANS}) n, LATERAL (SELECT now() - ({SCANS} - n) * interval '1 hour' AS at);
+SELECT n, CASE n %% 3 WHEN 2 THEN 'elsewhere' ELSE 'default' END, at, at, 'command', 'cron', n %% 50 <> 1, 'degraded',
+    9, 0, 0, 0, 0
+FROM generate_series(1, %(scans)s) n, LATERAL (SELECT now() - (%(scans)s - n) * interval '1 hour' AS at);
 INSERT INTO consistency_scancheck (scan_id, database, check_name, severity, outcome, count, acknowledged, muted,
     duration_ms, error, new, returned, resolved, ongoing)
 SELECT id, database, name, 2, 'found', CASE WHEN name <> 'job_without_file' OR id < 500 THEN 400 END, 0, 0, 9, '',
     9, 9, 9, 9
 FROM consistency_scan, unnest(ARRAY['orphaned_processing', 'stale_processing', 'processing_job_done',
     'unregistered_with_uuid', 'job_without_file', 'rare', 'retired']) name
-WHERE name = 'orphaned_processing' OR id <= {COMPLETE} AND (name NOT IN ('rare', 'retired') OR id < 100);
+WHERE name = 'orphaned_processing' OR id <= %(complete)s AND (name NOT IN ('rare', 'retired') OR id < 100);
 INSERT INTO consistency_mute (database, check_name, created_at, by, reason, until, sticky)
 VALUES ('default', 'unregistered_with_uuid', now(), 'ann', 'why', now() + interval '7 days', true)"""
 
 # n goes with the time. Each comes with a scan, and has its time.
-FOUND = f"""
+FOUND = """
 INSERT INTO consistency_anomaly (database, check_name, object_type, object_id, severity, detail, file_uuid, file_name,
     status, state, first_seen, appeared_at, appeared_scan, last_seen, last_scan, times_seen, returned_count,
     resolved_at, acknowledged_by, acknowledged_at, acknowledged_until, acknowledged_reason, assignee)
-SELECT s.database, name, 'file', md5(n::text), CASE WHEN n <= {MANY} * 0.6 OR name = 'retired' THEN 3 ELSE 2 END,
+SELECT s.database, name, 'file', md5(n::text), CASE WHEN share <= 0.6 OR name = 'retired' THEN 3 ELSE 2 END,
     'broken', md5(n::text), 'clip ' || n || '.mp4', 'processing', state, s.recorded_at - interval '1 day',
-    s.recorded_at, s.id, now(), CASE WHEN n % 997 = 0 THEN 17 ELSE last END, 1, back,
+    s.recorded_at, s.id, now(), CASE WHEN n %% 997 = 0 THEN 17 ELSE last END, 1, back,
     CASE state WHEN 'resolved' THEN s.recorded_at + interval '3 hours' END,
     CASE WHEN until IS NOT NULL THEN 'ann' END, CASE WHEN until IS NOT NULL THEN now() END, until,
     CASE WHEN until IS NOT NULL THEN 'why' END,
-    CASE WHEN share BETWEEN 0.6 AND 0.7 OR n % 777 = 0 THEN 'ann' WHEN share < 0.05 THEN 'bob' END
-FROM generate_series(1, {MANY}) n, LATERAL (SELECT n / {MANY}.0 AS share),
+    CASE WHEN share BETWEEN 0.6 AND 0.7 OR n %% 777 = 0 THEN 'ann' WHEN share < 0.1 THEN 'bob' END
+FROM generate_series(1, %(many)s) n, LATERAL (SELECT n::float / %(many)s AS share),
     LATERAL (SELECT CASE WHEN share <= 0.95 THEN 'stale_processing' WHEN share <= 0.97 THEN 'orphaned_processing'
         WHEN share <= 0.98 THEN 'processing_job_done' WHEN share <= 0.99 THEN 'unregistered_with_uuid'
-        WHEN n % 9 = 0 THEN 'rare' ELSE 'retired' END AS name,
-    CASE WHEN share BETWEEN 0.85 AND 0.95 AND n % 50 = 0 THEN now() - interval '1 hour'
+        WHEN n %% 9 = 0 THEN 'rare' ELSE 'retired' END AS name,
+    CASE WHEN share BETWEEN 0.85 AND 0.95 AND n %% 50 = 0 THEN now() - interval '1 hour'
         WHEN share BETWEEN 0.85 AND 0.95 THEN now() + interval '9 days' END AS until) AS named,
-    LATERAL (SELECT CASE WHEN share <= 0.6 THEN 'resolved' WHEN name = 'orphaned_processing' OR n % 991 = 0 THEN 'new'
+    LATERAL (SELECT CASE WHEN share <= 0.6 THEN 'resolved' WHEN name = 'orphaned_processing' OR n %% 991 = 0 THEN 'new'
         WHEN name = 'processing_job_done' THEN 'returned' ELSE 'ongoing' END AS state,
-    CASE name WHEN 'orphaned_processing' THEN {SCANS} WHEN 'rare' THEN 97 WHEN 'retired' THEN 97
-        WHEN 'processing_job_done' THEN {COMPLETE} - 2 ELSE {COMPLETE} END AS last) AS stood,
-    LATERAL (SELECT (state = 'returned' OR n % 999 = 0)::int AS back,
+    CASE name WHEN 'orphaned_processing' THEN %(scans)s WHEN 'rare' THEN 97 WHEN 'retired' THEN 97
+        WHEN 'processing_job_done' THEN %(complete)s - 2 ELSE %(complete)s END AS last) AS stood,
+    LATERAL (SELECT (state = 'returned' OR n %% 999 = 0)::int AS back,
     CASE WHEN state IN ('new', 'returned') OR name IN ('rare', 'retired') THEN last
-        WHEN share BETWEEN 0.7 AND 0.84 THEN {MASS} ELSE (share * {COMPLETE})::int / 3 * 3 + 1 END AS number) AS came
+        WHEN share BETWEEN 0.7 AND 0.84 THEN %(mass)s ELSE (share * %(complete)s)::int / 3 * 3 + 1
+        END AS number) AS came
     JOIN consistency_scan s ON s.id = number"""
-LOADED = ("consistency_anomaly", "consistency_scan", "consistency_scancheck", "consistency_mute")
 
 
-def load() -> None:
-    """Fill it, as it would be once autovacuum has been there."""
+def mass(scans: int = SCANS) -> int:
+    """The scan in which very many were new, and few back."""
+    return scans // 6 * 3
+
+
+def load(many: int = MANY, scans: int = SCANS) -> None:
+    """Fill it, as it would be once autovacuum has been there; scans by threes."""
+    about = {"many": many, "scans": scans, "complete": scans // 9 * 6 + 1, "mass": mass(scans)}
     with connection.cursor() as cursor:
-        cursor.execute(SCANNED)
-        cursor.execute(FOUND)
+        cursor.execute(SCANNED, about)
+        cursor.execute(FOUND, about)
     vacuum()
 
 

@@ -112,8 +112,8 @@ def rounds(psql: Psql) -> dict[str, list[float]]:
 
 
 @contextmanager
-def platform() -> Iterator[Psql]:
-    """A server of its own with a million anomalies and so many files to find."""
+def database() -> Iterator[Server]:
+    """A server of its own with Continuity's tables, empty."""
     with TemporaryDirectory() as folder, ExitStack() as stopping:
         server = start_postgres(Path(folder), durable=True)
         stopping.callback(server.stop)
@@ -122,11 +122,18 @@ def platform() -> Iterator[Psql]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         django.setup()
         call_command("migrate", verbosity=0)
+        stopping.callback(connection.close)
+        yield server
+
+
+@contextmanager
+def platform() -> Iterator[Psql]:
+    """One with a million anomalies and so many files to find."""
+    with database() as server:
         with connection.cursor() as cursor:
             cursor.execute(STORED_ROWS, [STORED])
             cursor.execute(FILES, [FOUND])
             cursor.execute("VACUUM ANALYZE")
-        stopping.callback(connection.close)
         yield Psql(server)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db import connections
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
@@ -154,7 +155,9 @@ class AnomalyAdmin(ReviewAdmin):
         pairs = list(found.order_by().values_list("database", "check_name").distinct())
         for database in sorted({database for database, _ in pairs}):
             names = {name for of, name in pairs if of == database}
-            if checks := [check for check in CHECKS.values() if check.name in names]:
+            if database not in connections:
+                messages.warning(request, f"Database {database!r} is retired: the settings do not name it any more.")
+            elif checks := [check for check in CHECKS.values() if check.name in names]:
                 scan_now(request, checks, database)
             else:
                 messages.warning(request, "Their checks are retired: nothing to ask.")

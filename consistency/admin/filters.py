@@ -1,8 +1,9 @@
 """The filters of the list of anomalies: each one condition that an index serves."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -12,20 +13,30 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from consistency.memory.lists import Agreed, agreed, heard, in_last_scans, in_scan, standing
-from consistency.memory.overview import check_names
+from consistency.memory.names import Names, known_names
 from consistency.models.memory import Anomaly
 from consistency.registry import CHECKS
 
 Found = QuerySet[Anomaly]
+Told = TypeVar("Told")
 
 
 def silent(request: HttpRequest) -> Agreed:
     """What is silent, asked once a request, whose parts must agree."""
+    return _once(request, agreed)
+
+
+def names(request: HttpRequest) -> Names:
+    """Which checks and databases there are; likewise."""
+    return _once(request, known_names)
+
+
+def _once(request: HttpRequest, ask: Callable[[], Told]) -> Told:
     known: dict[str, Any] = request.__dict__
-    if "silent" not in known:
-        known["silent"] = agreed()
-    found: Agreed = known["silent"]
-    return found
+    if ask.__name__ not in known:
+        known[ask.__name__] = ask()
+    told: Told = known[ask.__name__]
+    return told
 
 
 def order(request: HttpRequest) -> tuple[str, ...]:
@@ -41,7 +52,7 @@ class CheckFilter(admin.SimpleListFilter):
     title, parameter_name = "check", "check"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name if name in CHECKS else f"{name} (retired)") for name in check_names()]
+        return [(name, name if name in CHECKS else f"{name} (retired)") for name in names(request).checks]
 
     def queryset(self, request: HttpRequest, queryset: Found) -> Found:
         return queryset.filter(check_name=self.value()) if self.value() else queryset
@@ -58,6 +69,7 @@ class StateFilter(admin.SimpleListFilter):
         "returned": "Returned",
         "acknowledged": "Acknowledged",
         "muted": "Muted",
+        "retired": "Open, of what is retired",
         "resolved": "Resolved",
         "all": "All",
     }
@@ -120,7 +132,7 @@ class DatabaseFilter(admin.SimpleListFilter):
     title, parameter_name = "database", "database"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in connections]
+        return [(name, name if name in connections else f"{name} (retired)") for name in names(request).databases]
 
     def has_output(self) -> bool:
         return len(self.lookup_choices) > 1

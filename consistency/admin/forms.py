@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.db import connections
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from consistency.memory.overview import check_names
+from consistency.memory.names import known_names, to_mute
 from consistency.memory.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
+from consistency.selection import UnknownWordError
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -80,15 +80,19 @@ class MuteForm(SilenceForm):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.fields["check_name"].choices = [(name, name) for name in check_names()]  # type: ignore[attr-defined]
+        # A retired one can be asked for, by an old link say, and is refused with the reason.
+        self.fields["check_name"].choices = [(name, name) for name in known_names().checks]  # type: ignore[attr-defined]
         self.fields["length"].initial = "7d"
 
-    def clean_database(self) -> str:
-        """One that there is: nobody would ever see another's mute."""
-        database: str = self.cleaned_data["database"]
-        if database not in connections:
-            raise forms.ValidationError(f"There is no database {database!r}.")
-        return database
+    def clean(self) -> dict[str, Any] | None:
+        """Of a check and a database that are asked: nobody would ever see another's mute."""
+        told = super().clean() or self.cleaned_data
+        try:
+            if {"check_name", "database"} <= told.keys():
+                to_mute(told["check_name"], told["database"])
+        except (SilenceError, UnknownWordError) as problem:
+            raise forms.ValidationError(str(problem)) from None
+        return told
 
     def longest(self) -> timedelta:
         """A year."""

@@ -34,7 +34,7 @@ class RunningFilter(admin.SimpleListFilter):
 
 @admin.register(Mute)
 class MuteAdmin(ReviewAdmin):
-    list_display = ("check_name", "standing", "why", "who")
+    list_display = ("about", "standing", "why", "who")
     sortable_by = ()
     list_filter = (RunningFilter,)
     fields = (
@@ -42,6 +42,11 @@ class MuteAdmin(ReviewAdmin):
         "ended_because",
     )  # fmt: skip
     readonly_fields = ("standing",)
+
+    @admin.display(description="check")
+    def about(self, mute: Mute) -> str:
+        of = "" if mute.database == MEMORY else f" of {mute.database}"
+        return f"{mute.check_name}{of}{' (retired)' if mute.retired else ''}"
 
     @admin.display(description="state")
     def standing(self, mute: Mute) -> str:

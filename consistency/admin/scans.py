@@ -15,23 +15,15 @@ from consistency.admin.filters import DatabaseFilter
 from consistency.admin.scanning import scan_now
 from consistency.formats import minute
 from consistency.legible import harmless
-from consistency.memory.hops import scanned
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Scan
 from consistency.selection import chosen
 
 
-class ScannedFilter(DatabaseFilter):
-    """Those that are gone too."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in scanned()]
-
-
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
     list_display = ("scan", "outcome", "appeared", "came_back", "resolved", "who")
-    list_filter = ("complete", "status", "trigger", ScannedFilter)
+    list_filter = ("complete", "status", "trigger", DatabaseFilter)
     sortable_by = ()
 
     @admin.display(description="scan")

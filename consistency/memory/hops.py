@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.db import connections
 
 from consistency.memory.silence import MEMORY
-from consistency.models.memory import Anomaly, Scan, ScanCheck
+from consistency.models.memory import Scan, ScanCheck
 
 
 def hopping(table: str, *columns: str) -> str:
@@ -21,7 +21,6 @@ SELECT {names} FROM hops"""  # noqa: S608 - names of ours
 
 
 RECORDED_CHECKS: Final = hopping(ScanCheck._meta.db_table, "check_name")
-_ANOMALOUS: Final = hopping(Anomaly._meta.db_table, "check_name", "database")
 _SCANNED: Final = hopping(Scan._meta.db_table, "database")
 _LAST: Final = f"""
 SELECT last.id FROM ({RECORDED_CHECKS}) AS named, LATERAL (
@@ -33,16 +32,6 @@ SELECT last.id FROM ({hopping(ScanCheck._meta.db_table, "check_name", "database"
     WHERE c.check_name = named.check_name AND c.database = named.database AND c.count IS NOT NULL
     ORDER BY c.scan_id DESC LIMIT 1) AS last"""  # noqa: S608
 """Keys of what each check, on each database, last came to when it could be asked."""
-
-
-def recorded_checks() -> list[str]:
-    """Every check that a scan which is remembered has asked."""
-    return [name for (name,) in _rows(RECORDED_CHECKS)]
-
-
-def anomalous() -> list[tuple[str, str]]:
-    """Check and database of every anomaly."""
-    return _rows(_ANOMALOUS)
 
 
 def scanned() -> list[str]:

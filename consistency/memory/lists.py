@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
@@ -127,15 +128,19 @@ def agreed() -> Agreed:
 def in_force(database: str | None = None) -> list[Mute]:
     """The mutes that hold by what was recorded last, of one database or all; those exceeded are left as they are."""
     now = timezone.now()
-    recorded = ScanCheck.objects.filter(
-        check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
-    )
     running = Mute.objects.using(MEMORY).filter(ended_at__isnull=True, until__gt=now)
     if database is not None:
         running = running.filter(database=database)
+    return [mute for mute in with_last(running) if holds(mute, mute.last, now)]
+
+
+def with_last(mutes: QuerySet[Mute]) -> "QuerySet[Any]":
+    """Each with `last`, the count that its check had when it last could be asked."""
+    recorded = ScanCheck.objects.filter(
+        check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
+    )
     # 1 where nothing was recorded, so that the mute of a check that never ran yet holds.
-    last = Coalesce(Subquery(recorded.order_by("-scan_id").values("count")[:1]), 1)
-    return [mute for mute in running.annotate(last=last) if holds(mute, mute.last, now)]
+    return mutes.annotate(last=Coalesce(Subquery(recorded.order_by("-scan_id").values("count")[:1]), 1))
 
 
 def silenced(agreed: Agreed) -> Q:
@@ -149,11 +154,13 @@ def acknowledged(agreed: Agreed) -> Q:
 
 
 def standing(state: str, agreed: Agreed) -> Q:
-    """Those that stand like that: by a state, `open`, `acknowledged`, `muted` or `all`."""
+    """Those that stand like that: by a state, `open`, `acknowledged`, `muted`, `retired` or `all`."""
     if state == "acknowledged":
         return acknowledged(agreed)
     if state == "muted":
         return OPEN & _unacknowledged(agreed) & _about(agreed)
+    if state == "retired":
+        return OPEN & ~Q(check_name__in=list(CHECKS), database__in=list(connections))
     wide = {"all": Q(), "open": OPEN, State.RESOLVED: ~OPEN}
     return wide[state] if state in wide else OPEN & Q(state=state)
 
@@ -241,10 +248,12 @@ def last_scan(database: str = MEMORY) -> Scan | None:
 
 # --- What is new since ------------------------------------------------------------------------------------
 def in_last_scans(how: str) -> Q:
-    """What the last scan that each check answered in found `new` or back, has `seen` or has `resolved`."""
+    """What the last scan that each check answered in found `new` or back, has `seen` or has `resolved`; what a
+    retired one found last is no news.
+    """
     came = Anomaly.objects.filter(appeared_scan=OuterRef("scan_id")).values("appeared_at")
     first, last = (Subquery(came.order_by(by)[:1]) for by in ("appeared_at", "-appeared_at"))
-    answers = ScanCheck.objects.using(MEMORY).filter(pk__in=RawSQL(LAST_ANSWERS, ()))  # noqa: S611 - ours
+    answers = ScanCheck.objects.using(MEMORY).filter(pk__in=RawSQL(LAST_ANSWERS, ()), check_name__in=CHECKS)  # noqa: S611 - ours
     found = Q(pk__in=[])
     for answer in answers.select_related("scan").annotate(first=first, last=last):
         of_it = _of_answer(how, answer)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections
 from django.db.models import Q
@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from consistency.formats import minute
 from consistency.memory.freshness import why_too_old
-from consistency.memory.hops import RECORDED_CHECKS, recorded_checks
-from consistency.memory.lists import acknowledged_of_each_check, in_force, last_complete_scan, last_scan
+from consistency.memory.hops import RECORDED_CHECKS
+from consistency.memory.lists import acknowledged_of_each_check, last_complete_scan, last_scan, with_last
 from consistency.memory.news import why_ended
-from consistency.memory.silence import MEMORY
+from consistency.memory.silence import MEMORY, holds
 from consistency.models.memory import Mute, MuteEnd, Scan
 from consistency.registry import CHECKS, Check, Severity
 
@@ -160,10 +160,17 @@ class Overview:
     cards: Sequence[Card]
 
     @property
+    def retired(self) -> bool:
+        """Whether the settings do not name it any more: what is remembered of it is the past."""
+        return self.database not in connections
+
+    @property
     def status(self) -> str:
         """`ok` or `degraded`, as it is now that somebody may have agreed to silence; `unknown` where nothing speaks
-        against it, but no scan was complete.
+        against it, but no scan was complete; `retired` where nothing will.
         """
+        if self.retired:
+            return "retired"
         if self.degraded or self.too_old:
             return "degraded"
         return "ok" if self.complete else "unknown"
@@ -175,10 +182,10 @@ class Overview:
 
     @property
     def news(self) -> list[tuple[str, int, str]]:
-        """What the last scan that each check answered in came to, in all: a word, how many, and by which choice of
-        `last scan` the list shows exactly those.
+        """What the last scan that each check answered in came to, in all, retired ones aside: a word, how many, and by
+        which choice of `last scan` the list shows exactly those.
         """
-        answers = [card.answered for card in self.cards if card.answered]
+        answers = [card.answered for card in self.cards if card.answered and card.check]
         shown = {"new": "1", "returned": "1", "resolved": "resolved", "ongoing": "seen"}
         return [(word, sum(getattr(answer, word) for answer in answers), news) for word, news in shown.items()]
 
@@ -190,29 +197,24 @@ class Overview:
 
 
 def overview(database: str = MEMORY) -> Overview:
-    """How it stands, in seven questions by index at most, however many anomalies there are."""
+    """How it stands, in six questions by index at most, however many anomalies there are."""
     complete, last = last_complete_scan(database), last_scan(database)
-    too_old = why_too_old(complete, last, database)
+    too_old = why_too_old(complete, last, database) if database in connections else None
     cards = _cards(database, complete.pk if complete else 0)
     return Overview(database=database, last=last, complete=complete, too_old=too_old, cards=cards)
 
 
-def check_names() -> list[str]:
-    """Every check that is defined, and after them those that are history."""
-    return [*CHECKS, *(name for name in recorded_checks() if name not in CHECKS)]
-
-
 def _cards(database: str, since: int) -> list[Card]:
     acknowledged = acknowledged_of_each_check(database)
-    mutes, ended = {mute.check_name: mute for mute in in_force(database)}, _ended(database)
+    mutes, ended = _mutes(database)
     cards = [
         Card(
             name=name,
             points=points,
             acknowledged=acknowledged.get(name, 0),
             mute=mutes.get(name),
-            ended=None if name in mutes else ended.get(name),
-            current=name in CHECKS and points[-1].scan >= since,
+            ended=ended.get(name),
+            current=name in CHECKS and database in connections and points[-1].scan >= since,
         )
         for name, points in _trends(database)
     ]
@@ -220,16 +222,21 @@ def _cards(database: str, since: int) -> list[Card]:
     return sorted(cards, key=lambda card: (not card.current, order.get(card.name, len(order)), card.name))
 
 
-def _ended(database: str) -> dict[str, Mute]:
-    """The last mute of each check that has one of late, where nobody ended it."""
+def _mutes(database: str) -> tuple[dict[str, Mute], dict[str, Mute]]:
+    """The last mute of each check that has one of late: where it is in force, and where it ended by itself."""
     now = timezone.now()
-    lately = Q(ended_at__gte=now - LATELY) | Q(ended_at__isnull=True, until__range=(now - LATELY, now))
-    last = Mute.objects.using(MEMORY).filter(lately, database=database).order_by("check_name", "-id")
-    return {
-        mute.check_name: mute
-        for mute in last.distinct("check_name")
-        if (mute.ended_because or MuteEnd.TIME) in _BY_ITSELF
-    }
+    lately = Q(ended_at__gte=now - LATELY) | Q(ended_at__isnull=True, until__gte=now - LATELY)
+    last = with_last(Mute.objects.using(MEMORY).filter(lately, database=database).order_by("check_name", "-id"))
+    by_check: dict[str, Any] = {mute.check_name: mute for mute in last.distinct("check_name")}
+    return (
+        {name: mute for name, mute in by_check.items() if holds(mute, mute.last, now)},
+        {name: mute for name, mute in by_check.items() if _ended_by_itself(mute, now)},
+    )
+
+
+def _ended_by_itself(mute: Mute, now: datetime) -> bool:
+    over = mute.ended_at is not None or mute.until <= now
+    return over and (mute.ended_because or MuteEnd.TIME) in _BY_ITSELF
 
 
 def _trends(database: str) -> list[tuple[str, list[Point]]]:

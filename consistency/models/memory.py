@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Case, Expression, Func, Q, Value, When
 from django.db.models.functions import Cast, Collate, Left
 
@@ -73,17 +73,18 @@ class MuteEnd(models.TextChoices):
 
 
 class AboutCheck(models.Model):
-    """A row about a check, by name only: history outlives code."""
+    """A row about a check on a database, by names only: history outlives code."""
 
     check_name = models.TextField("check")
+    database: "models.TextField[str, str]"
 
     class Meta:
         abstract = True
 
     @property
     def retired(self) -> bool:
-        """Whether no such check is defined any more."""
-        return self.check_name not in CHECKS
+        """Whether nothing asks it any more: no such check is defined, or no such database configured."""
+        return self.check_name not in CHECKS or self.database not in connections
 
 
 class Scan(models.Model):

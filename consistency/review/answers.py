@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connections
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from consistency.formats import instant
 from consistency.memory import lists
+from consistency.memory.names import remembered
 from consistency.models.memory import Mute, ScanCheck
 from consistency.registry import CHECKS, Severity
 from consistency.review import query
@@ -35,34 +37,37 @@ def _link(request: Request, cursor: str | None) -> str | None:
 
 
 def checks(database: str) -> list[dict[str, Any]]:
-    """Every check that is defined, then every retired one that is remembered."""
+    """Every check that is defined, then every one of the past that is remembered."""
     last, acknowledged = lists.last_of_each_check(database), lists.acknowledged_of_each_check(database)
     mutes = {mute.check_name: mute for mute in lists.in_force(database)}
-    names = dict.fromkeys([*CHECKS, *sorted(last), *sorted(mutes)])
-    return [_check(name, last.get(name), acknowledged.get(name, 0), mutes.get(name)) for name in names]
+    past = (name for name, on in remembered() if on == database)
+    return [
+        _check(name, database, last.get(name), acknowledged.get(name, 0), mutes.get(name))
+        for name in dict.fromkeys([*CHECKS, *past])
+    ]
 
 
 def check(name: str, database: str) -> dict[str, Any]:
     """One of them; nothing is known of a retired one whose scans are forgotten."""
-    unknown = _check(name, None, 0, None)
+    unknown = _check(name, database, None, 0, None)
     return next((told for told in checks(database) if told["check"] == name), unknown)
 
 
-def _check(name: str, last: ScanCheck | None, acknowledged: int, mute: Mute | None) -> dict[str, Any]:
+def _check(name: str, database: str, last: ScanCheck | None, acknowledged: int, mute: Mute | None) -> dict[str, Any]:
     found = _last(last) | {"mute": _mute(mute) if mute else None}
     if found["count"] is not None:
         # As it is now: who has just silenced it need not scan to see so.
         found["acknowledged"] = min(acknowledged, found["count"])
         found["muted"] = found["count"] - found["acknowledged"] if mute else 0
-    return _definition(name, last) | found
+    return _definition(name, database, last) | found
 
 
-def _definition(name: str, last: ScanCheck | None) -> dict[str, Any]:
+def _definition(name: str, database: str, last: ScanCheck | None) -> dict[str, Any]:
     defined = CHECKS.get(name)
     remembered = Severity(last.severity) if last else Severity.INFO
     return {
         "check": name,
-        "retired": defined is None,
+        "retired": defined is None or database not in connections,
         "severity": (defined.severity if defined else remembered).word,
         "title": defined.title if defined else None,
         "hint": defined.hint if defined else None,

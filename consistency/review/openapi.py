@@ -54,7 +54,7 @@ def _parameter(name: str, description: str, schema: Schema = TEXT) -> OpenApiPar
     return OpenApiParameter(name, schema, description=description)
 
 
-DATABASE: Final = _parameter("database", "Of this database only.")
+DATABASE: Final = _parameter("database", "Of this database only; retired ones too.")
 PAGE: Final = [
     _parameter(
         "limit",
@@ -69,7 +69,9 @@ ANOMALY_FILTERS: Final = [
     ),
     _parameter("severity", "Of these severities.", {"type": "array", "items": SEVERITY}),
     _parameter(
-        "state", "`open` (all but resolved) by default.", TEXT | {"enum": list(query.STATES), "default": "open"}
+        "state",
+        "`open` (all but resolved) by default; `retired`: open, and nothing asks for it any more.",
+        TEXT | {"enum": list(query.STATES), "default": "open"},
     ),
     _parameter("assignee", "Whom they are assigned to."),
     DATABASE,
@@ -85,4 +87,4 @@ SCAN_FILTERS: Final = [
     _parameter("complete", "1: only those in which every check ran; 0: only the others.", SWITCH),
     *PAGE,
 ]
-OF_DATABASE: Final = [_parameter("database", "`default` by default.")]
+OF_DATABASE: Final = [_parameter("database", "`default` by default; retired ones too.")]

@@ -5,23 +5,22 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, overload
 
-from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
 from consistency.arguments import duration, point_in_time, whole_number
-from consistency.memory.hops import anomalous, recorded_checks
+from consistency.memory import names
 from consistency.memory.lists import Agreed, beginning, heard, in_scan, silenced, standing
 from consistency.memory.silence import MEMORY
 from consistency.models.memory import Anomaly, Scan, State
-from consistency.registry import CHECKS, Severity
-from consistency.selection import UnknownWordError, known
+from consistency.registry import Severity
+from consistency.selection import known
 
 LARGEST_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 100
 PAGE: Final = ("limit", "cursor")
-STATES: Final = ("open", *State.values, "acknowledged", "muted", "all")
+STATES: Final = ("open", *State.values, "acknowledged", "muted", "retired", "all")
 SEVERITIES: Final = {severity.word: severity for severity in Severity}
 SWITCH: Final = ("0", "1")
 ANOMALIES: Final = (
@@ -72,7 +71,7 @@ def scans(parameters: QueryDict) -> QuerySet[Scan]:
     only(parameters, SCANS)
     found = Scan.objects.using(MEMORY).prefetch_related("checks")
     if (word := _word(parameters, "database")) is not None:
-        found = found.filter(database=known("database", word, list(connections)))
+        found = found.filter(database=names.database(word))
     if (word := _word(parameters, "complete")) is not None:
         found = found.filter(complete=known("value of complete", word, SWITCH) == "1")
     return found
@@ -81,7 +80,7 @@ def scans(parameters: QueryDict) -> QuerySet[Scan]:
 def database(parameters: QueryDict) -> str:
     """Which one is meant."""
     only(parameters, ("database",))
-    return known("database", _word(parameters, "database", MEMORY), list(connections))
+    return names.database(_word(parameters, "database", MEMORY))
 
 
 def limit(parameters: QueryDict) -> int:
@@ -120,15 +119,7 @@ def _words(parameters: QueryDict, name: str) -> list[str]:
 
 
 def _checks(words: list[str]) -> Q:
-    return Q(check_name__in={check(word) for word in dict.fromkeys(words)})
-
-
-def check(word: str) -> str:
-    """The name of a check that is defined, or that is retired and known by its history."""
-    # Anomalies of a retired one may outlive the scans that asked it.
-    if word in CHECKS or word in recorded_checks() or any(word == name for name, _ in anomalous()):
-        return word
-    raise UnknownWordError("check", word, CHECKS)
+    return Q(check_name__in={names.check(word) for word in dict.fromkeys(words)})
 
 
 def _since(words: list[str]) -> Q:
@@ -159,7 +150,7 @@ _CONDITIONS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "check": _checks,
     "severity": lambda words: Q(severity__in=[SEVERITIES[known("severity", word, SEVERITIES)] for word in words]),
     "assignee": lambda words: Q(assignee=words[0]),
-    "database": lambda words: Q(database=known("database", words[0], list(connections))),
+    "database": lambda words: Q(database=names.database(words[0])),
     "since": _since,
     "scan": _scan,
     "uuid": lambda words: beginning(words[0], "file_uuid", "object_id"),

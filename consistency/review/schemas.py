@@ -10,6 +10,9 @@ from consistency.review import query
 TIME: Final[Schema] = TEXT | {"format": "date-time"}
 NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 FLAG: Final[Schema] = {"type": "boolean"}
+RETIRED: Final[Schema] = FLAG | {
+    "description": "Whether nothing asks it any more: no such check is defined, or no such database configured"
+}
 SWITCH: Final[Schema] = TEXT | {"enum": list(query.SWITCH)}
 SEVERITY: Final[Schema] = TEXT | {"enum": [severity.word for severity in Severity]}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
@@ -28,7 +31,7 @@ NEWS: Final = {"new": NUMBER, "returned": NUMBER, "resolved": NUMBER}
 SCAN_CHECK: Final = record(
     {
         "check": TEXT,
-        "retired": FLAG | {"description": "Whether no such check is defined any more"},
+        "retired": RETIRED,
         "severity": SEVERITY,
         "outcome": TEXT | {"enum": ["clean", "found", "could_not_run"]},
         "count": COUNT,
@@ -62,7 +65,7 @@ ANOMALY: Final = record(
         "id": NUMBER,
         "database": TEXT,
         "check": TEXT,
-        "retired": FLAG,
+        "retired": RETIRED,
         "severity": SEVERITY,
         "object_type": TEXT,
         "object_id": TEXT,
@@ -99,9 +102,9 @@ MUTE: Final = record(
 CHECK: Final = record(
     {
         "check": TEXT,
-        "retired": FLAG,
+        "retired": RETIRED,
         "severity": SEVERITY,
-        "title": TEXT_OR_NULL | {"description": "null for a retired one, as are hint and tags"},
+        "title": TEXT_OR_NULL | {"description": "null where no such check is defined any more, as are hint and tags"},
         "hint": TEXT_OR_NULL,
         "tags": {"type": ["array", "null"], "items": TEXT},
         "default": FLAG | {"description": "Whether every report runs it"},

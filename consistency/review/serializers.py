@@ -1,5 +1,6 @@
 """What the acts of a reviewer take: until when, or for how long, and why."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from consistency.arguments import duration, point_in_time
+from consistency.memory import names
 from consistency.memory.silence import MEMORY
 from consistency.registry import CHECKS
 from consistency.selection import UnknownWordError, known, tags
@@ -57,15 +59,19 @@ class Instant(serializers.DateTimeField):
 
 
 class Word(serializers.CharField):
-    """One of a few words."""
+    """One of a few words: `read` returns it, or raises UnknownWordError."""
 
-    def __init__(self, kind: str, allowed: Any, **options: Any) -> None:
+    def __init__(self, read: Callable[[str], str], **options: Any) -> None:
         super().__init__(**options)
-        self.kind, self.allowed = kind, allowed
+        self.read = read
 
     def to_internal_value(self, data: Any) -> str:
-        word: str = with_words(lambda: known(self.kind, super(Word, self).to_internal_value(data), self.allowed()))
+        word: str = with_words(lambda: self.read(super(Word, self).to_internal_value(data)))
         return word
+
+
+def _of(kind: str, allowed: Callable[[], Collection[str]]) -> Callable[[str], str]:
+    return lambda word: known(kind, word, allowed())
 
 
 class Silencing(Body):
@@ -107,12 +113,16 @@ class MuteBody(Silencing):
     sticky = serializers.BooleanField(
         default=False, help_text="Hold when the count rises, and when the check is clean."
     )
-    database = Word("database", lambda: list(connections), default=MEMORY, help_text="Of which database.")
+    database = Word(names.database, default=MEMORY, help_text="Of which database.")
 
 
 class ScanBody(Body):
     """What to scan; without anything the default checks on the default database."""
 
-    database = Word("database", lambda: list(connections), default=MEMORY, help_text="Which database to ask.")
-    checks = serializers.ListField(child=Word("check", lambda: CHECKS), default=list, help_text="These checks only.")
-    tags = serializers.ListField(child=Word("tag", tags), default=list, help_text="The checks with one of these tags.")
+    database = Word(_of("database", lambda: list(connections)), default=MEMORY, help_text="Which database to ask.")
+    checks = serializers.ListField(
+        child=Word(_of("check", lambda: CHECKS)), default=list, help_text="These checks only."
+    )
+    tags = serializers.ListField(
+        child=Word(_of("tag", tags)), default=list, help_text="The checks with one of these tags."
+    )

@@ -15,24 +15,21 @@ from rest_framework.response import Response
 
 from consistency import formats
 from consistency.memory import formats as memory_formats
-from consistency.memory import lists
+from consistency.memory import lists, names
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
 from consistency.memory.turns import hold
 from consistency.models.memory import Anomaly, Mute, Scan, Trigger
 from consistency.recorder import scan_and_record
-from consistency.registry import CHECKS
 from consistency.review import answers, query
 from consistency.review import openapi as words
 from consistency.review.access import Conflict, ReviewViewSet, fails_alone, log
 from consistency.review.serializers import AcknowledgeBody, MuteBody, ScanBody, read
-from consistency.selection import UnknownWordError, chosen, known
+from consistency.selection import UnknownWordError, chosen
 
 TAGS: Final = ["consistency"]
 LOOK_SECONDS: Final = 10.0
 RECORD_SECONDS: Final = 20.0
-BAD: Final = {
-    "_400": "unknown state 'opne'. Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, all."
-}
+BAD: Final = {"_400": f"unknown state 'opne'. Did you mean 'open'? Allowed: {', '.join(query.STATES)}."}
 BAD_BODY: Final = {
     "_400": "for: '7' is not a length of time. Expected: a number and s, m, h, d or w, such as 30s or 7d"
 }
@@ -76,10 +73,11 @@ class ChecksViewSet(ReviewViewSet):
 
         Ends at its time and, unless sticky, when the count rises above what was muted or the check is clean.
         """
-        _named(lambda: known("check", check, CHECKS))
+        _named(lambda: names.check(check))
         body = read(MuteBody, request.data)
         told = body.validated_data
         by, database = request.user.get_username(), told["database"]
+        names.to_mute(check, database)
         with transaction.atomic(using=MEMORY):
             made = mute(check, until=body.until, by=by, reason=told["reason"], sticky=told["sticky"], database=database)
             log(request, made, ADDITION, f"Muted until {formats.minute(made.until)}, over REST: {made.reason}")
@@ -92,13 +90,13 @@ class ChecksViewSet(ReviewViewSet):
         responses={200: words.CHECK_ANSWER, **words.refusals(**BAD, **MAY_NOT, _404="stale_processing is not muted.")},
     )
     def unmute(self, request: Request, check: str) -> Response:
-        """End the mute of this check; of a retired one too."""
+        """End the mute of this check, on a database; of retired ones too."""
         database = query.database(request.query_params)
         with transaction.atomic(using=MEMORY):
             running = Mute.objects.using(MEMORY).filter(check_name=check, database=database, ended_at__isnull=True)
             ending = running.first()
             if ending is None or not unmute(check, database=database, number=ending.pk):
-                _named(lambda: query.check(check))
+                _named(lambda: names.check(check))
                 raise NotFound(f"{check} is not muted on database {database!r}.")
             log(request, ending, CHANGE, f"Unmuted, over REST; it was muted for: {ending.reason}")
         return Response(answers.check(check, database))

@@ -4,10 +4,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
-from django.db import connections
 from django.urls import reverse
 
 from consistency.admin import charts, scan_thread
+from consistency.admin.filters import names
 from consistency.admin.words import ago, left
 from consistency.formats import minute
 from consistency.legible import harmless, harmless_lines
@@ -39,16 +39,16 @@ def scan_outcome(context: dict[str, Any]) -> dict[str, Any] | None:
     return scan_thread.outcome(_database(context))
 
 
-@register.simple_tag
-def databases() -> list[str]:
-    """All that can be scanned."""
-    return list(connections)
+@register.simple_tag(takes_context=True)
+def databases(context: dict[str, Any]) -> list[str]:
+    """All that can be scanned, and those of the past."""
+    return names(context["request"]).databases
 
 
-@register.simple_tag
-def rows(database: str, **filters: str) -> str:
+@register.simple_tag(takes_context=True)
+def rows(context: dict[str, Any], database: str, **filters: str) -> str:
     """The address of the list of anomalies with these filters, on this database."""
-    of = {"database": database} if len(list(connections)) > 1 else {}
+    of = {"database": database} if len(databases(context)) > 1 else {}
     return f"{reverse('admin:consistency_anomaly_changelist')}?{urlencode(filters | of)}"
 
 
@@ -79,4 +79,4 @@ def strip(card: Card) -> list[charts.Cell]:
 
 def _database(context: dict[str, Any]) -> str:
     asked: str = context["request"].GET.get("database", MEMORY)
-    return asked if asked in connections else MEMORY
+    return asked if asked in databases(context) else MEMORY

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import connections
 from django.utils import timezone
 
 from consistency.arguments import argument, duration
@@ -12,11 +11,10 @@ from consistency.legible import harmless
 from consistency.management.ending import put
 from consistency.management.shared import asking, told
 from consistency.management.usage import BriefCommand
+from consistency.memory.names import to_mute
 from consistency.memory.silence import MEMORY, mute
 from consistency.models.memory import Mute
 from consistency.recorder import os_user
-from consistency.registry import CHECKS
-from consistency.selection import known
 
 
 class Command(BriefCommand):
@@ -29,7 +27,7 @@ class Command(BriefCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Everything arrives converted."""
         add = parser.add_argument
-        add("check", metavar="CHECK", type=argument(lambda text: known("check", text, CHECKS)), help="its name")
+        add("check", metavar="CHECK", help="its name")
         add(
             "--for",
             dest="length",
@@ -40,13 +38,13 @@ class Command(BriefCommand):
         )
         add("--reason", required=True, help="why; everybody who looks will read it")
         add("--sticky", action="store_true", help="hold when the count rises, and when the check is clean")
-        alias = argument(lambda text: known("database", text, list(connections)))
-        add("--database", default=MEMORY, metavar="ALIAS", type=alias, help="of which database (default)")
+        add("--database", default=MEMORY, metavar="ALIAS", help="of which database (default)")
 
     def handle(self, **options: Any) -> None:
         """Mute it, and say until when."""
         with told(self.stdout):
             with asking():
+                to_mute(options["check"], options["database"])
                 muted = mute(
                     options["check"],
                     until=timezone.now() + options["length"],

@@ -33,7 +33,7 @@ FILTERS: Final = {
     "assignee": "whom it is assigned to",
     "uuid": "whose file_uuid, or the number or uuid of a job or an identity, begins so",
     "name": "whose file_name begins so",
-    "database": "of this database",
+    "database": "of this database, retired ones too",
 }
 
 

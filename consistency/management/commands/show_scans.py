@@ -40,7 +40,7 @@ class Command(BriefCommand):
                 put(self.stdout, "No scan matches.\n" if filters else "No scan is remembered.\n")
 
 
-FILTERS = {"database": "of this database", "complete": "1: all checks ran; 0: some could not"}
+FILTERS = {"database": "of this database, retired ones too", "complete": "1: all checks ran; 0: some could not"}
 COLUMNS = ("id", "recorded", "database", "by", "status", "complete", "ms", "new", "returned", "resolved", "ongoing")
 
 

@@ -85,7 +85,7 @@ def test_a_mute_past_its_time_is_not_told_as_ended_by_who_comes_late(client: Cli
 
 def test_a_database_that_does_not_exist_is_not_muted(client: Client, reviewer: User) -> None:
     text = post(client, NEW, status=400, **SENT | {"database": "nope"}, sticky="on").content.decode()
-    assert "There is no database &#x27;nope&#x27;" in text
+    assert "unknown database &#x27;nope&#x27;. Allowed: default." in text
     assert not Mute.objects.exists()
 
 

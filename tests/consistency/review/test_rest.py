@@ -150,7 +150,7 @@ def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: As
     [
         (
             "/anomalies?state=opne",
-            "Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, acknowledged, muted, all.",
+            "Did you mean 'open'? Allowed: open, new, ongoing, returned, resolved, acknowledged, muted, retired, all.",
         ),
         ("/anomalies?severity=bad", "Allowed: info, warn, error."),
         ("/anomalies?check=stale_procesing", "Did you mean 'stale_processing'?"),

@@ -13,7 +13,6 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from consistency.admin.acts import ACTS, AT_ONCE, Act, counted, perform, perform_later, say
@@ -36,6 +35,7 @@ from consistency.admin.scanning import scan_now
 from consistency.admin.words import ago, agreed, left, times
 from consistency.formats import minute
 from consistency.legible import harmless
+from consistency.memory.formats import acknowledged_until
 from consistency.memory.hops import scanned
 from consistency.memory.kinds import Listed
 from consistency.memory.lists import beginning
@@ -97,9 +97,9 @@ class AnomalyAdmin(ReviewAdmin):
 
     @admin.display(description="state")
     def standing(self, anomaly: Anomaly) -> str:
-        level, held = Severity(anomaly.severity).word, anomaly.acknowledged_until
+        level, held = Severity(anomaly.severity).word, acknowledged_until(anomaly)
         badges = [(level, level, ""), (anomaly.state, anomaly.state, "")]
-        if held and held > timezone.now() and not anomaly.resolved_at:
+        if held:
             why = agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
             badges.append(("silent", f"acknowledged, {left(held, depth=1)} left", f"Acknowledged {why}"))
         if mute := getattr(anomaly, "mute", None):

@@ -7,12 +7,12 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from consistency.admin.charts import TimeLine
 from consistency.admin.words import agreed, times
 from consistency.formats import minute
 from consistency.legible import harmless
+from consistency.memory.formats import acknowledged_until
 from consistency.memory.kinds import Listed
 from consistency.memory.lists import in_force
 from consistency.memory.order import after, before
@@ -76,10 +76,8 @@ def named(anomaly: Anomaly) -> str:
 
 def _acknowledged(anomaly: Anomaly) -> str:
     """By whom, how long and why; nothing if it is not."""
-    held = anomaly.acknowledged_until
-    if anomaly.resolved_at or held is None or held <= timezone.now():
-        return ""
-    return agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
+    held = acknowledged_until(anomaly)
+    return "" if held is None else agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
 
 
 def _mute(anomaly: Anomaly) -> Any:

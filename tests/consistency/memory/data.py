@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
+from consistency.models import File
 from consistency.models.memory import Anomaly
 from consistency.recorder import Recorded, scan_and_record
-from consistency.registry import CHECKS
+from consistency.registry import CHECKS, CheckError
 from consistency.report import Outcome
 
 STALE, REST = "stale_processing", "unregistered_with_uuid"
@@ -41,6 +43,26 @@ def anomaly(object_id: str, check: str = STALE) -> Anomaly:
 
 def in_days(days: float) -> Any:
     return timezone.now() + timedelta(days=days)
+
+
+@dataclass
+class Mood:
+    """Whether a check can be asked."""
+
+    bad: bool = False
+
+
+def moody(define: Any) -> Mood:
+    """Define a check `moody` over files that are processing, which cannot run while its mood is bad."""
+    mood = Mood()
+
+    def processing() -> Any:
+        if mood.bad:
+            raise CheckError("not today")
+        return File.objects.processing()
+
+    define("moody", processing)
+    return mood
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from consistency.sight import Sight
 from consistency.transaction import begin
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, news, outcome, recorded
+from tests.consistency.memory.data import REST, STALE, anomaly, in_days, moody, news, outcome, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -140,21 +140,14 @@ def test_all_findings_are_recorded_whatever_the_limit() -> None:
 
 
 def test_only_a_check_that_completed_resolves_anything(define: Define) -> None:
-    fails = False
-
-    def moody() -> Any:
-        if fails:
-            raise CheckError("not today")
-        return File.objects.processing()
-
-    define("moody", moody)
+    mood = moody(define)
     a_file("a", "processing")
     assert news("moody", STALE) == (2, 0, 0, 0)
     File.objects.all().delete()
-    fails = True
+    mood.bad = True
     assert news("moody", STALE) == (0, 0, 1, 0)
     assert anomaly("a", "moody").state == "new"
-    fails = False
+    mood.bad = False
     assert news("moody") == (0, 0, 1, 0)
 
 

@@ -10,15 +10,18 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from consistency.memory.formats import acknowledged_until, anomaly_dict
+from consistency.memory.lists import in_force
 from consistency.memory.silence import SilenceError, acknowledge, end_acknowledgement, mute, unmute
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute
 from consistency.recorder import look
-from consistency.registry import CHECKS, CheckError, Finding
+from consistency.registry import CHECKS, CheckError, Finding, Severity
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import STALE, anomaly, in_days, outcome, recorded
-from tests.consistency.processes import run
+from tests.consistency.memory.data import STALE, anomaly, in_days, moody, outcome, recorded
+from tests.consistency.processes import run, within
+from tests.consistency.test_broken_checks import is_killed_by_the_server
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 ORPHANED = "orphaned_processing"
@@ -109,6 +112,29 @@ def test_what_no_text_can_hold_is_acknowledged_as_it_is_remembered(define: Defin
     assert acknowledge([Anomaly.objects.get().pk], until=in_days(1), by="ana", reason="known") == 1
     assert silent("outside") == (1, 1, 0, "ok")
     assert outcome(recorded("outside"), "outside").acknowledged == 1
+
+
+def test_a_check_that_is_asked_again_in_one_scan_has_its_acknowledged_counted_once(define: Define) -> None:
+    define("lost", is_killed_by_the_server)
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded()
+    acknowledged("a")
+    for done in (look([CHECKS[STALE], CHECKS["lost"]]), recorded(STALE, "lost").report):
+        found, failed = done.outcomes
+        assert (failed.count, found.count, found.acknowledged, done.worst) == (None, 2, 1, Severity.WARN)
+
+
+def test_what_is_resolved_is_shown_as_acknowledged_nowhere_though_its_row_says_until_when() -> None:
+    a_file("a", "processing")
+    recorded()
+    acknowledged("a")
+    File.objects.all().delete()
+    recorded()
+    assert anomaly("a").acknowledged_until
+    assert acknowledged_until(anomaly("a")) is None
+    assert anomaly_dict(anomaly("a"), ())["acknowledged"] is None
+    assert "acknowledged" not in within("show_anomalies", "--state", "resolved")[1]
 
 
 def test_a_resolved_anomaly_is_not_acknowledged() -> None:
@@ -230,19 +256,27 @@ def test_a_mute_that_was_past_its_time_ended_by_that_and_not_by_the_next_one() -
 
 
 def test_a_mute_takes_the_last_count_that_is_known(define: Define) -> None:
-    fails = False
-
-    def moody() -> Any:
-        if fails:
-            raise CheckError("not today")
-        return File.objects.processing()
-
-    define("moody", moody)
+    mood = moody(define)
     a_file("a", "processing")
     recorded("moody")
-    fails = True
+    mood.bad = True
     recorded("moody")
     assert muted("moody").mark == 1
+
+
+def test_what_exceeds_a_mute_does_so_still_when_the_check_cannot_be_asked_any_more(define: Define) -> None:
+    mood = moody(define)
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded("moody")
+    muted("moody")
+    assert in_force() == [Mute.objects.get()]
+    # As where it was muted while the scan that found them was being recorded.
+    Mute.objects.update(mark=1)
+    assert in_force() == []
+    mood.bad = True
+    recorded("moody")
+    assert in_force() == []
 
 
 def test_what_is_silent_on_one_database_is_heard_on_another() -> None:

@@ -41,6 +41,9 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
         return str(error)
     if isinstance(error, TimeoutError) or (isinstance(cause, errors.QueryCanceled) and budget.left() < budget.spent()):
         return f"timed out after {budget.seconds:.1f} s"
+    if isinstance(cause, errors.IdleInTransactionSessionTimeout):
+        # No word on PostgreSQL: it was this process that was halted, or waited for who reads.
+        return "it stood still for too long, and the server ended its snapshot"
     if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):
         return _lost(budget)
     for kind, words in REASONS:

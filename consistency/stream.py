@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -12,7 +12,7 @@ from django.db import connections
 from consistency.budget import Budget
 from consistency.findings import Row, affected, cells, outside_row, rows
 from consistency.outside import confirmed
-from consistency.reasons import NO_TIME, reason
+from consistency.reasons import NO_TIME, no_connection, reason
 from consistency.registry import Check, CheckError, Query
 from consistency.report import Outcome, Report, could_not_run
 from consistency.sight import PIECE as PIECE
@@ -33,7 +33,8 @@ class Stream:
     """Iterate once for (check, rows) pieces, then ask for `report`; `close()` at any time ends the transaction.
 
     Opening it connects and takes the snapshot: BusyError if another stream runs in this process, OperationalError if
-    PostgreSQL does not answer. What goes wrong later is in the report. `limit` is rows per check, `timeout` seconds.
+    PostgreSQL does not answer, which `in_any_case` is in the report instead, as is what goes wrong later. `limit` is
+    rows per check, `timeout` seconds, `patience` those for which the server waits while whoever reads pauses.
     """
 
     def __init__(
@@ -43,21 +44,25 @@ class Stream:
         database: str = "default",
         limit: int | None = None,
         timeout: float = 300.0,
+        patience: float = PATIENCE,
         sight: Sight | None = None,
+        in_any_case: bool = False,
     ) -> None:
         self.checks = checks
         self.database = database
         self.limit = limit
+        self.patience = patience
         self.budget = Budget(timeout)
         self.sight = sight or Sight()
         self.outcomes: dict[Check, Outcome] = {}
         self.affected_files: int | None = None
+        self.unreachable: str | None = None
         # Its own connection: between two pieces the thread's may serve somebody else, or the thread be another.
         self.connection: Any = connections.create_connection(database)
         self.connection.inc_thread_sharing()
         SLOT.take(self)
         try:
-            self.checked_at = self._begin()
+            self.checked_at = self._attempt() if in_any_case else self._begin()
         except BaseException:
             self.close()
             raise
@@ -75,6 +80,7 @@ class Stream:
                 checked_at=self.checked_at,
                 outcomes=[self.outcomes.get(check) or could_not_run(check, NO_TIME) for check in self.checks],
                 affected_files=self.affected_files,
+                unreachable=self.unreachable,
             )
         )
 
@@ -82,7 +88,10 @@ class Stream:
         try:
             inside = [check for check in self.checks if not check.outside]
             for position, check in enumerate(inside):
-                yield from self._pieces(check, self._inside, len(inside) - position)
+                if self.unreachable:
+                    self.outcomes[check] = could_not_run(check, self.unreachable)
+                else:
+                    yield from self._pieces(check, self._inside, len(inside) - position)
             self._count_affected()
             self.connection.close()
             outside = [check for check in self.checks if check.outside]
@@ -93,7 +102,16 @@ class Stream:
 
     def _begin(self) -> datetime:
         self.connection.set_autocommit(False)
-        return begin(self.connection, PATIENCE)
+        return begin(self.connection, self.patience)
+
+    def _attempt(self) -> datetime:
+        """The time of the snapshot, or of the attempt."""
+        now = datetime.now(UTC)
+        try:
+            return self._begin()
+        except DatabaseError as error:
+            self.unreachable = no_connection(error, self.budget)
+            return now
 
     def _pieces(self, check: Check, ask: Callable[[Check, Budget], Iterator[Counted]], parts: int) -> Iterator[Piece]:
         share = self.budget.share(parts)

@@ -1,5 +1,7 @@
 """Checks that exist for one test, and the address of the database that the tests are in."""
 
+import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -30,6 +32,7 @@ class Define(Protocol):
     def __call__(self, name: str, function: Any, *, detail: Expression | None = ...) -> Check: ...
 
 
+AtMost = Callable[[int], None]
 BROKEN = Value("broken")
 
 
@@ -140,3 +143,13 @@ def mail_server(settings: Any) -> Iterator[TakeMail]:
     """Start a mail server that refuses these addresses; returns what it is told."""
     with ExitStack() as stack:
         yield partial(taking_mail, settings, stack)
+
+
+@pytest.fixture
+def at_most(monkeypatch: pytest.MonkeyPatch) -> Iterator[AtMost]:
+    """Let files of this process grow to so many bytes and no further: what a full disk looks like."""
+    # What is imported under the limit must leave no half of its bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -57,9 +57,6 @@ def test_an_unreachable_database_is_3_and_one_clear_line() -> None:
     assert len(ended.stderr.splitlines()) == 1
     assert "'default': PostgreSQL is not reachable" in ended.stderr
     assert "secret" not in ended.stderr
-    with moved_to(UNREACHABLE):
-        for how in ("ndjson", "csv"):
-            assert run("--format", how) == (3, "", ended.stderr)
 
 
 def test_an_unreachable_database_is_a_report_too_where_json_is_wanted() -> None:
@@ -68,6 +65,15 @@ def test_an_unreachable_database_is_a_report_too_where_json_is_wanted() -> None:
     assert (ended.returncode, len(ended.stderr.splitlines())) == (3, 1)
     assert (report["complete"], report["status"], report["affected_files"]) == (False, "degraded", None)
     assert {(check["count"], check["error"]) for check in report["checks"]} == {(None, "PostgreSQL is not reachable")}
+    with moved_to(UNREACHABLE):
+        code, out, err = run("--format", "ndjson")
+        assert (code, err) == (3, ended.stderr)
+        without_rows = [{key: check[key] for key in check if key != "files"} for check in report["checks"]]
+        [last] = [json.loads(line) for line in out.splitlines()]
+        assert last | {"checked_at": ""} == report | {"checked_at": "", "checks": without_rows}
+        code, out, err = run("--format", "csv")
+        assert (code, err) == (3, ended.stderr)
+        assert out.splitlines()[1].startswith("# complete: false, status: degraded, ")
 
 
 def test_listing_and_sql_and_help_need_no_database() -> None:

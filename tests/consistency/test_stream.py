@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from config.demo.process import until
 from consistency import slot, stream
 from consistency.formats import csv_pieces, ndjson
 from consistency.models import File
@@ -188,6 +189,22 @@ def test_a_client_that_does_not_read_loses_its_place_and_is_told_so_when_it_come
     assert list(pieces) == []
     assert first.report.outcomes[0].error == "its client stopped reading"
     assert len(list(second)) == 3
+
+
+def test_that_the_server_waits_no_longer_for_a_client_is_no_outage_of_the_server() -> None:
+    many_stale(3 * stream.PIECE)
+    paused = Stream([CHECKS["stale_processing"]], patience=0.1)
+    pieces = iter(paused)
+    next(pieces)
+    with connection.cursor() as cursor:
+        asked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
+        pid = paused.connection.connection.info.backend_pid
+        for _ in until(20):
+            cursor.execute(asked, [pid])
+            if cursor.fetchone() == (False,):
+                break
+    assert list(pieces) == []
+    assert paused.report.outcomes[0].error == "it stood still for too long, and the server ended its snapshot"
 
 
 def test_a_stream_that_works_keeps_its_place_however_long_that_takes(

@@ -4,24 +4,20 @@ import json
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error as DatabaseError
 from django.db import connections
 
 from consistency import formats
-from consistency.budget import Budget
 from consistency.legible import harmless
 from consistency.management.console import checks_text, progress_bar, report_text
 from consistency.management.ending import EndedError, OutputError, ending_well, flush, put
 from consistency.management.help import EPILOG, HelpFormatter, add_arguments
-from consistency.management.target import TargetError, whole_file
+from consistency.management.target import Held, TargetError, Write, whole_file
 from consistency.management.usage import BriefCommand
 from consistency.memory.news import RecordedScan
 from consistency.memory.retention import prune
@@ -29,7 +25,6 @@ from consistency.memory.silence import MEMORY
 from consistency.memory.writing import AlreadyRunningError, OlderSnapshotError
 from consistency.models.memory import Trigger
 from consistency.notices.delivery import preview, tell, told_by
-from consistency.reasons import no_connection
 from consistency.recorder import Book, Recorded, os_user, recording, twice
 from consistency.registry import CHECKS, Check, Severity
 from consistency.report import Report
@@ -47,11 +42,9 @@ STREAMED: Final = {"ndjson": formats.ndjson, "csv": formats.csv_pieces}
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 SCAN_SECONDS, STREAM_SECONDS = 60.0, 300.0
 
-Write: TypeAlias = Callable[[str], object]
-
 
 class UnreachableError(Exception):
-    """There is no report at all, since PostgreSQL does not answer; the text is for stderr."""
+    """There is no report for people, since PostgreSQL does not answer; the text is for stderr."""
 
 
 class Command(BriefCommand):
@@ -61,6 +54,8 @@ class Command(BriefCommand):
 
     book: Book | None = None
     """Where the scan goes, once it has begun."""
+    held: Held | None = None
+    """What is to be printed, but for what a file takes."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's, with examples and exit codes below."""
@@ -144,21 +139,16 @@ class Command(BriefCommand):
         try:
             return self._written_there(checks)
         except OSError as problem:
-            where = self.options["output"] or "the report to a temporary file"
-            raise OutputError(f"cannot write {where}: {problem.strerror}.") from None
+            raise OutputError(f"cannot write {self.options['output'] or 'the report'}: {problem.strerror}.") from None
 
     def _written_there(self, checks: Sequence[Check]) -> Recorded:
         if self.options["output"]:
             with whole_file(self.options["output"]) as file:
                 return self._report(checks, file.write)
-        if not self.options["quiet"]:
-            return self._report(checks, self._print)
-        with tempfile.SpooledTemporaryFile(1_000_000, "w+", encoding="utf-8", newline="") as held:
-            done = self._report(checks, held.write)
-            if self._noteworthy(done):
-                held.seek(0)
-                for piece in iter(partial(held.read, 65_536), ""):
-                    self._print(piece)
+        with closing(Held(self._print)) as self.held:
+            done = self._report(checks, self.held.write)
+            if not self.options["quiet"] or self._noteworthy(done):
+                self.held.release()
         return done
 
     def _report(self, checks: Sequence[Check], write: Write) -> Recorded:
@@ -173,11 +163,11 @@ class Command(BriefCommand):
             raise self._unreachable(report.unreachable)
         if how == "json":
             write(json.dumps(formats.as_dict(report) | self._news(done), indent=2) + "\n")
-            if report.unreachable:
-                self.stderr.write(str(self._unreachable(report.unreachable)))
         elif how == "text":
             write(report_text(report, database=self.options["database"], scan=done.scan, **self._look()))
             write(self._ending(done.scan) if done.scan else "")
+        if report.unreachable:
+            self.stderr.write(str(self._unreachable(report.unreachable)))
         return done
 
     def _ending(self, scan: RecordedScan) -> str:
@@ -252,21 +242,32 @@ class Command(BriefCommand):
     def _streamed(self, checks: Sequence[Check], write: Write, book: Book) -> Recorded:
         database, limit, timeout = self.options["database"], self.options["limit"], self._timeout()
         sight = self._sight(checks, book)
-        try:
-            with bounded(connections[database], timeout):
-                stream = Stream(checks, database=database, limit=limit, timeout=timeout, sight=sight)
-        except DatabaseError as error:
-            raise self._unreachable(no_connection(error, Budget(timeout))) from error
+        with bounded(connections[database], timeout):
+            stream = Stream(
+                checks,
+                database=database,
+                limit=limit,
+                timeout=timeout,
+                patience=timeout,
+                sight=sight,
+                in_any_case=True,
+            )
         done: list[Recorded] = []
 
         def ending(report: Report) -> dict[str, Any]:
-            done.append(book.recorded(report))
+            done.append(self._recorded(report, book))
             return self._news(done[0])
 
         with closing(stream):
             for piece in STREAMED[self.options["format"]](stream, ending):
                 write(piece)
         return done[0]
+
+    def _recorded(self, report: Report, book: Book) -> Recorded:
+        # What went straight to a reader was found at that one's pace: what came of a pause is no word on the platform.
+        if self.held and self.held.problem:
+            return Recorded(report=report, problem=self.held.problem)
+        return book.recorded(report)
 
     def _unreachable(self, words: str) -> "UnreachableError":
         return UnreachableError(f"Database {self.options['database']!r}: {words}. Is it running, and is its URL right?")

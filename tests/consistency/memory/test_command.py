@@ -3,8 +3,7 @@
 import json
 import os
 import pwd
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
@@ -15,7 +14,7 @@ from consistency.memory.silence import acknowledge, end_acknowledgement, mute, u
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan
 from consistency.recorder import os_user, recording
-from tests.consistency.conftest import moved_to
+from tests.consistency.conftest import AtMost, moved_to
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import STALE, anomaly, in_days, recorded
 from tests.consistency.platforms import OWN_STYLE, Platform, platform
@@ -183,18 +182,10 @@ def test_a_role_that_may_only_read_gets_its_report(elsewhere: Platform, forbids:
     assert ended.stdout.startswith("ok at ")
 
 
-@pytest.fixture
-def at_most() -> Iterator[Callable[[int], None]]:
-    """Let files of this process grow to so many bytes and no further: what a full disk looks like."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("lacks", [1000, 10], ids=["none at all", "not for the last bytes"])
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
 def test_findings_that_the_disk_has_no_room_for_are_reported_and_not_recorded(
-    monkeypatch: pytest.MonkeyPatch, at_most: Callable[[int], None], how: str, lacks: int
+    monkeypatch: pytest.MonkeyPatch, at_most: AtMost, how: str, lacks: int
 ) -> None:
     lines = [f"{STALE}\t2\tfile\t{name}\tjob_id is null\t{name}\t{name}.mp4\tprocessing\n" for name in "ab"]
     a_file("a", "processing")

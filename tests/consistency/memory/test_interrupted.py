@@ -72,13 +72,18 @@ def test_a_dry_run_that_is_interrupted_has_recorded_nothing(monkeypatch: pytest.
     assert not Scan.objects.exists()
 
 
+@pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
 def test_that_a_database_is_away_is_recorded_in_ours_and_told(
-    monkeypatch: pytest.MonkeyPatch, receive: Receive
+    monkeypatch: pytest.MonkeyPatch, receive: Receive, how: str
 ) -> None:
     got = receive(200)
     monkeypatch.setitem(connections.databases, "away", connections.databases["default"] | {"PORT": "1"})
-    code, out, err = run(STALE, "--database", "away")
-    assert (code, out, "Database 'away': PostgreSQL is not reachable" in err) == (3, "", True)
+    code, out, err = run(STALE, "--database", "away", "--format", how)
+    away = "Database 'away': PostgreSQL is not reachable. Is it running, and is its URL right?\n"
+    assert (code, err, out == "") == (3, away, how == "text")
+    scan = Scan.objects.get()
+    assert (scan.database, scan.complete, scan.snapshot_at) == ("away", False, None)
+    assert list(scan.checks.values_list("outcome", "error")) == [("could_not_run", "PostgreSQL is not reachable")]
     [(_, body)] = got
     assert json.loads(body)["changes"][0]["change"] == "worse"
     connections["away"].close()

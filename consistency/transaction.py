@@ -15,6 +15,12 @@ from consistency.registry import CheckError
 LOCK_TIMEOUT: Final = 1.0
 """Seconds to wait for a table that is locked, as by a migration of the media server."""
 
+WITHOUT_TRANSACTION_TIMEOUT: Final = """\
+CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+    THEN set_config('transaction_timeout', '0', true) END"""
+"""From PostgreSQL 17 on, a role or a database may have a limit that ends the session of whoever takes longer, a scan or
+a recording just as well: ours have limits of their own."""
+
 READING: Final = ("SELECT", "WITH", "EXPLAIN", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
 
@@ -26,7 +32,9 @@ def begin(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
         # Of a cursor all rows are wanted, not the first ones soon.
         cursor.execute(
             "SELECT statement_timestamp(), set_config('timezone', 'UTC', true)"
-            ", set_config('cursor_tuple_fraction', '1', true)" + ", set_config(%s, %s, true)" * len(settings),
+            f", set_config('cursor_tuple_fraction', '1', true), {WITHOUT_TRANSACTION_TIMEOUT}"
+            + ", set_config(%s, %s, true)"
+            * len(settings),
             [word for name, value in settings.items() for word in (name, _milliseconds(value))],
         )
         taken: datetime = cursor.fetchone()[0]
@@ -44,7 +52,9 @@ def patient(connection: BaseDatabaseWrapper, seconds: float, *, locks: float) ->
     """A transaction that takes no longer than so many seconds, and waits `locks` for what somebody else holds."""
     with bounded(connection, seconds), transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_milliseconds(locks)])
+            cursor.execute(
+                f"SELECT set_config('lock_timeout', %s, true), {WITHOUT_TRANSACTION_TIMEOUT}", [_milliseconds(locks)]
+            )
         yield
 
 

@@ -19,7 +19,7 @@ from consistency.memory.spool import Spool
 from consistency.memory.turns import take_turn_to_record
 from consistency.registry import Check
 from consistency.report import Outcome, Report
-from consistency.transaction import bounded
+from consistency.transaction import WITHOUT_TRANSACTION_TIMEOUT, bounded
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ REASONS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (errors.DiskFull, f"the disk of database {MEMORY!r} is full"),
     (errors.QueryCanceled, f"database {MEMORY!r} took too long"),
     (errors.AdminShutdown, f"the connection to database {MEMORY!r} was lost. Try again"),
+    (errors.TransactionTimeout, f"database {MEMORY!r} has a transaction_timeout that is too short"),
     (errors.IdleInTransactionSessionTimeout, f"the connection to database {MEMORY!r} was lost. Try again"),
 )
 
@@ -110,7 +111,8 @@ class Memory:
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
                 ", set_config('idle_in_transaction_session_timeout', %s, true)"
-                ", set_config('enable_nestloop', 'off', true), pg_try_advisory_xact_lock(%s, %s)",
+                f", set_config('enable_nestloop', 'off', true), {WITHOUT_TRANSACTION_TIMEOUT}"
+                ", pg_try_advisory_xact_lock(%s, %s)",
                 [LOCK_TIMEOUT, f"{int(WRITE_SECONDS)}s", idle, LOCK, _signed(crc32(self.database.encode()))],
             )
             if not cursor.fetchone()[-1]:

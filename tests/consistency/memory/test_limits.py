@@ -1,0 +1,64 @@
+"""Limits of the server's, and ours: none of the former breaks a recording, and no wait is without one of the latter."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Func, Value
+
+from consistency.models import File
+from consistency.models.memory import Scan
+from consistency.transaction import patient
+from tests.consistency.conftest import Define, moved_to
+from tests.consistency.data import a_file
+from tests.consistency.memory.data import STALE, news
+from tests.consistency.notices.test_delivery import tracebacks
+from tests.consistency.processes import run
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+# --- PostgreSQL's transaction_timeout --------------------------------------------------------------------
+LIMIT, LONGER = 0.4, 1.0
+"""Seconds."""
+
+
+@pytest.fixture
+def limited(database_url: str) -> Iterator[None]:
+    """The database as a role has it whose transactions may take so long."""
+    if connection.pg_version < 170000:
+        pytest.skip("only PostgreSQL 17 and later have transaction_timeout")
+    with moved_to(f"{database_url}?options=-c%20transaction_timeout%3D{int(LIMIT * 1000)}"):
+        yield
+
+
+def test_a_scan_that_takes_longer_than_transactions_may_is_whole_and_recorded(limited: None, define: Define) -> None:
+    def slow() -> Any:
+        return File.objects.alias(slept=Func(Value(LONGER), function="pg_sleep")).filter(slept__isnull=False)
+
+    define("slow", slow)
+    a_file("a", "processing")
+    assert news(STALE, "slow") == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize("how", ["text", "ndjson"])
+def test_two_looks_are_further_apart_than_transactions_may_take(limited: None, how: str) -> None:
+    a_file("a", "processing")
+    assert run(STALE, "--confirm", f"{LONGER:.0f}s", "--format", how)[::2] == (1, "")
+    assert Scan.objects.get().complete
+
+
+def test_who_reads_the_memory_may_take_longer_than_transactions_may(limited: None) -> None:
+    with patient(connection, 20, locks=1), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [LONGER])
+        cursor.execute("SELECT 1")
+
+
+def test_a_recording_that_is_ended_all_the_same_is_a_line_and_no_traceback(
+    limited: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("consistency.memory.writing.WITHOUT_TRANSACTION_TIMEOUT", "NULL")
+    a_file("a", "processing")
+    code, _, err = run(STALE, "--confirm", f"{LONGER:.0f}s")
+    assert (code, err) == (1, "Not recorded: database 'default' has a transaction_timeout that is too short.\n")
+    assert not tracebacks(caplog)

@@ -29,6 +29,10 @@ class Sight:
         """See a piece of the findings; returns those that count."""
         return rows
 
+    def silent(self, check: Check, row: Row) -> bool:
+        """Whether this finding decides nothing, whatever becomes of its whole check."""
+        return False
+
     def shown(self, check: Check, rows: list[Row]) -> list[Row]:
         """Those of a sifted piece that are fit for the report's few rows."""
         return rows

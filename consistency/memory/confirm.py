@@ -69,6 +69,9 @@ class SecondLook(Sight):
             self.first.unsure.sift(check, [row for row in rows if _look(row) not in self.first.seen[check]])
         return self.then.sift(check, agreed)
 
+    def silent(self, check: Check, row: Row) -> bool:
+        return self.then.silent(check, row)
+
     def shown(self, check: Check, rows: list[Row]) -> list[Row]:
         return self.then.shown(check, rows)
 

@@ -3,16 +3,16 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, F, Model, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from consistency.memory.hops import LAST_ANSWERS, last_of_each
@@ -140,7 +140,9 @@ def with_last(mutes: QuerySet[Mute]) -> "QuerySet[Any]":
         check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
     )
     # 1 where nothing was recorded, so that the mute of a check that never ran yet holds.
-    return mutes.annotate(last=Coalesce(Subquery(recorded.order_by("-scan_id").values("count")[:1]), 1))
+    # Nor is anything clean for sure where two looks differed.
+    counted = Case(When(doubted=True, then=Greatest("count", 1)), default=F("count"))
+    return mutes.annotate(last=Coalesce(Subquery(recorded.order_by("-scan_id").values(counted=counted)[:1]), 1))
 
 
 def silenced(agreed: Agreed) -> Q:
@@ -206,9 +208,15 @@ def _beginning(word: str, field: str) -> "QuerySet[Anomaly, int]":
     return found.order_by("start").values_list("pk", flat=True)[: FEW + 1]
 
 
-def acknowledged_of_each_check(database: str) -> dict[str, int]:
-    """How many anomalies of each check are acknowledged now; checks without any are absent."""
+def acknowledged_of_each_check(database: str, doubted: Mapping[str, int]) -> dict[str, int]:
+    """How many of the findings that each check last counted are acknowledged now; checks without any are absent.
+
+    `doubted` has the scans of the last answers about which two looks differed, by check: what only one look saw is
+    open as before, and was not counted.
+    """
     held = Anomaly.objects.using(MEMORY).filter(AGREED, acknowledged_until__gt=timezone.now(), database=database)
+    for name, scan in doubted.items():
+        held = held.exclude(check_name=name, last_scan__lt=scan)
     return dict(held.order_by().values_list("check_name").annotate(count=Count("*")))
 
 

@@ -16,9 +16,11 @@ class News:
     resolved: int = 0
     ongoing: int = 0
     heard_again: int = 0
-    """Of those that go on, how many were acknowledged until now: its time is over, or the detail is another."""
+    """How many were silent when last seen, and are not now."""
     resolved_silent: int = 0
-    """Of the resolved, how many were acknowledged when last seen."""
+    """Of the resolved, how many were silent when last seen."""
+    left_heard: int = 0
+    """Of what two looks differed about, how many are open as before and were not silent when last seen."""
 
     @property
     def any_news(self) -> bool:

@@ -28,7 +28,7 @@ _BY_ITSELF: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 _TRENDS: Final = f"""
 SELECT named.check_name, past.scan_id, (SELECT recorded_at FROM consistency_scan s WHERE s.id = past.scan_id),
     past.severity, past.outcome, past.count, past.error, past.new, past.returned, past.duration_ms,
-    past.resolved, past.ongoing
+    past.resolved, past.ongoing, past.doubted
 FROM ({RECORDED_CHECKS}) AS named, LATERAL (
     SELECT c.* FROM consistency_scancheck c
     WHERE c.check_name = named.check_name AND c.database = %s ORDER BY c.scan_id DESC LIMIT {SCANS}) AS past
@@ -50,11 +50,13 @@ class Point:
     duration_ms: int
     resolved: int = 0
     ongoing: int = 0
+    doubted: bool = False
 
     @property
     def words(self) -> str:
         """What it came to, for people."""
-        told = self.error or ("clean" if not self.count else f"{self.count:,} found")
+        told = self.error or (f"{self.count:,} found" if self.count or self.doubted else "clean")
+        told += ", two looks differed" if self.doubted else ""
         return f"{minute(self.at)}: {told}"
 
 
@@ -91,7 +93,7 @@ class Card:
     @property
     def answered(self) -> Point | None:
         """What it came to when it last could be asked: since then, nothing has changed in the list."""
-        return next((point for point in reversed(self.points) if point.count is not None), None)
+        return _answered(self.points)
 
     @property
     def open(self) -> int:
@@ -205,7 +207,10 @@ def overview(database: str = MEMORY) -> Overview:
 
 
 def _cards(database: str, since: int) -> list[Card]:
-    acknowledged = acknowledged_of_each_check(database)
+    trends = _trends(database)
+    answers = ((name, _answered(points)) for name, points in trends)
+    doubted = {name: answer.scan for name, answer in answers if answer and answer.doubted}
+    acknowledged = acknowledged_of_each_check(database, doubted)
     mutes, ended = _mutes(database)
     cards = [
         Card(
@@ -216,10 +221,14 @@ def _cards(database: str, since: int) -> list[Card]:
             ended=ended.get(name),
             current=name in CHECKS and database in connections and points[-1].scan >= since,
         )
-        for name, points in _trends(database)
+        for name, points in trends
     ]
     order = {name: position for position, name in enumerate(CHECKS)}
     return sorted(cards, key=lambda card: (not card.current, order.get(card.name, len(order)), card.name))
+
+
+def _answered(points: Sequence[Point]) -> Point | None:
+    return next((point for point in reversed(points) if point.count is not None), None)
 
 
 def _mutes(database: str) -> tuple[dict[str, Mute], dict[str, Mute]]:

@@ -1,6 +1,5 @@
 """Silence, honestly: one anomaly acknowledged, or one check muted, by somebody, for a reason, until a time."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -135,7 +134,7 @@ class Silence(Sight):
         self.details = acknowledged
         """By check, as hashes: each object with the detail it had when last seen, which is what was acknowledged."""
         self.mutes = {mute.check_name: mute for mute in mutes}
-        self.counted: Counter[Check] = Counter()
+        self.counted: dict[Check, set[int]] = {}
 
     @property
     def problem(self) -> str | None:
@@ -146,18 +145,19 @@ class Silence(Sight):
         return check.name in self.details
 
     def start(self, check: Check) -> None:
-        self.counted[check] = 0
+        self.counted[check] = set()
 
     def sift(self, check: Check, rows: list[Row]) -> list[Row]:
-        if check.name in self.details:
-            self.counted[check] += sum(self._is_acknowledged(check, row) for row in rows)
+        if held := self.details.get(check.name):
+            # Each object once, as it is remembered once: what names it again is nothing that anybody could see there.
+            self.counted[check] |= held.intersection(map(_seen, rows))
         return rows
 
     def shown(self, check: Check, rows: list[Row]) -> list[Row]:
-        return [row for row in rows if not self._is_acknowledged(check, row)] if self.only_heard else rows
+        return [row for row in rows if not self.silent(check, row)] if self.only_heard else rows
 
-    def _is_acknowledged(self, check: Check, row: Row) -> bool:
-        return hash((*key(row), row["detail"])) in self.details.get(check.name, ())
+    def silent(self, check: Check, row: Row) -> bool:
+        return check.name in self.details and _seen(row) in self.details[check.name]
 
     def report(self, report: Report) -> Report:
         now = timezone.now()
@@ -166,7 +166,7 @@ class Silence(Sight):
     def _silenced(self, outcome: Outcome, now: datetime) -> Outcome:
         if outcome.count is None:
             return outcome
-        acknowledged = min(self.counted[outcome.check], outcome.count)
+        acknowledged = len(self.counted.get(outcome.check, ()))
         mute = self.mutes.get(outcome.check.name)
         if mute is None or not outcome.count or not holds(mute, outcome.count, now):
             return replace(outcome, acknowledged=acknowledged)
@@ -191,6 +191,10 @@ def silence_if_known(checks: Iterable[Check], database: str) -> Silence:
         return silence_of(checks, database)
     except DatabaseError:
         return Silence({}, ())
+
+
+def _seen(row: Row) -> int:
+    return hash((*key(row), row["detail"]))
 
 
 def _acknowledged(here: Q) -> Details:

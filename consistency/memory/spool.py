@@ -44,7 +44,8 @@ class Spool(Sight):
         kept = self.then.sift(check, rows)
         if not self.problem:
             with self._room():
-                self._files[check].write("".join(_line(check, row) for row in kept).encode())
+                lines = (_line(check, row, self.then.silent(check, row)) for row in kept)
+                self._files[check].write("".join(lines).encode())
         return kept
 
     @contextmanager
@@ -55,6 +56,9 @@ class Spool(Sight):
             # Not the error's own words: they may name folders.
             self._full = f"its findings could not be kept in a temporary file ({os.strerror(error.errno or 0)})"
             self.close()
+
+    def silent(self, check: Check, row: Row) -> bool:
+        return self.then.silent(check, row)
 
     def shown(self, check: Check, rows: list[Row]) -> list[Row]:
         return self.then.shown(check, rows)
@@ -84,7 +88,7 @@ class Spool(Sight):
                 self._files.pop(check).close()
 
 
-def _line(check: Check, row: Row) -> str:
+def _line(check: Check, row: Row, silent: bool) -> str:
     object_type, object_id = key(row)
     cells = (
         check.name,
@@ -95,5 +99,6 @@ def _line(check: Check, row: Row) -> str:
         row.get("file_uuid"),
         row.get("file_name"),
         row.get("status"),
+        "t" if silent else "f",
     )
     return "\t".join("\\N" if cell is None else cell.translate(_ESCAPES) for cell in cells) + "\n"

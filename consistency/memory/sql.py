@@ -12,9 +12,9 @@ UNSURE: Final = "consistency_unsure"
 TABLE: Final = """
 CREATE TEMPORARY TABLE {} (
     check_name text NOT NULL, severity smallint NOT NULL, object_type text NOT NULL, object_id text NOT NULL,
-    detail text NOT NULL, file_uuid text, file_name text, status text
+    detail text NOT NULL, file_uuid text, file_name text, status text, silent boolean NOT NULL
 ) ON COMMIT DROP"""
-COPY: Final = f"COPY {{}} ({_COLUMNS}) FROM STDIN"
+COPY: Final = f"COPY {{}} ({_COLUMNS}, silent) FROM STDIN"
 
 # An acknowledgement is about what was seen: it ends with its time, with another detail, and with a return.
 _STILL: Final = "a.resolved_at IS NULL AND a.detail = excluded.detail AND a.acknowledged_until > %(now)s"
@@ -27,38 +27,39 @@ _NEWS: Final = ", ".join(
     for name in ("appeared_at", "appeared_scan")
 )
 
-# One statement sees the table as it was before it: `was` is the row with the acknowledgement that has ended.
+# What was silent when last seen, and is heard now.
+_AGAIN: Final = "a.hearing = 'silent' AND excluded.hearing = 'heard'"
+
 # A check may name an object twice: one anomaly, and always the same of its details.
 SEEN: Final = f"""
 WITH seen AS (
     INSERT INTO consistency_anomaly AS a (
         database, {_COLUMNS}, state, first_seen, appeared_at, appeared_scan, last_seen, last_scan, times_seen,
-        returned_count)
+        returned_count, hearing)
     SELECT DISTINCT ON (check_name, object_type, object_id)
-        %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, %(at)s, %(scan)s, 1, 0
+        %(database)s, {_COLUMNS}, 'new', %(at)s, %(at)s, %(scan)s, %(at)s, %(scan)s, 1, 0,
+        CASE WHEN silent OR check_name = ANY(%(muted)s) THEN 'silent' ELSE 'heard' END
     FROM {FINDINGS} ORDER BY check_name, object_type, object_id, detail
     ON CONFLICT (database, check_name, object_type, object_id) DO UPDATE SET
         severity = excluded.severity, detail = excluded.detail, file_uuid = excluded.file_uuid,
         file_name = excluded.file_name, status = excluded.status,
         state = CASE WHEN a.resolved_at IS NULL THEN 'ongoing' ELSE 'returned' END,
         returned_count = a.returned_count + (a.resolved_at IS NOT NULL)::int, resolved_at = NULL, {_NEWS},
-        last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1, {_KEPT}
-    RETURNING id, check_name, state, acknowledged_until)
+        last_seen = excluded.last_seen, last_scan = excluded.last_scan, times_seen = a.times_seen + 1,
+        hearing = CASE WHEN {_AGAIN} THEN 'again' ELSE excluded.hearing END, {_KEPT}
+    RETURNING check_name, state, hearing)
 SELECT check_name, state, count(*) FROM seen GROUP BY check_name, state
 UNION ALL
-SELECT seen.check_name, 'heard_again', count(*) FROM seen JOIN consistency_anomaly was USING (id)
-WHERE seen.acknowledged_until IS NULL AND was.acknowledged_until IS NOT NULL AND was.resolved_at IS NULL
-    AND was.database = %(database)s AND was.check_name = ANY(%(checks)s)
-GROUP BY seen.check_name"""  # noqa: S608 - names of ours
+SELECT check_name, 'heard_again', count(*) FROM seen WHERE hearing = 'again' GROUP BY check_name"""  # noqa: S608 - names of ours
 
 _GONE: Final = """
 WITH gone AS (
     UPDATE consistency_anomaly AS a SET state = 'resolved', resolved_at = %(at)s
     WHERE database = %(database)s AND check_name = ANY(%(checks)s) AND resolved_at IS NULL AND last_scan <> %(scan)s{}
-    RETURNING check_name, acknowledged_at <= last_seen AND acknowledged_until > last_seen AS silent)
+    RETURNING check_name, hearing)
 SELECT check_name, 'resolved', count(*) FROM gone GROUP BY check_name
 UNION ALL
-SELECT check_name, 'resolved_silent', count(*) FROM gone WHERE silent GROUP BY check_name"""
+SELECT check_name, 'resolved_silent', count(*) FROM gone WHERE hearing = 'silent' GROUP BY check_name"""
 RESOLVED: Final = _GONE.format("")
 RESOLVED_FOR_SURE: Final = _GONE.format(
     f"""
@@ -66,6 +67,13 @@ RESOLVED_FOR_SURE: Final = _GONE.format(
         SELECT FROM {UNSURE} AS u WHERE u.check_name = a.check_name
             AND u.object_type = a.object_type AND u.object_id = a.object_id)"""
 )
+
+# Of checks about which two looks differed: what stays as it was.
+LEFT: Final = """
+SELECT check_name, 'left_heard', count(*) FROM consistency_anomaly
+WHERE database = %(database)s AND check_name = ANY(%(doubted)s) AND resolved_at IS NULL AND last_scan <> %(scan)s
+    AND hearing <> 'silent'
+GROUP BY check_name"""
 
 LAST_SNAPSHOT: Final = "SELECT max(snapshot_at) FROM consistency_scan WHERE database = %s"
 

@@ -105,7 +105,7 @@ class Memory:
     def _begin(self, seconds: float) -> None:
         self.connection.set_autocommit(False)
         idle = f"{int(seconds + WRITE_SECONDS)}s"
-        # Of a table that was empty when last analyzed, a nested loop is planned: each finding would read all of them.
+        # Of a table that was empty when last analyzed, a nested loop may be planned: each row would read all.
         with self.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute(
@@ -179,20 +179,25 @@ class _Writing:
         return number
 
     def _anomalies(self, number: int) -> None:
-        names = [outcome.check.name for outcome in self.completed]
+        doubted = [outcome.check for outcome in self.completed if outcome.doubted]
         about = {
             "database": self.memory.database,
             "at": self.report.checked_at,
             "now": self.now,
             "scan": number,
-            "checks": names,
+            "checks": [outcome.check.name for outcome in self.completed],
+            "muted": [outcome.check.name for outcome in self.completed if outcome.mute],
+            "doubted": [check.name for check in doubted],
         }
         if found := [outcome.check for outcome in self.completed if outcome.count]:
             self._copy(sql.FINDINGS, self.spool, found)
             self._count(sql.SEEN, about)
-        if doubted := [outcome.check for outcome in self.completed if outcome.doubted]:
-            self._copy(sql.UNSURE, self.unsure, doubted)
-        self._count(sql.RESOLVED_FOR_SURE if doubted else sql.RESOLVED, about)
+        if not doubted:
+            return self._count(sql.RESOLVED, about)
+        self._copy(sql.UNSURE, self.unsure, doubted)
+        self._count(sql.RESOLVED_FOR_SURE, about)
+        self._count(sql.LEFT, about)
+        return None
 
     def _copy(self, table: str, spool: Spool, checks: list[Check]) -> None:
         self.cursor.execute(sql.TABLE.format(table))
@@ -238,6 +243,7 @@ def _row(outcome: Outcome, news: News) -> dict[str, Any]:
         "muted": outcome.muted,
         "duration_ms": outcome.duration_ms,
         "error": outcome.error or "",
+        "doubted": outcome.doubted,
         "new": news.new,
         "returned": news.returned,
         "resolved": news.resolved,

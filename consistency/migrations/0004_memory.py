@@ -83,6 +83,15 @@ class Migration(migrations.Migration):
                 ("acknowledged_reason", models.TextField(blank=True, null=True)),
                 ("assignee", models.TextField(blank=True, null=True)),
                 ("note", models.TextField(blank=True, db_default="", default="")),
+                (
+                    "hearing",
+                    models.TextField(
+                        choices=[("heard", "Heard"), ("silent", "Silent"), ("again", "Again")],
+                        db_default="heard",
+                        default="heard",
+                        help_text="When last seen.",
+                    ),
+                ),
                 ("kind", models.GeneratedField(db_persist=True, expression=KIND, output_field=models.TextField())),
                 (
                     "assigned_kind",
@@ -241,6 +250,14 @@ class Migration(migrations.Migration):
                 ("muted", models.PositiveIntegerField(default=0)),
                 ("duration_ms", models.PositiveIntegerField()),
                 ("error", models.TextField(blank=True, default="")),
+                (
+                    "doubted",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Whether two looks differed: what about, stays as it was.",
+                    ),
+                ),
                 ("new", models.PositiveIntegerField(default=0)),
                 ("returned", models.PositiveIntegerField(default=0)),
                 ("resolved", models.PositiveIntegerField(default=0)),

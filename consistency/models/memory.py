@@ -62,6 +62,15 @@ class State(models.TextChoices):
     RESOLVED = "resolved"
 
 
+class Hearing(models.TextChoices):
+    """Whether an anomaly was silent, acknowledged or with its whole check, when a scan last saw it."""
+
+    HEARD = "heard"
+    SILENT = "silent"
+    AGAIN = "again"
+    """Heard, and silent when it was seen before."""
+
+
 class MuteEnd(models.TextChoices):
     """Why a mute is over."""
 
@@ -132,6 +141,9 @@ class ScanCheck(AboutCheck):
     muted = models.PositiveIntegerField(default=0)
     duration_ms = models.PositiveIntegerField()
     error = models.TextField(blank=True, default="")
+    doubted = models.BooleanField(
+        default=False, db_default=False, help_text="Whether two looks differed: what about, stays as it was."
+    )
     new = models.PositiveIntegerField(default=0)
     returned = models.PositiveIntegerField(default=0)
     resolved = models.PositiveIntegerField(default=0)
@@ -177,6 +189,9 @@ class Anomaly(AboutCheck):
     acknowledged_reason = models.TextField(null=True, blank=True)
     assignee = models.TextField(null=True, blank=True)
     note = models.TextField(blank=True, default="", db_default="")
+    hearing = models.TextField(
+        choices=Hearing.choices, default=Hearing.HEARD, db_default=Hearing.HEARD, help_text="When last seen."
+    )
     kind = models.GeneratedField(expression=kind(), output_field=models.TextField(), db_persist=True)
     assigned_kind = models.GeneratedField(
         expression=assigned_kind(), output_field=models.TextField(null=True), db_persist=True

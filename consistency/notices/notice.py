@@ -122,19 +122,9 @@ def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
     if outcome.loud and news.any_news:
         return NEW
     if could_not_run:
-        return RUNNING_AGAIN if outcome.loud or outcome.doubted else RECOVERED
-    # Where the scan before is forgotten already, what is neither new nor resolved was there; and so was what its two
-    # looks differed about, which it did not count.
-    there = max(last.count or 0, news.ongoing + news.resolved) if last else 0
-    loud = there - last.acknowledged - last.muted if last else outcome.loud + news.resolved
+        return RUNNING_AGAIN if outcome.loud or news.left_heard else RECOVERED
     if outcome.loud:
-        return WORSE if _a_silence_ended(outcome, news, loud) else None
-    # Not where somebody has just agreed to be silent about it, nor where two looks differ.
-    gone = loud and not outcome.muted and not outcome.doubted and (not outcome.count or news.resolved)
-    return RECOVERED if gone else None
-
-
-def _a_silence_ended(outcome: Outcome, news: News, loud: int) -> bool:
-    """Whether some of what is heard now was silent then, though nothing is new: sums alone hide one behind another."""
-    still_loud = loud - (news.resolved - news.resolved_silent)
-    return news.heard_again > 0 or outcome.loud > still_loud
+        # Sums would hide one behind another: each anomaly knows whether it was silent.
+        return WORSE if news.heard_again else None
+    mended = news.resolved > news.resolved_silent
+    return RECOVERED if mended and not news.left_heard else None

@@ -38,7 +38,9 @@ def _link(request: Request, cursor: str | None) -> str | None:
 
 def checks(database: str) -> list[dict[str, Any]]:
     """Every check that is defined, then every one of the past that is remembered."""
-    last, acknowledged = lists.last_of_each_check(database), lists.acknowledged_of_each_check(database)
+    last = lists.last_of_each_check(database)
+    doubted = {name: answer.scan_id for name, answer in last.items() if answer.doubted}
+    acknowledged = lists.acknowledged_of_each_check(database, doubted)
     mutes = {mute.check_name: mute for mute in lists.in_force(database)}
     past = (name for name, on in remembered() if on == database)
     return [

@@ -18,6 +18,15 @@ class Known:
 
 
 @dataclass
+class Remembered:
+    """What one scan changed."""
+
+    news: dict[str, int]
+    told: str | None
+    """What people are told of the check."""
+
+
+@dataclass
 class Muted:
     left: int
     sticky: bool
@@ -33,6 +42,10 @@ class Place:
     """By object, days left and the detail that it is about."""
     muted: Muted | None = None
     last_count: int | None = None
+    silent_then: set[str] = field(default_factory=set)
+    """What was silent when a scan last saw it."""
+    fails: bool = False
+    """Whether the check could not run when last asked."""
 
     def time_passes(self, days: int) -> None:
         self.acknowledged = {name: (left - days, detail) for name, (left, detail) in self.acknowledged.items()}
@@ -42,8 +55,30 @@ class Place:
     def is_open(self, name: str) -> bool:
         return name in self.known and self.known[name].state != "resolved"
 
-    def remember(self, truth: Truth, doubted: Set[str] = frozenset()) -> dict[str, int]:
-        """A scan saw this, and differed about those, which stay as they were; returns the news of it."""
+    def could_not_run(self) -> str | None:
+        """So it is with this scan; returns what people are told."""
+        fails, self.fails = self.fails, True
+        return None if fails else "worse"
+
+    def remember(self, truth: Truth, doubted: Set[str] = frozenset()) -> Remembered:
+        """A scan saw this, and differed about those, which stay as they were."""
+        was_open, silent_then = set(filter(self.is_open, self.known)), self.silent_then
+        silent = set(truth) if self.mute_holds(truth, doubted) else self.counted_silent(truth)
+        self.silent_then = silent_then - truth.keys() | silent
+        heard, gone, left = truth.keys() - silent, was_open - truth.keys() - doubted, was_open & doubted
+        news = self._news(truth, doubted)
+        if heard and news["new"] + news["returned"]:
+            told: str | None = "new"
+        elif self.fails:
+            told = "running again" if heard or left - silent_then else "recovered"
+        elif heard:
+            told = "worse" if heard & was_open & silent_then else None
+        else:
+            told = "recovered" if gone - silent_then and not left - silent_then else None
+        self.fails = False
+        return Remembered(news, told)
+
+    def _news(self, truth: Truth, doubted: Set[str]) -> dict[str, int]:
         seen = (truth.keys() | self.known.keys()) - doubted
         count = Counter(self._next(name, truth) for name in seen)
         self.last_count = max(len(truth), sum(map(self.is_open, self.known)))

@@ -187,7 +187,7 @@ def test_a_role_that_may_only_read_gets_its_report(elsewhere: Platform, forbids:
 def test_findings_that_the_disk_has_no_room_for_are_reported_and_not_recorded(
     monkeypatch: pytest.MonkeyPatch, at_most: AtMost, how: str, lacks: int
 ) -> None:
-    lines = [f"{STALE}\t2\tfile\t{name}\tjob_id is null\t{name}\t{name}.mp4\tprocessing\n" for name in "ab"]
+    lines = [f"{STALE}\t2\tfile\t{name}\tjob_id is null\t{name}\t{name}.mp4\tprocessing\tf\n" for name in "ab"]
     a_file("a", "processing")
     a_file("b", "processing")
     # The first goes to disk at once; what is written after it is held back until the end.

@@ -16,15 +16,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from consistency.memory.lists import in_force
+from consistency.memory.overview import overview
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
 from consistency.memory.writing import OlderSnapshotError
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan
-from consistency.recorder import look
+from consistency.notices.notice import notice_of
+from consistency.recorder import Recorded, look
 from consistency.registry import CHECKS, CheckError
+from consistency.report import Outcome
 from tests.consistency.conftest import Define
 from tests.consistency.memory.data import REST, in_days, outcome, recorded
-from tests.consistency.memory.model import Known, Muted, Place, Truth
+from tests.consistency.memory.model import NEWS, Known, Muted, Place, Truth
 
 NAME, OTHER = "machine", "other"
 FILES = st.sampled_from("ab")
@@ -213,11 +216,22 @@ class Memory(RuleBasedStateMachine):
             expected = self.here.remember(agreed, doubted=(truth.keys() | before.keys()) - agreed.keys())
             news = done.scan and done.scan.news
             assert news
-            assert {"new": news.new, "returned": news.returned, "resolved": news.resolved, "ongoing": news.ongoing} == (
-                expected
-            )
+            assert {name: getattr(news, name) for name in NEWS} == expected.news
+            assert self._told(done) == expected.told
+            self.it_is_shown_as_it_was_reported(outcome(done, NAME))
+        else:
+            assert self._told(done) == self.here.could_not_run()
         assert Scan.objects.count() == self.scans
         assert (outcome(done, NAME).error is not None) is self.fails
+
+    def _told(self, done: Recorded) -> str | None:
+        assert done.scan
+        notice = notice_of(done.report, done.scan, self.database)
+        return notice.changes[0].kind if notice else None
+
+    def it_is_shown_as_it_was_reported(self, found: Outcome) -> None:
+        card = next(card for card in overview(self.database).cards if card.name == NAME)
+        assert (card.open, card.acknowledged, card.muted) == (found.count, found.acknowledged, found.muted)
 
     # --- What always holds -------------------------------------------------------------------------------
     @invariant()

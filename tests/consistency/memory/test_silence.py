@@ -12,6 +12,7 @@ from django.test import Client
 
 from consistency.memory.formats import acknowledged_until, anomaly_dict
 from consistency.memory.lists import in_force
+from consistency.memory.overview import overview
 from consistency.memory.silence import SilenceError, acknowledge, end_acknowledgement, mute, unmute
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute
@@ -135,6 +136,23 @@ def test_what_is_resolved_is_shown_as_acknowledged_nowhere_though_its_row_says_u
     assert acknowledged_until(anomaly("a")) is None
     assert anomaly_dict(anomaly("a"), ())["acknowledged"] is None
     assert "acknowledged" not in within("show_anomalies", "--state", "resolved")[1]
+
+
+def test_what_a_check_names_twice_is_silenced_once(define: Define) -> None:
+    """It is one anomaly: the count stays what was found, and no surface takes the second for silent."""
+
+    def twice(using: str) -> Any:
+        for _ in range(2):
+            yield Finding(object_type="thing", object_id="1", detail="same")
+
+    define("twice", twice, detail=None)
+    recorded("twice")
+    acknowledge([Anomaly.objects.get().pk], until=in_days(1), by="ana", reason="known")
+    assert silent("twice") == (2, 1, 0, "degraded")
+    [card] = overview().cards
+    assert (card.open, card.acknowledged, card.loud) == (2, 1, 1)
+    mute("twice", until=in_days(1), by="ana", reason="known")
+    assert silent("twice") == (2, 1, 1, "ok")
 
 
 def test_a_resolved_anomaly_is_not_acknowledged() -> None:

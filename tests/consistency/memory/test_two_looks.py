@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from consistency.memory.lists import in_force
+from consistency.memory.overview import overview
 from consistency.memory.silence import acknowledge, mute
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, ScanCheck
 from consistency.notices.notice import notice_of
 from consistency.registry import CheckError, Finding
+from consistency.review.answers import check
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import STALE, anomaly, in_days, news, outcome, recorded
@@ -135,6 +138,39 @@ def test_a_check_about_which_two_looks_differ_is_not_clean_and_has_not_become_be
     assert (told[0].ended_at, told[0].mark, told[1].outcome, told[1].count) == (None, 3, "found", 0)
     recorded()
     assert Mute.objects.get().ended_because == "clean"
+
+
+@pytest.mark.parametrize(("doubted", "told"), [("a", (1, 0, 0, 1)), ("b", (1, 1, 0, 0))])
+def test_whatever_two_looks_differ_about_each_surface_tells_of_what_was_counted(
+    monkeypatch: pytest.MonkeyPatch, doubted: str, told: tuple[int, int, int, int]
+) -> None:
+    a_file("a", "processing")
+    a_file("b", "processing")
+    recorded()
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ana", reason="known")
+    repaired_between(monkeypatch, doubted)
+    done = recorded(confirm=1)
+    found, [card] = outcome(done), overview().cards
+    assert (found.count, found.acknowledged, found.muted, found.loud) == told
+    assert (card.open, card.acknowledged, card.muted, card.loud) == told
+    assert overview().status == ("degraded" if told[-1] else "unknown")
+    assert card.last.words.endswith(": 1 found, two looks differed")
+    answer = check(STALE, "default")
+    assert (answer["count"], answer["acknowledged"], answer["muted"]) == told[:3]
+
+
+def test_a_mute_goes_on_in_every_list_where_two_looks_differ_about_all_that_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a_file("a", "processing")
+    recorded()
+    running = mute(STALE, until=in_days(1), by="ana", reason="known")
+    repaired_between(monkeypatch, "a")
+    assert outcome(recorded(confirm=1)).count == 0
+    assert in_force() == [running]
+    assert overview().cards[0].last.words.endswith(": 0 found, two looks differed")
+    recorded()
+    assert in_force() == []
 
 
 def test_what_two_looks_differ_about_can_be_muted(monkeypatch: pytest.MonkeyPatch) -> None:

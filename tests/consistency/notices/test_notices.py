@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -34,15 +35,15 @@ def stale() -> list[Check]:
     return chosen(["stale_processing"])
 
 
-def told(checks: list[Check] | None = None) -> Notice | None:
+def told(checks: list[Check] | None = None, **more: Any) -> Notice | None:
     """Scan and record; what there is to tell."""
-    done = scan_and_record(checks or stale())
+    done = scan_and_record(checks or stale(), **more)
     assert done.scan, done.problem
     return notice_of(done.report, done.scan, "default")
 
 
-def kinds(checks: list[Check] | None = None) -> list[str]:
-    notice = told(checks)
+def kinds(checks: list[Check] | None = None, **more: Any) -> list[str]:
+    notice = told(checks, **more)
     return [change.kind for change in notice.changes] if notice else []
 
 
@@ -94,12 +95,17 @@ def test_a_mute_that_is_exceeded_is_told() -> None:
     assert Mute.objects.get().ended_because == "exceeded"
 
 
-def test_a_check_that_was_just_muted_has_not_recovered_though_some_of_it_did() -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_where_one_is_mended_and_the_rest_was_just_silenced_nothing_is_left_that_decides_the_status(
+    whole: bool,
+) -> None:
     a_file("one", "processing")
     a_file("two", "processing")
     assert kinds() == [NEW]
-    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known")
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known") if whole else agreed("one")
     File.objects.filter(file_uuid="two").delete()
+    assert kinds() == [RECOVERED], "what is silent is never told again: who opened an incident must hear now"
+    File.objects.all().delete()
     assert kinds() == []
 
 
@@ -177,20 +183,82 @@ def test_that_a_silence_is_prolonged_is_not_told() -> None:
     assert kinds() == []
 
 
+def ended(name: str) -> None:
+    end_acknowledgement([pk_of(name)])
+
+
+def mended(name: str) -> None:
+    File.objects.filter(file_uuid=name).delete()
+
+
+@pytest.mark.parametrize(
+    ("acts", "kind"),
+    [
+        ([(agreed, "silent"), (mended, "silent")], []),
+        ([(ended, "silent"), (mended, "silent")], []),
+        ([(agreed, "loud"), (over, "loud")], []),
+        ([(ended, "silent"), (agreed, "loud")], [WORSE]),
+        ([(mended, "silent"), (agreed, "loud")], []),
+        ([(agreed, "loud"), (mended, "loud")], [RECOVERED]),
+    ],
+    ids=[
+        "prolonged, then mended",
+        "ended by hand, then mended",
+        "over before a scan saw it",
+        "one ended by hand, another begun",
+        "the silent one mended, the loud one just silenced",
+        "silenced and mended before a scan saw either",
+    ],
+)
+def test_what_was_silent_is_what_was_so_when_last_seen(
+    acts: list[tuple[Callable[[str], None], str]], kind: list[str]
+) -> None:
+    one_loud_one_silent()
+    for act, name in acts:
+        act(name)
+    assert kinds() == kind
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_silent_and_in_doubt_for_one_scan_is_not_told_when_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    a_file("one", "processing")
+    assert kinds() == [NEW]
+    mute("stale_processing", until=timezone.now() + LATER, by="ada", reason="known") if whole else agreed("one")
+    assert kinds() == []
+    monkeypatch.setattr("time.sleep", lambda seconds: mended("one"))
+    assert kinds(confirm=1) == []
+    assert kinds() == []
+
+
+def test_what_is_mended_is_told_though_two_looks_differ_about_something_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_loud_one_silent()
+    mended("loud")
+    monkeypatch.setattr("time.sleep", lambda seconds: mended("silent"))
+    assert kinds(confirm=1) == [RECOVERED]
+    assert kinds() == []
+
+
 STALE, REST = chosen(["stale_processing", "unregistered_with_uuid"])
 BROKEN = ScanCheck(outcome="could_not_run")
-TWO_ONE_OF_THEM_SILENT = ScanCheck(outcome="found", count=2, acknowledged=1)
+LAST = ScanCheck(outcome="found", count=2)
 
 
 @pytest.mark.parametrize(
     ("outcome", "news", "last", "kind"),
     [
-        (Outcome(check=STALE, count=1), News(ongoing=1, resolved=1), TWO_ONE_OF_THEM_SILENT, WORSE),
-        (Outcome(check=STALE, count=1), News(ongoing=1, resolved=1, resolved_silent=1), TWO_ONE_OF_THEM_SILENT, None),
+        (Outcome(check=STALE, count=2), News(ongoing=2, resolved=1, heard_again=1), LAST, WORSE),
+        (Outcome(check=STALE, count=1), News(ongoing=1, resolved=1), LAST, None),
+        (Outcome(check=STALE, count=1, acknowledged=1), News(ongoing=1, resolved=1, heard_again=1), LAST, RECOVERED),
+        (Outcome(check=STALE, count=1, acknowledged=1), News(ongoing=1, resolved=1, resolved_silent=1), LAST, None),
+        (Outcome(check=STALE, count=0, doubted=True), News(resolved=1, left_heard=1), LAST, None),
+        (Outcome(check=STALE, count=0, doubted=True), News(resolved=1), LAST, RECOVERED),
         (Outcome(check=STALE, count=5), News(ongoing=5), BROKEN, RUNNING_AGAIN),
         (Outcome(check=STALE, count=5), News(ongoing=4, new=1), BROKEN, NEW),
         (Outcome(check=STALE, count=5, acknowledged=2, muted=3), News(ongoing=5), BROKEN, RECOVERED),
-        (Outcome(check=STALE, count=0, doubted=True), News(), BROKEN, RUNNING_AGAIN),
+        (Outcome(check=STALE, count=0, doubted=True), News(left_heard=1), BROKEN, RUNNING_AGAIN),
+        (Outcome(check=STALE, count=0, doubted=True), News(), BROKEN, RECOVERED),
         (Outcome(check=STALE, count=0), News(resolved=5), BROKEN, RECOVERED),
         (Outcome(check=REST, count=None, error="locked"), News(), None, WORSE),
         (Outcome(check=REST, count=None, error="locked"), News(), BROKEN, None),

@@ -19,10 +19,11 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from config.access import keys
+from consistency.notices import delivery
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.admin.pages import SEE
 from tests.consistency.data import a_file
-from tests.consistency.notices.receivers import Receive, TakeMail, receiving, taking_mail
+from tests.consistency.notices.receivers import Receive, TakeMail, receiving, sending, taking_mail
 from tests.consistency.review.data import ACTS, Ask, asker
 from tests.consistency.review.data import person as person_who_asks
 from tests.servers import Shared
@@ -136,6 +137,9 @@ def receive(settings: Any) -> Iterator[Receive]:
     """Start a receiver of notices that answers with these codes, the last one for ever; returns what it gets."""
     with ExitStack() as stack:
         yield partial(receiving, settings, stack)
+        # What a thread logs later would be another test's.
+        for thread in sending():
+            thread.join(delivery.SECONDS)
 
 
 @pytest.fixture

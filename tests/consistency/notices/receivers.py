@@ -65,6 +65,11 @@ def hanging() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+def sending() -> list[threading.Thread]:
+    """The threads that send notices now."""
+    return [thread for thread in threading.enumerate() if thread.name == "notice"]
+
+
 class Drip(socketserver.BaseRequestHandler):
     """Answers a byte at a time, without end."""
 

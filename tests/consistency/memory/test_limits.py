@@ -26,8 +26,10 @@ LIMIT, LONGER = 0.4, 1.0
 @pytest.fixture
 def limited(database_url: str) -> Iterator[None]:
     """The database as a role has it whose transactions may take so long."""
-    if connection.pg_version < 170000:
-        pytest.skip("only PostgreSQL 17 and later have transaction_timeout")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_timeout', true)")
+        if cursor.fetchone() == (None,):
+            pytest.skip("only PostgreSQL 17 and later have transaction_timeout")
     with moved_to(f"{database_url}?options=-c%20transaction_timeout%3D{int(LIMIT * 1000)}"):
         yield
 

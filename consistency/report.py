@@ -56,7 +56,7 @@ class Report:
     """What one scan came to."""
 
     checked_at: datetime
-    """When its snapshot was taken; when it was tried, if there is none."""
+    """When its snapshot was taken, or until when the data of a standby reached; when it was tried, if there is none."""
     outcomes: Sequence[Outcome]
     affected_files: int | None
     """Distinct files over all checks; None if a check over files could not run."""

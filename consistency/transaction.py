@@ -1,10 +1,12 @@
 """One READ ONLY, REPEATABLE READ transaction, in which a scan sees one instant and cannot write."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Final, cast
 
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
@@ -21,24 +23,72 @@ CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
 """From PostgreSQL 17 on, a role or a database may have a limit that ends the session of whoever takes longer, a scan or
 a recording just as well: ours have limits of their own."""
 
+# What had arrived by now; null where nothing comes any more, or nothing new has come since it was connected. Of the
+# receiver everybody may see whether there is one, and no more.
+ARRIVED: Final = """
+SELECT statement_timestamp(), CASE
+    WHEN EXISTS (SELECT FROM pg_stat_wal_receiver) AND pg_last_wal_receive_lsn() >= pg_last_wal_replay_lsn()
+    THEN pg_last_wal_receive_lsn() END"""
+# A standby that was just started may have replayed no commit; but it has the checkpoint that it started from.
+REPLAYED: Final = """
+SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn,
+    coalesce(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))"""
+TRIES: Final = 10
+PAUSE: Final = 0.02
+"""Seconds: what arrives is replayed within some milliseconds, where nothing is wrong."""
+
 READING: Final = ("SELECT", "WITH", "EXPLAIN", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
 
 def begin(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
-    """Make the transaction that was just begun a snapshot for reading; returns its time."""
-    settings = {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": seconds}
+    """Make the transaction that was just begun a snapshot for reading; returns until when what it shows reaches.
+
+    On a primary that is the snapshot's time, by the server's clock. A standby may be behind: it is the time of the
+    standby's clock only if that has replayed all that its primary has sent, and still receives; else that of the last
+    commit replayed, by the primary's clock, which may be long ago. (A standby of a standby knows no more than that one
+    sends; where the server cannot be asked for all this, its clock has to do.)
+    """
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        # Of a cursor all rows are wanted, not the first ones soon.
-        cursor.execute(
-            "SELECT statement_timestamp(), set_config('timezone', 'UTC', true)"
-            f", set_config('cursor_tuple_fraction', '1', true), {WITHOUT_TRANSACTION_TIMEOUT}"
-            + ", set_config(%s, %s, true)"
-            * len(settings),
-            [word for name, value in settings.items() for word in (name, _milliseconds(value))],
-        )
-        taken: datetime = cursor.fetchone()[0]
-    return taken
+        reaches, standby = _set(cursor, seconds)
+        if standby:
+            reaches = _replayed(cursor) or reaches
+            # A new snapshot, for the first was taken before the question: now at least what was known then is in it.
+            cursor.execute("ROLLBACK AND CHAIN")
+            _set(cursor, seconds)
+    return reaches
+
+
+def _set(cursor: Any, seconds: float) -> tuple[datetime, bool]:
+    """Take the snapshot, with what holds in this transaction; returns its time, and whether this is a standby."""
+    settings = {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": seconds}
+    # Of a cursor all rows are wanted, not the first ones soon.
+    cursor.execute(
+        "SELECT statement_timestamp(), pg_is_in_recovery(), set_config('timezone', 'UTC', true)"
+        f", set_config('cursor_tuple_fraction', '1', true), {WITHOUT_TRANSACTION_TIMEOUT}"
+        + ", set_config(%s, %s, true)"
+        * len(settings),
+        [word for name, value in settings.items() for word in (name, _milliseconds(value))],
+    )
+    taken, standby, *_ = cursor.fetchone()
+    return taken, standby
+
+
+def _replayed(cursor: Any) -> datetime | None:
+    """Until when the data of a standby reaches at least; None if it does not say, and the transaction has failed."""
+    try:
+        cursor.execute(ARRIVED)
+        now, arrived = cursor.fetchone()
+        for _ in range(TRIES if arrived else 1):
+            cursor.execute(REPLAYED, [arrived])
+            everything, last = cursor.fetchone()
+            if everything:
+                return cast(datetime, now)
+            time.sleep(PAUSE)
+    except DatabaseError:
+        # Services that are like PostgreSQL lack some of these functions.
+        return None
+    return cast(datetime, last)
 
 
 def bounded(connection: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:

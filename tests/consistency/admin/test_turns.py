@@ -57,6 +57,14 @@ def test_few_take_no_turn_while_a_scan_is_recorded(client: Client, reviewer: Use
     assert acknowledged() == {"a", "b"}
 
 
+def test_recordings_of_two_databases_go_on_beside_each_other() -> None:
+    stale("a")
+    with another() as other:
+        turns.take_turn_to_record(other)
+        recorded(STALE)
+    assert anomaly("a").times_seen == 1
+
+
 def test_what_others_hold_is_refused_with_all_that_was_typed_and_is_no_outage(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

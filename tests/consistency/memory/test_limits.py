@@ -1,22 +1,45 @@
 """Limits of the server's, and ours: none of the former breaks a recording, and no wait is without one of the latter."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.models import Func, Value
 
+from consistency.memory.writing import WRITE_SECONDS, Memory
 from consistency.models import File
 from consistency.models.memory import Scan
 from consistency.transaction import patient
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import STALE, news
+from tests.consistency.memory.data import STALE, holding, news
 from tests.consistency.notices.test_delivery import tracebacks
 from tests.consistency.processes import run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+# --- Ours ------------------------------------------------------------------------------------------------
+def test_no_wait_of_a_recording_is_endless_and_its_lock_lasts_from_the_scan_to_its_last_row() -> None:
+    memory = Memory("default", trigger="command", actor="tester", seconds=7)
+    with closing(memory), memory.connection.cursor() as cursor:
+        cursor.execute("SELECT name, setting::int / 1000 FROM pg_settings WHERE name LIKE '%%_timeout' AND unit = 'ms'")
+        limits = dict(cursor.fetchall())
+    assert 0 < limits["lock_timeout"] <= 10
+    assert 0 < limits["statement_timeout"] <= WRITE_SECONDS
+    assert limits["idle_in_transaction_session_timeout"] >= 7 + WRITE_SECONDS
+
+
+def test_a_table_that_a_migration_holds_is_not_waited_for_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consistency.memory.writing.LOCK_TIMEOUT", "200ms")
+    a_file("a", "processing")
+    with holding("LOCK TABLE consistency_scan IN ACCESS EXCLUSIVE MODE"):
+        code, out, err = run(STALE)
+    assert (code, "job_id is null" in out) == (1, True)
+    assert err == "Not recorded: another session holds Continuity's tables locked. Try again.\n"
+
 
 # --- PostgreSQL's transaction_timeout --------------------------------------------------------------------
 LIMIT, LONGER = 0.4, 1.0

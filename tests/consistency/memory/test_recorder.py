@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -21,7 +21,7 @@ from consistency.memory.retention import prune
 from consistency.memory.silence import acknowledge
 from consistency.memory.spool import Spool
 from consistency.memory.subject import of_same_file
-from consistency.memory.writing import AlreadyRunningError, Memory
+from consistency.memory.writing import AlreadyRunningError, Memory, OlderSnapshotError
 from consistency.models import File
 from consistency.models.memory import Anomaly, Scan, ScanCheck
 from consistency.recorder import recording, scan_and_record
@@ -313,17 +313,28 @@ def test_a_snapshot_older_than_the_last_recorded_one_is_refused() -> None:
     assert news() == (0, 0, 1, 0)
 
 
-def test_a_snapshot_of_the_same_instant_is_not_older(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded()
-    instant = Scan.objects.get().snapshot_at
+def at_instant(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
+    """Let snapshots be of this instant."""
 
     def at_that_instant(*arguments: Any) -> Any:
         begin(*arguments)
         return instant
 
     monkeypatch.setattr("consistency.scanner.begin", at_that_instant)
+
+
+def test_a_snapshot_of_the_same_instant_is_not_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    instant = recorded().report.checked_at
+    at_instant(monkeypatch, instant)
     recorded()
     assert list(Scan.objects.values_list("snapshot_at", flat=True)) == [instant, instant]
+
+
+def test_one_that_is_older_by_no_more_than_a_clock_can_tell_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_instant(monkeypatch, recorded().report.checked_at - timedelta(microseconds=1))
+    with pytest.raises(OlderSnapshotError):
+        recorded()
+    assert Scan.objects.count() == 1
 
 
 def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,6 +391,26 @@ def test_it_is_forgotten_in_batches_of_both_as_long_as_there_is_time(
     monkeypatch.setattr("consistency.memory.retention.Budget", lambda seconds: budget)
     prune()
     assert (Scan.objects.count(), Anomaly.objects.count()) == left
+
+
+def test_what_is_oldest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        a_file(name, "processing")
+    for _ in range(3):
+        recorded()
+    File.objects.all().delete()
+    recorded()
+    kept, *others = Scan.objects.order_by("pk").values_list("pk", flat=True)
+    for pk, name, days in zip(others, "abc", (1000, 1002, 1001), strict=True):
+        Scan.objects.filter(pk=pk).update(recorded_at=in_days(-days))
+        Anomaly.objects.filter(object_id=name).update(resolved_at=in_days(-days))
+    monkeypatch.setattr("consistency.memory.retention.BATCH", 1)
+    for left in ({0, 2}, {0}, set[int]()):
+        budget = mock.Mock(left=mock.Mock(side_effect=[1.0, 0.0]))
+        monkeypatch.setattr("consistency.memory.retention.Budget", lambda seconds, budget=budget: budget)
+        prune()
+        assert set(Scan.objects.values_list("pk", flat=True)) == {kept} | {others[number] for number in left}
+        assert set(Anomaly.objects.values_list("object_id", flat=True)) == {"abc"[number] for number in left}
 
 
 def test_of_each_database_its_last_complete_scan_is_kept_or_else_its_first_one() -> None:

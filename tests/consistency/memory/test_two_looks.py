@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
 from consistency.memory.lists import in_force
 from consistency.memory.overview import overview
@@ -114,6 +116,29 @@ def test_a_check_that_failed_at_either_look_could_not_run(define: Define, fails:
     done = recorded("moody", STALE, confirm=0.01)
     assert (outcome(done, "moody").error, outcome(done).count) == (words, 1)
     assert Anomaly.objects.get().check_name == STALE
+
+
+def test_what_a_look_saw_before_it_lost_its_snapshot_is_no_reason_to_doubt(
+    monkeypatch: pytest.MonkeyPatch, define: Define
+) -> None:
+    looks = 0
+
+    def cut() -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            with psycopg.connect(**connection.get_connection_params()) as other:
+                other.execute("DELETE FROM files WHERE file_uuid = 'b'")
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return File.objects.none()
+
+    define("cut", cut)
+    a_file("a", "processing")
+    monkeypatch.setattr("time.sleep", lambda seconds: a_file("b", "processing"))
+    done = recorded(STALE, "cut", confirm=1)
+    assert (outcome(done).count, outcome(done).doubted) == (1, False)
+    assert outcome(done, "cut").error == "the connection to PostgreSQL was lost"
 
 
 # --- What follows for silence and notices ----------------------------------------------------------------

@@ -21,7 +21,7 @@ class Threads(socketserver.ThreadingTCPServer):
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Answers with the codes it is given, the last one for ever."""
+    """Answers with the codes it is given, the last one for ever; with 0 it says nothing until the other side goes."""
 
     codes: list[int]
     got: list[tuple[Any, bytes]]
@@ -29,7 +29,12 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.got.append((self.headers, body))
-        self.send_response(self.codes.pop(0) if len(self.codes) > 1 else self.codes[0])
+        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+        if not code:
+            self.connection.recv(1)
+            self.close_connection = True
+            return
+        self.send_response(code)
         self.send_header("Content-Length", "0")
         # For who would follow it.
         self.send_header("Location", "/elsewhere")

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,16 @@ from consistency.notices.notice import Notice, notice_of
 from consistency.recorder import scan_and_record
 from consistency.selection import chosen
 from tests.consistency.data import a_file
-from tests.consistency.notices.receivers import SECRET, Receive, TakeMail, dripping, hanging, point, saying_nothing
+from tests.consistency.notices.receivers import (
+    SECRET,
+    Receive,
+    TakeMail,
+    dripping,
+    hanging,
+    point,
+    saying_nothing,
+    sending,
+)
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -108,6 +117,13 @@ def test_one_try_that_hangs_leaves_time_for_others(
     assert len(silent_receiver) > 1
 
 
+def test_a_receiver_that_hangs_once_is_asked_again_in_time(receive: Receive, notice: Notice) -> None:
+    got = receive(0, 200)
+    assert delivery.send(notice) == []
+    assert len({headers["Continuity-Delivery"] for headers, _ in got}) == 1
+    assert len(got) == 2
+
+
 @pytest.mark.parametrize("host", ["exa mple", "x" * 64, "\u2603.example"])
 def test_what_nobody_foresaw_is_a_line_without_an_address_and_no_traceback(
     settings: Any, notice: Notice, caplog: pytest.LogCaptureFixture, host: str
@@ -118,19 +134,37 @@ def test_what_nobody_foresaw_is_a_line_without_an_address_and_no_traceback(
     assert not tracebacks(caplog)
 
 
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """While nobody knows what the scans before found."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE consistency_scancheck RENAME TO elsewhere")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_scancheck")
+
+
 def test_a_memory_that_cannot_be_asked_is_a_line_and_no_traceback(
     receive: Receive, notice: Notice, caplog: pytest.LogCaptureFixture
 ) -> None:
     receive(200)
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE consistency_scancheck RENAME TO elsewhere")
-    try:
+    with forgotten():
         told = delivery.tell(notice.report, notice.scan, "default")
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE elsewhere RENAME TO consistency_scancheck")
     assert told == ["what the scans before found cannot be read"]
     assert not tracebacks(caplog)
+
+
+def test_a_memory_that_cannot_be_asked_fails_no_request_that_has_recorded_its_scan(
+    receive: Receive, notice: Notice, caplog: pytest.LogCaptureFixture
+) -> None:
+    got = receive(200)
+    with forgotten():
+        delivery.tell_later(notice.report, notice.scan, "default")
+    assert (got, sending()) == ([], [])
+    assert [record.message for record in caplog.records if record.name == delivery.__name__] == [
+        "What a notice compares with could not be read"
+    ]
 
 
 def tracebacks(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

@@ -373,10 +373,8 @@ def test_what_is_past_its_days_is_forgotten(settings: Any) -> None:
     assert [found.object_id for found in Anomaly.objects.all()] == ["b"]
 
 
-@pytest.mark.parametrize(("rounds", "left"), [(1, (3, 2)), (5, (1, 0))])
-def test_it_is_forgotten_in_batches_of_both_as_long_as_there_is_time(
-    monkeypatch: pytest.MonkeyPatch, rounds: int, left: tuple[int, int]
-) -> None:
+def four_scans_and_three_that_they_resolved() -> None:
+    """Long ago; the first scan is kept, since none was complete."""
     for name in "abc":
         a_file(name, "processing")
     for _ in range(3):
@@ -384,31 +382,34 @@ def test_it_is_forgotten_in_batches_of_both_as_long_as_there_is_time(
     File.objects.all().delete()
     recorded()
     Anomaly.objects.update(resolved_at=in_days(-1000))
-    # The first is kept, since none was complete.
     Scan.objects.update(recorded_at=in_days(-1000))
-    monkeypatch.setattr("consistency.memory.retention.BATCH", 1)
+
+
+def pruned(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Forget one of each, in so many rounds."""
     budget = mock.Mock(left=mock.Mock(side_effect=[*[1.0] * rounds, 0.0]))
+    monkeypatch.setattr("consistency.memory.retention.BATCH", 1)
     monkeypatch.setattr("consistency.memory.retention.Budget", lambda seconds: budget)
     prune()
+
+
+@pytest.mark.parametrize(("rounds", "left"), [(1, (3, 2)), (5, (1, 0))])
+def test_it_is_forgotten_in_batches_of_both_as_long_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, left: tuple[int, int]
+) -> None:
+    four_scans_and_three_that_they_resolved()
+    pruned(monkeypatch, rounds)
     assert (Scan.objects.count(), Anomaly.objects.count()) == left
 
 
 def test_what_is_oldest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in "abc":
-        a_file(name, "processing")
-    for _ in range(3):
-        recorded()
-    File.objects.all().delete()
-    recorded()
+    four_scans_and_three_that_they_resolved()
     kept, *others = Scan.objects.order_by("pk").values_list("pk", flat=True)
     for pk, name, days in zip(others, "abc", (1000, 1002, 1001), strict=True):
         Scan.objects.filter(pk=pk).update(recorded_at=in_days(-days))
         Anomaly.objects.filter(object_id=name).update(resolved_at=in_days(-days))
-    monkeypatch.setattr("consistency.memory.retention.BATCH", 1)
     for left in ({0, 2}, {0}, set[int]()):
-        budget = mock.Mock(left=mock.Mock(side_effect=[1.0, 0.0]))
-        monkeypatch.setattr("consistency.memory.retention.Budget", lambda seconds, budget=budget: budget)
-        prune()
+        pruned(monkeypatch, 1)
         assert set(Scan.objects.values_list("pk", flat=True)) == {kept} | {others[number] for number in left}
         assert set(Anomaly.objects.values_list("object_id", flat=True)) == {"abc"[number] for number in left}
 

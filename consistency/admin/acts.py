@@ -16,7 +16,7 @@ from consistency.admin.background import SESSION, Background
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.formats import minute
-from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement
+from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, told_by
 from consistency.memory.turns import hold
 from consistency.models.memory import Anomaly
 
@@ -35,8 +35,10 @@ class Act:
     done: str
     """What to say afterwards."""
     form: type[forms.Form]
-    change: Callable[[str, Any, Iterable[int]], int]
-    """Given who, a valid form and primary keys; returns how many it changed."""
+    change: Callable[[str, Any, int | None, Iterable[int]], int]
+    """Given who, a valid form, the number of the log's line if that is about many, and primary keys; returns how many
+    it changed, each of which knows that number from then on.
+    """
     words: Callable[[Any], str]
     """What the log says, given the valid form."""
     fitting: Q = ALL
@@ -53,23 +55,25 @@ def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[An
     with transaction.atomic(using=MEMORY):
         rows = hold(keys, act.fitting)
         if rows:
-            act.change(request.user.get_username(), form, [row.pk for row in rows])
-            _log(request, act.words(form), rows)
+            number = _log(request, act.words(form), rows)
+            act.change(request.user.get_username(), form, number, [row.pk for row in rows])
     return len(rows), len(keys) - len(rows)
 
 
-def _log(request: HttpRequest, words: str, rows: list[Anomaly]) -> None:
+def _log(request: HttpRequest, words: str, rows: list[Anomaly]) -> int | None:
+    """Returns the number of the line, if it is one about all of them."""
     if len(rows) <= EACH:
         log(request.user.pk, Anomaly, words, rows)
-    else:
-        log(request.user.pk, Anomaly, f"{len(rows):,} {_which(request)}: {words}")
+        return None
+    [entry] = log(request.user.pk, Anomaly, f"{len(rows):,} {_which(request)}: {words}")
+    return entry.pk
 
 
 def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
     """The same in the background, for more than AT_ONCE; the list and the log tell how far it is, and how it ended."""
     [entry] = log(request.user.pk, Anomaly, f"{_which(request)}: {act.words(form)}")
     request.session[SESSION] = entry.pk
-    return Background(entry, found, partial(act.change, request.user.get_username(), form)).start()
+    return Background(entry, found, partial(act.change, request.user.get_username(), form, entry.pk)).start()
 
 
 def say(request: HttpRequest, act: Act, count: int, others: int) -> None:
@@ -88,15 +92,18 @@ def counted(number: int) -> str:
 
 
 def _which(request: HttpRequest) -> str:
-    return f"anomalies ({request.META['QUERY_STRING'] or 'no filter'})"
+    """By which filters they were chosen; of those that were ticked, each row tells that it was."""
+    across = request.POST.get("select_across") == "1"
+    return f"anomalies ({request.META['QUERY_STRING'] or 'no filter'})" if across else "anomalies, ticked one by one"
 
 
-def _acknowledge(by: str, form: SilenceForm, keys: Iterable[int]) -> int:
-    return acknowledge(keys, until=form.end, by=by, reason=form.cleaned_data["reason"])
+def _acknowledge(by: str, form: SilenceForm, act: int | None, keys: Iterable[int]) -> int:
+    return acknowledge(keys, until=form.end, by=by, reason=form.cleaned_data["reason"], act=act)
 
 
-def _assign(by: str, form: AssignForm, keys: Iterable[int]) -> int:
-    return Anomaly.objects.filter(pk__in=keys).update(assignee=form.cleaned_data["assignee"] or None)
+def _assign(by: str, form: AssignForm, act: int | None, keys: Iterable[int]) -> int:
+    told = {"assignee": form.cleaned_data["assignee"] or None, **told_by(act)}
+    return Anomaly.objects.filter(pk__in=keys).update(**told)
 
 
 def _assigned(form: AssignForm) -> str:
@@ -104,8 +111,8 @@ def _assigned(form: AssignForm) -> str:
     return f"Assigned to {form.cleaned_data['assignee'] or 'nobody'}" + (f": {why}" if why else "")
 
 
-def _note(by: str, form: NoteForm, keys: Iterable[int]) -> int:
-    return Anomaly.objects.filter(pk__in=keys).update(note=form.cleaned_data["note"])
+def _note(by: str, form: NoteForm, act: int | None, keys: Iterable[int]) -> int:
+    return Anomaly.objects.filter(pk__in=keys).update(note=form.cleaned_data["note"], **told_by(act))
 
 
 ACTS: Final[dict[str, Act]] = {
@@ -122,7 +129,7 @@ ACTS: Final[dict[str, Act]] = {
         title="End acknowledgement",
         done="Acknowledgement ended",
         form=ReasonForm,
-        change=lambda by, form, keys: end_acknowledgement(keys),
+        change=lambda by, form, act, keys: end_acknowledgement(keys, act=act),
         words=lambda form: f"Acknowledgement ended: {form.cleaned_data['reason']}",
         fitting=Q(acknowledged_until__isnull=False),
         others="not acknowledged",

@@ -6,11 +6,10 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from consistency.admin.charts import TimeLine
 from consistency.admin.words import agreed, times
-from consistency.formats import minute
 from consistency.legible import harmless
 from consistency.memory.formats import acknowledged_until
 from consistency.memory.kinds import Listed
@@ -100,13 +99,9 @@ def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:
 def _events(anomaly: Anomaly) -> list[Event]:
     """The newest first: what scans saw, and what people did."""
     kind = ContentType.objects.get_for_model(Anomaly)
-    logged = LogEntry.objects.filter(content_type=kind, object_id=str(anomaly.pk)).select_related("user")[:100]
+    about = Q(content_type=kind, object_id=str(anomaly.pk)) | Q(pk__in=anomaly.acts)
+    logged = LogEntry.objects.filter(about).select_related("user")[:100]
     events = [Event(entry.action_time, str(entry.user), entry.change_message) for entry in logged]
-    held = anomaly.acknowledged_at
-    if held and not any(event.at >= held and event.what.startswith("Acknowledged") for event in events):
-        # Together with many others, which the log tells in one line.
-        words = f"Acknowledged until {minute(anomaly.acknowledged_until or held)}: {anomaly.acknowledged_reason}"
-        events.append(Event(held, anomaly.acknowledged_by or "", words))
     back = f"; came back {times(anomaly.returned_count)}" if anomaly.returned_count else ""
     seen = f"Last seen by scan {anomaly.last_scan}, {times(anomaly.times_seen)} in all{back}"
     events += [Event(anomaly.last_seen, "", seen), Event(anomaly.first_seen, "", "First seen")]

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections, transaction
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
 from consistency.findings import Row
@@ -46,19 +46,28 @@ def check_end(until: datetime, longest: timedelta) -> None:
 
 
 # --- Acts ------------------------------------------------------------------------------------------------
-def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str) -> int:
+def told_by(act: int | None) -> dict[str, Any]:
+    """What an UPDATE sets besides, for an act on many that the admin's log tells in one line, of this number."""
+    return {} if act is None else {"acts": Func(F("acts"), Value(act), function="array_append")}
+
+
+def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str, act: int | None = None) -> int:
     """Acknowledge the open ones among these anomalies (primary keys); returns how many those are."""
     _validated(until, longest_acknowledgement(), by, reason)
     return Anomaly.objects.filter(pk__in=anomalies, resolved_at__isnull=True).update(
-        acknowledged_by=by, acknowledged_at=timezone.now(), acknowledged_until=until, acknowledged_reason=reason
+        acknowledged_by=by,
+        acknowledged_at=timezone.now(),
+        acknowledged_until=until,
+        acknowledged_reason=reason,
+        **told_by(act),
     )
 
 
-def end_acknowledgement(anomalies: Iterable[int]) -> int:
+def end_acknowledgement(anomalies: Iterable[int], *, act: int | None = None) -> int:
     """Let these anomalies be heard again; returns how many were acknowledged."""
     acknowledged = Anomaly.objects.filter(pk__in=anomalies, acknowledged_until__isnull=False)
     return acknowledged.update(
-        acknowledged_by=None, acknowledged_at=None, acknowledged_until=None, acknowledged_reason=None
+        acknowledged_by=None, acknowledged_at=None, acknowledged_until=None, acknowledged_reason=None, **told_by(act)
     )
 
 

@@ -1,5 +1,6 @@
 """What review remembers: scans, anomalies and mutes, in tables of our own."""
 
+import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models import Case, Func, Value, When
@@ -90,6 +91,16 @@ class Migration(migrations.Migration):
                         db_default="heard",
                         default="heard",
                         help_text="When last seen.",
+                    ),
+                ),
+                (
+                    "acts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        db_default=[],
+                        default=list,
+                        help_text="Numbers of the lines in the admin's log that are about it and others.",
+                        size=None,
                     ),
                 ),
                 ("kind", models.GeneratedField(db_persist=True, expression=KIND, output_field=models.TextField())),

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models
 from django.db.models import Case, Expression, Func, Q, Value, When
 from django.db.models.functions import Cast, Collate, Left
@@ -191,6 +192,12 @@ class Anomaly(AboutCheck):
     note = models.TextField(blank=True, default="", db_default="")
     hearing = models.TextField(
         choices=Hearing.choices, default=Hearing.HEARD, db_default=Hearing.HEARD, help_text="When last seen."
+    )
+    acts: "ArrayField[list[int], list[int]]" = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        help_text="Numbers of the lines in the admin's log that are about it and others.",
     )
     kind = models.GeneratedField(expression=kind(), output_field=models.TextField(), db_persist=True)
     assigned_kind = models.GeneratedField(

@@ -104,6 +104,30 @@ def test_all_that_match_are_acted_on_by_the_filter_and_logged_in_one_line(
     assert len(queries) < 25
     entry = LogEntry.objects.get()
     assert entry.change_message.startswith(f"30 anomalies (check={STALE}): Acknowledged until ")
+    assert set(Anomaly.objects.filter(acts=[entry.pk]).values_list("check_name", flat=True)) == {STALE}
+    done = get(client, page_of(some)).partition("Who did what")[2]
+    assert (done.count("all of them"), entry.change_message in done) == (1, True)
+    assert "all of them" not in get(client, page_of(anomaly("rest", REST)))
+
+
+def test_the_log_of_many_that_were_ticked_names_no_filter_and_each_of_them_tells_what_was_done_to_it(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acts, "EACH", 1)
+    stale("a", "b", "c")
+    recorded(STALE)
+    sent: dict[str, Any] = {"select_across": "0", "_selected_action": [anomaly("a").pk, anomaly("b").pk], "sent": "1"}
+    for name, told in (
+        ("acknowledge", {"length": "1d", "reason": "why"}),
+        ("assign", {"assignee": "ann"}),
+        ("end_acknowledgement", {"reason": "done"}),
+    ):
+        post(client, f"{LIST}?check={STALE}&state=open", **sent, action=name, **told)
+    lines = list(LogEntry.objects.order_by("pk"))
+    assert [line.change_message.partition(":")[0] for line in lines] == ["2 anomalies, ticked one by one"] * 3
+    assert [anomaly(name).acts for name in "abc"] == [[line.pk for line in lines]] * 2 + [[]]
+    text = get(client, page_of(anomaly("b"))).partition("Who did what")[2]
+    assert all(words in text for words in ("Acknowledged until", "Assigned to ann", "Acknowledgement ended: done"))
 
 
 def test_they_are_assigned_and_noted(client: Client, reviewer: User) -> None:
@@ -237,7 +261,9 @@ def test_an_act_on_many_goes_on_in_the_background_and_the_list_says_how_it_ended
     in_fours[0].join(30)
     assert Anomaly.objects.filter(assignee="ann").count() == 9
     words = "9 anomalies (no filter): Assigned to ann"
-    assert LogEntry.objects.get().change_message == words
+    entry = LogEntry.objects.get()
+    assert entry.change_message == words
+    assert Anomaly.objects.filter(acts=[entry.pk]).count() == 9
     assert f"Done: {words}" in get(client, LIST)
     assert "Done" not in get(client, LIST)
 
@@ -253,7 +279,9 @@ def test_an_act_that_ends_early_has_done_what_its_line_in_the_log_says_and_the_l
     in_fours[0].join(30)
     assert Anomaly.objects.filter(assignee="ann").count() == 8
     words = "Ended early, after 8 anomalies (no filter): Assigned to ann"
-    assert LogEntry.objects.get().change_message == words
+    entry = LogEntry.objects.get()
+    assert entry.change_message == words
+    assert Anomaly.objects.filter(acts=[entry.pk], assignee="ann").count() == Anomaly.objects.exclude(acts=[]).count()
     assert f"{words}. Those stay changed" in get(client, LIST)
 
 

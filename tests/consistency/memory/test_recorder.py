@@ -216,7 +216,7 @@ def test_what_just_goes_on_changes_nothing_that_an_index_holds() -> None:
     start = updated()[0]
     a_file("a", "processing")
     assert [news(), news()] == [(1, 0, 0, 0), (0, 0, 0, 1)]
-    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="why")
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="why", act=1)
     Anomaly.objects.update(assignee="ann")
     assert eventually(lambda: updated()[0] == start + 3)
     before, cheap = updated()

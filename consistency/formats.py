@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -12,9 +13,13 @@ from consistency.report import Muted, Outcome, Report
 from consistency.stream import Stream
 
 CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
-# A spreadsheet runs a cell that begins with one of these (some take the wide ones too) as a formula, and file names
-# come from anybody.
-FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
+# A spreadsheet runs a cell that begins with one of = + - @ (some take the wide ones too) as a formula, and file names
+# come from anybody. Where a language writes 1,5 the separator is `;`: quotes in mid-line then hold nothing together,
+# and a text goes on in a next cell after `;`, tab or a new line, be it behind blanks or an empty pair of quotes.
+_UNSEEN: Final = r"\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_START: Final = rf'\A(?:(?![\t\r\n])[{_UNSEEN}])*|[;\t\r\n][{_UNSEEN}"]*'
+# The sign may be absent, so that each blank is looked at once, however many there are.
+_CELL: Final = re.compile(rf"({_START})([=+\-@\uff1d\uff0b\uff0d\uff20]?)")
 
 
 Ending: TypeAlias = Callable[[Report], dict[str, Any]]
@@ -80,7 +85,8 @@ def csv_pieces(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
         named = {"check": check.name, "severity": check.severity.word}
         yield csv_records([safe_cell((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
     report = stream.report
-    yield f"# {_ending(report, ending(report))}\r\n"
+    # Reasons of mutes are among it.
+    yield f"# {safe_cell(_ending(report, ending(report)))}\r\n"
 
 
 def _ending(report: Report, more: Mapping[str, Any]) -> str:
@@ -122,5 +128,7 @@ def csv_records(records: Iterable[Iterable[str]]) -> str:
 
 
 def safe_cell(cell: str) -> str:
-    """The cell, such that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    """The cell, such that no spreadsheet takes it, or a part of it, for a formula: with an apostrophe before each sign
+    that would begin one.
+    """
+    return _CELL.sub(lambda start: f"{start[1]}'{start[2]}" if start[2] else start[1], cell)

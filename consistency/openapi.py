@@ -102,7 +102,9 @@ RESPONSES: Final = {
         OpenApiTypes.STR, "Every finding, one JSON object a line; the last line is the report without its rows"
     ),
     (200, "text/csv"): OpenApiResponse(
-        OpenApiTypes.STR, "Every finding; the last line, after a `#`, says whether it is complete"
+        OpenApiTypes.STR,
+        "Every finding; the last line, after a `#`, says whether it is complete. An apostrophe stands before each `=`,"
+        " `+`, `-` or `@` that a spreadsheet might take for the start of a formula; JSON and NDJSON are exact",
     ),
     (400, "application/json"): OpenApiResponse(ERROR, "A parameter is unknown or has a value that is not allowed"),
     (406, "application/json"): OpenApiResponse(ERROR, "None of the three media types is acceptable"),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,8 @@ from django.db import connection
 
 from config.demo.process import until
 from consistency import slot, stream
-from consistency.formats import csv_pieces, ndjson
+from consistency.formats import csv_pieces, ndjson, safe_cell
+from consistency.memory.silence import mute, silence_of
 from consistency.models import File
 from consistency.registry import CHECKS, Finding
 from consistency.selection import chosen, default
@@ -20,6 +22,7 @@ from consistency.slot import BusyError
 from consistency.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
+from tests.consistency.memory.data import STALE, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -102,11 +105,49 @@ def test_csv_has_a_header_a_record_per_finding_and_says_at_the_end_whether_it_is
     assert ",".join(last).endswith("stale_processing: 1, job_without_file: 1")
 
 
-@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
-def test_a_csv_cell_that_a_spreadsheet_would_run_is_disarmed(start: str) -> None:
-    File.objects.create(file_uuid="a", file_name=f"{start}HYPERLINK(1)", status="processing")
+# Each `!` is where an apostrophe has to come.
+RUN = [
+    *(f"!{sign}1+1" for sign in "=+-@\uff1d\uff0b\uff0d\uff20"),
+    *(f"{blank}!=1+1" for blank in (" ", "\t", "\r", "\n", "\0", "\xa0", "\u200b", "\ufeff", " \t \v")),
+    *(f"a{separator}!=1+1" for separator in (";", "\t", "\r", "\n", "\r\n", "; ", ';"', ' \t ""', ";;")),
+    *(";!=1", '\t"!=1', ' \t"!=1', "!=a;!+b\n!-c", "a;b; !@c"),
+]
+READ = ["", "a=1", "a-b;c", "a - b", "1+1", "'=1", '"=1', "a,=1", "a b=1;c=2", "a ;\n", "; a -1", "mail@host", ",\n#"]
+
+
+@pytest.mark.parametrize("text", RUN)
+def test_what_a_spreadsheet_would_run_is_disarmed_wherever_it_may_begin_a_cell(text: str) -> None:
+    assert safe_cell(text.replace("!", "")) == text.replace("!", "'")
+
+
+@pytest.mark.parametrize("text", READ)
+def test_what_no_spreadsheet_runs_stays_as_it_is(text: str) -> None:
+    assert safe_cell(text) == text
+
+
+def test_however_many_blanks_there_are_each_is_looked_at_once() -> None:
+    # Looked at from each of them, that many would take hours.
+    assert safe_cell(2_000_000 * "\t" + "=1") == 2_000_000 * "\t" + "'=1"
+    assert safe_cell(2_000_000 * ";" + "1") == 2_000_000 * ";" + "1"
+
+
+@pytest.mark.parametrize("separator", list(",;\t"))
+def test_no_cell_of_a_csv_begins_a_formula_whatever_the_separator_is(separator: str) -> None:
+    for number, name in enumerate(text.replace("!", "").replace("\0", "") for text in RUN):
+        File.objects.create(file_uuid=f"{number}", file_name=name, status="processing")
     text = "".join(csv_pieces(Stream([CHECKS["stale_processing"]])))
-    assert list(csv.reader(io.StringIO(text, newline="")))[1][5] == f"'{start}HYPERLINK(1)"
+    cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) for cell in row]
+    assert len(cells) > len(RUN)
+    assert not [cell for cell in cells if re.match(r"[\s\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)]
+
+
+def test_a_reason_in_the_last_line_of_a_csv_is_no_formula_either() -> None:
+    a_file("a", "processing")
+    recorded(STALE)
+    mute(STALE, until=in_days(1), by="ann", reason="later;=1+1")
+    check = CHECKS[STALE]
+    last = "".join(csv_pieces(Stream([check], sight=silence_of([check], "default")))).splitlines()[-1]
+    assert "later;'=1+1" in last
 
 
 def test_a_check_that_breaks_on_the_way_is_told_at_the_end_and_stops_no_other(define: Define) -> None:

@@ -400,13 +400,14 @@ def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadshe
     get(client, f"{LIST}export/xls/", status=404)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
-def test_whatever_begins_a_formula_is_text_in_the_export(client: Client, reviewer: User, start: str) -> None:
-    File.objects.create(file_uuid="a", file_name=f"{start}1+1", status="processing")
+def test_whatever_may_begin_a_formula_is_text_in_the_export(client: Client, reviewer: User) -> None:
+    File.objects.create(file_uuid="a", file_name="\t=1+1", status="processing")
     recorded(STALE)
-    Anomaly.objects.update(note=f"{start}2", assignee=f"{start}3")
+    Anomaly.objects.update(note="a;=2", assignee="\uff1d3")
     (row,) = exported(client, "")
-    assert (row["file_name"], row["note"], row["assignee"]) == (f"'{start}1+1", f"'{start}2", f"'{start}3")
+    assert (row["file_name"], row["note"], row["assignee"]) == ("\t'=1+1", "a;'=2", "'\uff1d3")
+    (told,) = json.loads(get(client, f"{LIST}export/json/"))["anomalies"]
+    assert (told["file_name"], told["note"], told["assignee"]) == ("\t=1+1", "a;=2", "\uff1d3")
 
 
 # --- Cost ------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 Run from the project's folder: python -m benchmarks.recording [PYTHON], where PYTHON, that of a virtual environment with
 django-datawatch and psycopg, has its own way measured beside it, in the same database.
 
-Measured at this size in three runs on two cores that others used too (PostgreSQL 18, medians of five rounds each): new
-x0.88 to x0.89, again x0.71 to x1.44 of the bare statement, with the scan itself x1.22 to x1.56 and x1.03 to x1.86;
-7,200 to 37,000 rows a second in all, django-datawatch 37 to 177. At most x3 is promised. That new rows come faster
-than in the bare statement is their order: they are sorted as the largest index is.
+Measured at this size on two cores, most of it quiet (PostgreSQL 18, medians of five rounds): new x0.98 and again x1.14
+of the bare statement, with the scan itself x1.44 and x1.50; 21,600 to 48,800 rows a second, django-datawatch 171 to
+203. Beside others that use the machine too, single runs came to x0.71 to x1.86. At most x3 is promised. That new rows
+come as fast as in the bare statement is their order: they are sorted as the largest index is.
 """
 
 import os

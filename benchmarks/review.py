@@ -3,6 +3,10 @@
 Run from the project's folder: python -m benchmarks.review [ROWS [SCANS]], a million and 99,000 unless given (scans by
 threes). The memory is that of the tests of plans, where everything goes together: one check has 95 in 100 of all
 anomalies, another all that are new, and so on.
+
+Measured at a million and 9,000 scans on two cores, most of them quiet (PostgreSQL 18, medians of fifteen rounds): every
+list, filtered or searched, 50 to 93 ms in 10 or 11 questions, x2.5 to x4.6 of the page of one mute; REST x2.0 to x2.1
+in 6; the overview 113 ms, x5.6, in 11. A search by what very many begin with goes through the list: 1 s, x51.
 """
 
 import sys

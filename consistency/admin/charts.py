@@ -92,6 +92,8 @@ class TimeLine:
     def __init__(self, jobs: Sequence[Job], anomaly: Anomaly) -> None:
         self.now = timezone.now()
         self.jobs = [job for job in jobs if job.created_at]
+        self.undated = [_words(job) for job in jobs if not job.created_at]
+        """What is said of the jobs that have no place on it."""
         seen = {
             "first seen": anomaly.first_seen,
             "came back": anomaly.appeared_at if anomaly.returned_count else None,
@@ -116,15 +118,22 @@ class TimeLine:
 
     def _bar(self, row: int, job: Job) -> Bar:
         x, end = self._x(job.created_at), self._x(job.finished_at or self.now)
-        ended = f"to {minute(job.finished_at)}" if job.finished_at else "has not ended"
-        words = harmless(f"job {job.id}, {job.status}: from {minute(job.created_at or self.now)}, {ended}")
         # The page styles by it: another word is none.
         tone = job.status if job.status in JobStatus.values else ""
-        return Bar(x, max(3.0, round(end - x, 1)), row * ROW + 3, tone, words)
+        return Bar(x, max(3.0, round(end - x, 1)), row * ROW + 3, f"{tone} named" if job.named else tone, _words(job))
 
     def _x(self, at: datetime | None) -> float:
         if at is None:
             return 0.0
-        # A column may have no zone; it is UTC then, as everywhere.
-        at = at if timezone.is_aware(at) else timezone.make_aware(at)
         return round(min(1.0, max(0.0, (at - self.start).total_seconds() / self.seconds)) * AXIS, 1)
+
+
+def _words(job: Job) -> str:
+    """What is known of it, and what it has to do with the file where that is not plain."""
+    ties = ["the file's job_id names it"] if job.named else []
+    if not job.of_file:
+        ties.append(f"it names another file, {job.file_uuid}" if job.file_uuid else "it names no file")
+    started = f"from {minute(job.created_at)}" if job.created_at else "since when is not known"
+    ended = f"to {minute(job.finished_at)}" if job.finished_at else "has not ended"
+    tied = f" ({'; '.join(ties)})" if ties else ""
+    return harmless(f"job {job.id}, {job.status or 'no status'}{tied}: {started}, {ended}")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import connections, transaction
+from django.db.models import Count, F, QuerySet, Subquery, Window
+from django.utils import timezone
 
 from consistency.budget import Budget
 from consistency.expressions import text
@@ -24,14 +26,21 @@ JOBS: Final = 50
 """Of one file, the newest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One job of the file."""
+    """One job of the file, or one that has to do with it."""
 
     id: str
-    status: str
+    status: str | None
     created_at: datetime | None
+    """None where an attached table does not say."""
     finished_at: datetime | None
+    file_uuid: str | None
+    """Which file it names."""
+    of_file: bool = True
+    """Whether that is the file that it is shown with."""
+    named: bool = False
+    """Whether the file's job_id names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +57,20 @@ class Subject:
     there: bool = False
     """Whether the file has a row."""
     jobs: Sequence[Job] = ()
+    """The newest that name the file, the job that its job_id names, and the anomaly's own; the oldest first, and last
+    those of which no time is known.
+    """
+    newest: int = 0
+    """How many of these are there for being the newest."""
+    in_all: int = 0
+    """How many jobs name the file."""
     problem: str | None = None
     """Why it could not be asked, in words fit for outside."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the job is there that the file's job_id names."""
+        return any(job.named for job in self.jobs)
 
 
 def subject(anomaly: Anomaly) -> Subject:
@@ -111,7 +132,7 @@ def _told(anomaly: Anomaly) -> dict[str, Any]:
     file_uuid = anomaly.file_uuid or _file_of_job(anomaly)
     told: dict[str, Any] = _verdict(anomaly) | {"file_uuid": file_uuid}
     if file_uuid is not None:
-        told |= _file(anomaly.database, file_uuid) | {"jobs": _jobs(anomaly.database, file_uuid)}
+        told |= _file(anomaly.database, file_uuid) | _jobs(anomaly, file_uuid)
     return told
 
 
@@ -127,22 +148,52 @@ def _verdict(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def _file(database: str, file_uuid: str) -> dict[str, Any]:
-    here = File.objects.using(database).alias(key=text("file_uuid")).filter(key=file_uuid)
     names = ("file_name", "status", "job")
+    here = _files(database, file_uuid)
     found = here.order_by().values_list(text("file_name"), text("status"), text("job_id")).first()
     return dict(zip(names, found, strict=True)) | {"there": True} if found else {}
+
+
+def _files(database: str, file_uuid: str) -> QuerySet[File]:
+    return File.objects.using(database).alias(key=text("file_uuid")).filter(key=file_uuid)
 
 
 def _file_of_job(anomaly: Anomaly) -> str | None:
     if anomaly.object_type != "job":
         return None
-    here = MonitorJob.objects.using(anomaly.database).alias(key=text("id")).filter(key=anomaly.object_id)
-    found: str | None = here.order_by().values_list(text("file_uuid"), flat=True).first()
+    found: str | None = _own_job(anomaly).order_by().values_list(text("file_uuid"), flat=True).first()
     return found
 
 
-def _jobs(database: str, file_uuid: str) -> list[Job]:
-    here = MonitorJob.objects.using(database).alias(key=text("file_uuid")).filter(key=file_uuid)
-    told = here.order_by("-created_at").values_list(text("id"), text("status"), "created_at", "finished_at")[:JOBS]
-    names = ("id", "status", "created_at", "finished_at")
-    return [Job(**dict(zip(names, job, strict=True))) for job in reversed(told)]
+def _own_job(anomaly: Anomaly) -> QuerySet[MonitorJob]:
+    return MonitorJob.objects.using(anomaly.database).alias(key=text("id")).filter(key=anomaly.object_id)
+
+
+def _jobs(anomaly: Anomaly, file_uuid: str) -> dict[str, Any]:
+    every = MonitorJob.objects.using(anomaly.database)
+    newest = _read(every.alias(key=text("file_uuid")).filter(key=file_uuid), file_uuid)
+    # The two columns with each other: no cast, so that the key's own index finds it whatever its type.
+    named = _read(every.filter(pk=Subquery(_files(anomaly.database, file_uuid).values("job_id")[:1])), file_uuid)
+    found = {job.id: job for job, _ in newest} | {job.id: replace(job, named=True) for job, _ in named}
+    if anomaly.object_type == "job" and anomaly.object_id not in found:
+        found |= {job.id: job for job, _ in _read(_own_job(anomaly), file_uuid)}
+    return {
+        "jobs": sorted(found.values(), key=lambda job: (not job.created_at, job.created_at or timezone.now())),
+        "newest": len(newest),
+        "in_all": newest[0][1] if newest else 0,
+    }
+
+
+def _read(jobs: QuerySet[MonitorJob], file_uuid: str) -> list[tuple[Job, int]]:
+    """The newest, the oldest of them first, each with how many there are in all."""
+    newest = jobs.order_by(F("created_at").desc(nulls_last=True), "-pk")
+    names = (text("id"), text("status"), "created_at", "finished_at", text("file_uuid"), Window(Count("*")))
+    return [
+        (Job(key, status, _aware(made), _aware(ended), of, of == file_uuid), in_all)
+        for key, status, made, ended, of, in_all in reversed(newest.values_list(*names)[:JOBS])
+    ]
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A column may have no zone; it is UTC then, as everywhere."""
+    return timezone.make_aware(moment, UTC) if moment and timezone.is_naive(moment) else moment

@@ -122,7 +122,16 @@ class Card:
         """Whether it alone makes the whole degraded; a mute hides no check that could not run."""
         if not self.current or self.check is None:
             return False
-        return bool(self.last.error) or (self.loud > 0 and self.severity > Severity.INFO)
+        return bool(self.last.error) or self._warns
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it would, had the last complete scan asked it."""
+        return not self.current and self.check is not None and self._warns
+
+    @property
+    def _warns(self) -> bool:
+        return self.loud > 0 and self.severity > Severity.INFO
 
     @property
     def ended_at(self) -> datetime | None:
@@ -181,6 +190,13 @@ class Overview:
     def degraded(self) -> list[Card]:
         """The checks that make it so."""
         return [card for card in self.cards if card.degraded]
+
+    @property
+    def left_out(self) -> list[Card]:
+        """The checks that are not in the status, for no scan since the last complete one asked them, though what they
+        found is open, not silenced, and worse than info.
+        """
+        return [] if self.retired else [card for card in self.cards if card.left_out]
 
     @property
     def news(self) -> list[tuple[str, int, str]]:

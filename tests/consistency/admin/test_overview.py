@@ -21,7 +21,7 @@ from consistency.memory.writing import Memory
 from consistency.models import File
 from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
 
 DEFAULT = (STALE, "orphaned_processing", "processing_job_done", REST)
@@ -180,6 +180,28 @@ def test_a_last_complete_scan_that_is_too_old_is_a_warning(client: Client, revie
         assert overview().status == "degraded"
     with override_settings(CONSISTENCY_MAX_AGE=0):
         assert "too old" not in get(client, OVERVIEW)
+
+
+def test_what_is_open_of_checks_that_the_last_complete_scan_did_not_ask_is_named_beside_the_status(
+    client: Client, reviewer: User
+) -> None:
+    for number in range(3):
+        a_job(number + 1, "odd")
+    recorded("unknown_status", "job_without_file")
+    Scan.objects.update(recorded_at=timezone.now() - timedelta(hours=3))
+    recorded(*DEFAULT)
+    seen = overview()
+    assert (seen.status, [card.name for card in seen.left_out]) == ("ok", ["unknown_status"])
+    text = get(client, OVERVIEW).partition('class="cards"')[0]
+    told = re.search(
+        r'Not in this status.*?<a href="([^"]+)">3 open of unknown_status</a> \(last asked 3.hours ago', text
+    )
+    assert told
+    assert len(shown(get(client, unescape(told[1])))) == 3
+    acknowledge([anomaly("1", "unknown_status").pk], until=in_days(1), by="ann", reason="known")
+    assert ">2 open of unknown_status</a>" in get(client, OVERVIEW)
+    mute("unknown_status", until=in_days(1), by="ann", reason="known")
+    assert "Not in this status" not in get(client, OVERVIEW)
 
 
 def test_that_no_scan_was_complete_is_a_reason_by_itself(client: Client, reviewer: User) -> None:

@@ -46,3 +46,21 @@ def test_what_is_acknowledged_is_not_counted_once_more_as_muted() -> None:
 )
 def test_what_is_heard_decides_unless_it_is_history(seen: Card, degraded: bool, tone: str) -> None:
     assert (seen.degraded, seen.tone) == (degraded, tone)
+
+
+@pytest.mark.parametrize(
+    ("seen", "left_out"),
+    [
+        (card(current=False), True),
+        (card(point(2), point(None, error="locked"), current=False), True),
+        (card(), False),
+        (card(current=False, acknowledged=3), False),
+        (card(current=False, mute=Mute()), False),
+        (card(point(0), current=False), False),
+        (card(point(3, severity=Severity.INFO), name=REST, current=False), False),
+        (card(name="long_gone", current=False), False),
+    ],
+)
+def test_what_is_heard_of_a_check_that_was_not_asked_is_left_out_of_the_status(seen: Card, left_out: bool) -> None:
+    assert seen.left_out == left_out
+    assert not (seen.left_out and seen.degraded)

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from consistency.admin.background import SESSION, Background
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
+from consistency.admin.seen import Seen, unchanged
 from consistency.formats import minute
 from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, told_by
 from consistency.memory.turns import hold
@@ -47,12 +48,14 @@ class Act:
     """What is the matter with those that it cannot be done to."""
 
 
-def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> tuple[int, int]:
+def perform(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly], seen: Seen) -> tuple[int, int]:
     """Do it to those of what was found that it fits, and log it for these; returns how many they are, and how many
-    others there are. SilenceError or HeldError if it cannot be.
+    others there are. SilenceError or HeldError if it cannot be, ChangedError if one is not as it was seen.
     """
     keys = list(found.order_by().values_list("pk", flat=True))
     with transaction.atomic(using=MEMORY):
+        # Those too that the list's filters no longer show, since somebody else has acted on them.
+        unchanged(hold(list(seen), ALL), seen)
         rows = hold(keys, act.fitting)
         if rows:
             number = _log(request, act.words(form), rows)

@@ -32,6 +32,7 @@ from consistency.admin.filters import (
 )
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
+from consistency.admin.seen import SEEN, ChangedError, Seen, seen, shown, unchanged
 from consistency.admin.words import ago, agreed, left, times
 from consistency.formats import minute
 from consistency.legible import harmless
@@ -47,6 +48,8 @@ from consistency.registry import CHECKS, Severity
 
 SHOWN = 70
 """Characters of a name or a sentence in a list; the anomaly's page has them all."""
+TOLD = 10
+"""Of so many that have changed since they were seen it is told what."""
 
 
 @admin.register(Anomaly)
@@ -93,7 +96,8 @@ class AnomalyAdmin(ReviewAdmin):
     @admin.display(description="check, and why")
     def rule(self, anomaly: Anomaly) -> str:
         retired, why = " (retired)" if anomaly.retired else "", _short(harmless(anomaly.detail))
-        return format_html('{}{}<br><span class="why">{}</span>', anomaly.check_name, retired, why)
+        words = '{}{}<br><span class="why">{}</span><input type="hidden" name="{}" value="{}">'
+        return format_html(words, anomaly.check_name, retired, why, SEEN, shown(anomaly))
 
     @admin.display(description="state")
     def standing(self, anomaly: Anomaly) -> str:
@@ -180,44 +184,33 @@ class AnomalyAdmin(ReviewAdmin):
         # One key at least: without any, Django takes nothing for selected.
         hidden = [("action", name), ("select_across", "1" if across else "0")]
         hidden += [(ACTION_CHECKBOX_NAME, key) for key in chosen or ["0"]]
+        form, saw = ACTS[name].form(request.POST if "sent" in request.POST else None), request.POST.getlist(SEEN)
         back = request.get_full_path()
-        return self._act(
-            request,
-            ACTS[name],
-            found,
-            about=about,
-            hidden=hidden,
-            back=back,
-            sent="sent" in request.POST,
-            many=number > AT_ONCE,
-        )
+        try:
+            if form.is_bound and self._done(request, ACTS[name], form, found, seen(saw, chosen), many=number > AT_ONCE):
+                return HttpResponseRedirect(back)
+        except ChangedError as changed:
+            form.add_error(None, [not_now(words) for words in _differences(changed)])
+            saw = [shown(row) for row in found]
+        hidden += [(SEEN, value) for value in saw]
+        return act_page(request, Anomaly, form, title=ACTS[name].title, about=about, back=back, hidden=hidden)
 
-    def _act(
-        self,
-        request: HttpRequest,
-        act: Act,
-        found: QuerySet[Anomaly],
-        *,
-        sent: bool,
-        about: str,
-        back: str,
-        many: bool = False,
-        **more: Any,
-    ) -> HttpResponseBase:
-        form = act.form(request.POST if sent else None)
-        if sent and form.is_valid():
-            if many:
-                perform_later(request, act, form, found)
-                return HttpResponseRedirect(back)
-            try:
-                say(request, act, *perform(request, act, form, found))
-            except SilenceError as problem:
-                form.add_error(None, str(problem))
-            except HeldError as problem:
-                form.add_error(None, not_now(problem))
-            else:
-                return HttpResponseRedirect(back)
-        return act_page(request, Anomaly, form, title=act.title, about=about, back=back, **more)
+    def _done(
+        self, request: HttpRequest, act: Act, form: Form, found: QuerySet[Anomaly], saw: Seen, *, many: bool = False
+    ) -> bool:
+        """Whether it is done, or on its way; else the form says why not. ChangedError if one is not as it was seen."""
+        if not form.is_valid():
+            return False
+        if many:
+            perform_later(request, act, form, found)
+            return True
+        try:
+            say(request, act, *perform(request, act, form, found, saw))
+        except SilenceError as problem:
+            form.add_error(None, str(problem))
+        except HeldError as problem:
+            form.add_error(None, not_now(problem))
+        return form.is_valid()
 
     # --- One anomaly -------------------------------------------------------------------------------------
     def get_urls(self) -> list[Any]:
@@ -236,6 +229,10 @@ class AnomalyAdmin(ReviewAdmin):
         anomaly = self.get_object(request, object_id)
         if anomaly is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        return self._page(request, anomaly, {})
+
+    def _page(self, request: HttpRequest, anomaly: Anomaly, begun: dict[str, Form], **more: Any) -> TemplateResponse:
+        """The page of one as it is now, with what was typed already; with what has changed, nothing was done (409)."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -245,10 +242,13 @@ class AnomalyAdmin(ReviewAdmin):
             "list_query": request.GET.get("_changelist_filters", ""),
             "may_acknowledge": self.has_acknowledge_permission(request),
             "may_scan": self.has_scan_permission(request),
-            "forms": {name: _form(anomaly, name) for name in ACTS},
+            "forms": {name: _form(anomaly, name) for name in ACTS} | begun,
+            "seen": shown(anomaly),
             **anomaly_context(anomaly, self._listed(request)),
+            **more,
         }
-        return TemplateResponse(request, "admin/consistency/anomaly/page.html", context)
+        status = 409 if "changed" in more else 200
+        return TemplateResponse(request, "admin/consistency/anomaly/page.html", context, status=status)
 
     def _listed(self, request: HttpRequest) -> QuerySet[Anomaly]:
         """The list that one came from, for its neighbours."""
@@ -261,19 +261,36 @@ class AnomalyAdmin(ReviewAdmin):
         return found
 
     def act(self, request: HttpRequest, number: int, name: str) -> HttpResponseBase:
-        """Do one thing to one anomaly; the page it came from has the form."""
+        """Do one thing to one anomaly; its page has the form."""
         require(request, "view_anomaly")
         found = Anomaly.objects.filter(pk=number)
-        if not found or name not in (*ACTS, "recheck"):
+        if not (anomaly := found.first()) or name not in (*ACTS, "recheck"):
             raise Http404
         require(request, "scan_now" if name == "recheck" else "acknowledge_anomaly")
         back = f"{reverse('admin:consistency_anomaly_change', args=[number])}?{request.GET.urlencode()}"
-        if name == "recheck":
-            if request.method == "POST":
-                self.recheck(request, found)
+        if request.method != "POST":
             return HttpResponseRedirect(back)
-        about = f"{found[0].check_name}: {_short(named(found[0]))}"
-        return self._act(request, ACTS[name], found, about=about, back=back, sent=request.method == "POST")
+        if name == "recheck":
+            self.recheck(request, found)
+            return HttpResponseRedirect(back)
+        form, saw = _form(anomaly, name, request.POST), request.POST.getlist(SEEN)
+        try:
+            # Before what was typed is judged: who was assigned then, say, need not be a choice any more.
+            unchanged([anomaly], seen(saw, {str(number)}))
+            if self._done(request, ACTS[name], form, found, seen(saw, {str(number)})):
+                return HttpResponseRedirect(back)
+        except ChangedError as changed:
+            return self._changed(request, number, name, changed)
+        about = f"{anomaly.check_name}: {_short(named(anomaly))}"
+        hidden = [(SEEN, value) for value in saw]
+        return act_page(request, Anomaly, form, title=ACTS[name].title, about=about, back=back, hidden=hidden)
+
+    def _changed(self, request: HttpRequest, number: int, name: str, changed: ChangedError) -> HttpResponseBase:
+        anomaly = Anomaly.objects.filter(pk=number).first()
+        if anomaly is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, str(number))  # type: ignore[attr-defined,no-any-return]
+        words = [word for _, words in changed.told for word in words]
+        return self._page(request, anomaly, {name: _form(anomaly, name, request.POST)}, changed=words)
 
     def export(self, request: HttpRequest, how: str) -> HttpResponseBase:
         """All that match the list's filters, as a download."""
@@ -294,7 +311,14 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _form(anomaly: Anomaly, name: str) -> Form:
+def _form(anomaly: Anomaly, name: str, typed: QueryDict | None = None) -> Form:
     # Several stand on one page: each label must lead to the field of its own form.
     initial = {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}
-    return ACTS[name].form(initial=initial.get(name), auto_id=f"{name}_%s")
+    return ACTS[name].form(typed, initial=initial.get(name), auto_id=f"{name}_%s")
+
+
+def _differences(changed: ChangedError) -> list[str]:
+    """What to say of several that have changed."""
+    lines = [f"{_short(name)}: {'; '.join(words)}." for name, words in changed.told[:TOLD]]
+    more = [f"And {len(changed.told) - TOLD} more."] if len(changed.told) > TOLD else []
+    return ["Nothing was done: some have changed since the list was shown. Look, and send again.", *lines, *more]

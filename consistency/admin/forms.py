@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from consistency.legible import harmless
 from consistency.memory.names import known_names, to_mute
 from consistency.memory.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
 from consistency.selection import UnknownWordError
@@ -99,10 +100,18 @@ class MuteForm(SilenceForm):
         return LONGEST_MUTE
 
 
-class AssignForm(forms.Form):
-    """Who looks after it, and why."""
+class PersonField(forms.ChoiceField):
+    """One of those who may be assigned."""
 
-    assignee = forms.ChoiceField(required=False, label="Assign to")
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Who is chosen; who was before, where that is none of them any more: nobody would look like a choice made."""
+        return data if self.valid_value(data) else initial
+
+
+class AssignForm(forms.Form):
+    """Who looks after it, and why; who does already may go on, whatever became of their account."""
+
+    assignee = PersonField(required=False, label="Assign to")
     reason = forms.CharField(
         required=False, max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"})
     )
@@ -110,8 +119,10 @@ class AssignForm(forms.Form):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         people = get_user_model().objects.filter(is_active=True, is_staff=True).order_by("username")
-        names = people.values_list("username", flat=True)[:MOST_PEOPLE]
-        self.fields["assignee"].choices = [("", "nobody"), *((name, name) for name in names)]  # type: ignore[attr-defined]
+        names = {name: name for name in people.values_list("username", flat=True)[:MOST_PEOPLE]}
+        if (now := self.initial.get("assignee")) and now not in names:
+            names[now] = f"{harmless(now)} (as it is)"
+        self.fields["assignee"].choices = [("", "nobody"), *names.items()]  # type: ignore[attr-defined]
 
 
 class NoteForm(forms.Form):

@@ -144,6 +144,28 @@ def test_they_are_assigned_and_noted(client: Client, reviewer: User) -> None:
     post(client, f"{LIST}{one.pk}/act/assign/", status=400, assignee="nobody_known")
 
 
+@pytest.mark.parametrize("gone", ["deleted", "inactive", "not staff"])
+def test_who_looks_after_it_stays_chosen_whatever_became_of_their_account(
+    client: Client, reviewer: User, person: Callable[..., User], gone: str
+) -> None:
+    stale("a")
+    recorded(STALE)
+    one = anomaly("a")
+    Anomaly.objects.update(assignee="bob")
+    if gone != "deleted":
+        person(name="bob")
+        client.force_login(reviewer)
+        User.objects.filter(username="bob").update(is_active=gone != "inactive", is_staff=gone != "not staff")
+    assert '<option value="bob" selected>bob (as it is)</option>' in get(client, page_of(one))
+    post(client, f"{LIST}{one.pk}/act/assign/", assignee="bob", reason="still hers")
+    assert anomaly("a").assignee == "bob"
+    refused = post(client, f"{LIST}{one.pk}/act/assign/", status=400, assignee="nobody_known").content.decode()
+    assert '<option value="bob" selected>' in refused
+    post(client, f"{LIST}{one.pk}/act/assign/", assignee="")
+    assert anomaly("a").assignee is None
+    assert "bob (as it is)" not in get(client, page_of(one))
+
+
 def test_recheck_scans_the_checks_of_those_selected_and_no_others(client: Client, reviewer: User) -> None:
     stale("a")
     a_file("rest", "unregistered")

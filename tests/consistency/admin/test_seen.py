@@ -123,6 +123,19 @@ def test_what_is_gone_is_told_too(client: Client, reviewer: User, change: Callab
     assert "<script>alert" not in text
 
 
+def test_who_is_no_choice_any_more_since_another_was_assigned_is_told_so_and_offered_that_one(
+    client: Client, reviewer: User
+) -> None:
+    one = one_stale()
+    Anomaly.objects.update(assignee="bob, who left")
+    opened = form_of(client, one)
+    Anomaly.objects.update(assignee="ann")
+    text = answer_to(client, one, "assign", **opened, assignee="bob, who left")
+    assert "It is now assigned to ann" in text
+    assert '<option value="ann" selected>' in text
+    assert anomaly("a").assignee == "ann"
+
+
 def test_a_scan_that_sees_the_same_again_is_in_nobodys_way(client: Client, reviewer: User) -> None:
     one = one_stale()
     opened = form_of(client, one)

@@ -3,7 +3,7 @@
 import os
 import pwd
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,6 +47,7 @@ def scan_and_record(
     confirm: float | None = None,
     limit: int = 100,
     progress: Progress | None = None,
+    before_recording: Callable[[], None] = lambda: None,
 ) -> Recorded:
     """Scan, record, and let a thread tell who wants to know.
 
@@ -55,14 +56,14 @@ def scan_and_record(
     stands.
 
     `timeout` is seconds per look, `confirm` seconds between two looks (0: one look; None: CONSISTENCY_CONFIRM),
-    `actor` who asked for it (the OS user, if empty).
+    `actor` who asked for it (the OS user, if empty). `before_recording` is called once all checks have been asked.
     """
     pause = settings.CONSISTENCY_CONFIRM if confirm is None else confirm
     with recording(database, trigger=trigger, actor=actor, seconds=2 * timeout + pause) as book:
         sight = book.sight(twice(checks, database, timeout=timeout, pause=pause, unsure=book.unsure))
-        done = book.recorded(
-            scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
-        )
+        report = scan(checks, database=database, limit=limit, timeout=timeout, progress=progress, sight=sight)
+        before_recording()
+        done = book.recorded(report)
     if done.scan:
         tell_later(done.report, done.scan, database)
         prune()

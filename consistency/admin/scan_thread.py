@@ -10,10 +10,11 @@ from zlib import crc32
 
 from django.core.cache import cache
 from django.db import connections
+from django.utils import timezone
 
 from consistency.memory.silence import MEMORY
 from consistency.memory.writing import LOCK, AlreadyRunningError
-from consistency.models.memory import Trigger
+from consistency.models.memory import Scan, Trigger
 from consistency.recorder import Recorded, scan_and_record
 from consistency.registry import Check
 
@@ -39,7 +40,7 @@ class Scanning:
     failed: bool = False
     """Whether nothing was recorded."""
     ended: Event = field(default_factory=Event)
-    done: int = 0
+    asked: set[Check] = field(default_factory=set)
 
     def start(self) -> "Scanning":
         """Start it; a process that ends takes it along, and nothing of it is recorded."""
@@ -66,6 +67,7 @@ class Scanning:
             actor=self.actor,
             timeout=SECONDS,
             progress=self._at,
+            before_recording=self._recording,
         )
         if done.scan:
             self._tell(f"Scan {done.scan.id}: {done.scan.news}.", failed=False)
@@ -74,27 +76,40 @@ class Scanning:
         self.then(done)
 
     def _at(self, check: Check) -> None:
-        _remember(self.database, {"done": self.done, "of": len(self.checks), "check": check.name})
-        self.done += 1
+        # One that is asked again, after the connection was lost, is not done.
+        self._tell_how_far({"done": len(self.asked - {check}), "check": check.name})
+        self.asked.add(check)
+
+    def _recording(self) -> None:
+        self._tell_how_far({"done": len(self.checks), "recording": True})
+
+    def _tell_how_far(self, known: dict[str, Any]) -> None:
+        _remember(self.database, {"of": len(self.checks), **known})
 
     def _tell(self, words: str, *, failed: bool) -> None:
         # Who reads goes by the words: they come last.
         self.failed, self.words = failed, words
-        _remember(self.database, {"words": words, "failed": failed})
+        _remember(self.database, {"words": words, "failed": failed, "at": timezone.now()})
 
 
 def progress(database: str) -> dict[str, Any] | None:
-    """Where the scan of this database is that anybody runs now: `done`, `of` and `check` as far as known."""
+    """Where the scan of this database is that anybody runs now, as far as known: `done`, `of` and `check`, or
+    `recording` once all are done.
+    """
     if not _under_way(database):
         return None
     known = _remembered(database)
     return known if "done" in known else {}
 
 
-def outcome(database: str) -> dict[str, Any] | None:
-    """How the last scan from a page ended, for a while: `words` and `failed`."""
+def outcome(database: str, last: Scan | None) -> dict[str, Any] | None:
+    """How the last scan from a page ended, for a while: `words`, `failed` and `at`. None once another one is recorded,
+    `last` being the last that was.
+    """
     known = _remembered(database)
-    return known if "words" in known else None
+    if "at" not in known or (last and last.recorded_at > known["at"]):
+        return None
+    return known
 
 
 def _under_way(database: str) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -69,19 +69,32 @@ def render(parts: Sequence[RenderableType], *, terminal: bool, colour: bool) -> 
     return "".join(line.rstrip(" ") + "\n" for line in text.getvalue().splitlines())
 
 
+class Bar:
+    """A scan's way on a terminal: called with each check before it runs."""
+
+    def __init__(self, bar: Progress, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=total)
+        self._asked: set[Check] = set()
+
+    def __call__(self, check: Check) -> None:
+        # One that is asked again, after the connection was lost, is not done.
+        self._bar.update(self._task, description=check.name, completed=len(self._asked - {check}))
+        self._asked.add(check)
+
+    def recording(self) -> None:
+        """All have been asked, and what was found is written down."""
+        self._bar.update(self._task, description="recording", completed=len(self._asked))
+
+
 @contextmanager
-def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[Check], None]]:
+def progress_bar(total: int, *, shown: bool) -> Iterator[Bar]:
     """A bar on stderr that names the check under way; nothing at all unless shown."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), console=console, transient=True, disable=not shown
     ) as bar:
-        task = bar.add_task("", total=total)
-
-        def tell(check: Check) -> None:
-            bar.update(task, description=check.name, advance=1)
-
-        yield tell
+        yield Bar(bar, total)
 
 
 def _headline(report: Report, database: str) -> Text:

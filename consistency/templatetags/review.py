@@ -33,10 +33,10 @@ def scan_progress(context: dict[str, Any]) -> dict[str, Any] | None:
     return progress
 
 
-@register.simple_tag(takes_context=True)
-def scan_outcome(context: dict[str, Any]) -> dict[str, Any] | None:
-    """How the last scan from this page ended, if that was a moment ago."""
-    return scan_thread.outcome(_database(context))
+@register.simple_tag
+def scan_outcome(review: Overview) -> dict[str, Any] | None:
+    """How the last scan from this page ended, if that was a moment ago and none was recorded since."""
+    return scan_thread.outcome(review.database, review.last)
 
 
 @register.simple_tag(takes_context=True)

@@ -31,14 +31,19 @@ def manage(*arguments: str, database_url: str, **environment: str) -> "subproces
 
 
 @contextmanager
-def started(*command: str, stdout: int, url: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
-    """`manage.py` while it runs, gone afterwards: a scan that is left over would keep other tests from theirs."""
+def started(
+    *command: str, stdout: int | tuple[int, int], url: str, **environment: str
+) -> "Iterator[subprocess.Popen[str]]":
+    """`manage.py` while it runs, gone afterwards: a scan that is left over would keep other tests from theirs.
+    With two, `stdout` is where its errors go, too; else they go into a pipe.
+    """
+    out, err = stdout if isinstance(stdout, tuple) else (stdout, subprocess.PIPE)
     with subprocess.Popen(
         [sys.executable, "manage.py", *command],
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": url} | environment,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
+        stdout=out,
+        stderr=err,
         text=True,
     ) as process:
         try:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from django.db import connection
 
 from consistency.models.memory import Scan
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import STALE, recorded
+from tests.consistency.memory.data import STALE, holding, recorded
 from tests.consistency.processes import started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -111,3 +112,17 @@ def test_what_the_terminal_cannot_spell_is_spelt_in_escapes(database_url: str) -
         out, err = process.communicate(timeout=60)
     assert (err, process.returncode) == ("", 1)
     assert "\\u6f22.mp4" in out
+
+
+def test_on_a_terminal_the_bar_says_that_the_scan_is_being_recorded(database_url: str) -> None:
+    seen, terminal = os.openpty()
+    with (
+        holding("LOCK TABLE consistency_scan IN EXCLUSIVE MODE"),
+        started("check_consistency", stdout=(subprocess.DEVNULL, terminal), url=database_url, TERM="xterm"),
+    ):
+        os.close(terminal)
+        told = b""
+        while b"recording" not in told and select.select([seen], [], [], 60)[0]:
+            told += os.read(seen, 4096)
+    os.close(seen)
+    assert b"recording" in told

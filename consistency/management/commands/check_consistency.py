@@ -221,7 +221,9 @@ class Command(BriefCommand):
                 progress=progress,
                 sight=sight,
             )
-        return book.recorded(report)
+            if not self.options["no_record"]:
+                progress.recording()
+            return book.recorded(report)
 
     def _sight(self, checks: Sequence[Check], book: Book) -> Sight:
         database, pause = self.options["database"], self._pause()

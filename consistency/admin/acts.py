@@ -10,9 +10,9 @@ from django import forms
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from consistency.admin.background import SESSION, Background
+from consistency.admin.background import Background, remember
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.admin.seen import Seen, unchanged
@@ -72,10 +72,14 @@ def _log(request: HttpRequest, words: str, rows: list[Anomaly]) -> int | None:
     return entry.pk
 
 
-def perform_later(request: HttpRequest, act: Act, form: forms.Form, found: QuerySet[Anomaly]) -> Thread:
-    """The same in the background, for more than AT_ONCE; the list and the log tell how far it is, and how it ended."""
+def perform_later(
+    request: HttpRequest, answer: HttpResponse, act: Act, form: forms.Form, found: QuerySet[Anomaly]
+) -> Thread:
+    """The same in the background, for more than AT_ONCE; the list and the log tell how far it is, and how it ended,
+    by what the answer remembers.
+    """
     [entry] = log(request.user.pk, Anomaly, f"{_which(request)}: {act.words(form)}")
-    request.session[SESSION] = entry.pk
+    remember(answer, entry)
     return Background(entry, found, partial(act.change, request.user.get_username(), form, entry.pk)).start()
 
 

@@ -9,14 +9,14 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import connections
 from django.db.models import QuerySet
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
 from consistency.admin.acts import ACTS, AT_ONCE, Act, counted, perform, perform_later, say
-from consistency.admin.background import tell
+from consistency.admin.background import forget, tell
 from consistency.admin.base import ReviewAdmin, act_page, not_now, require
 from consistency.admin.export import WAYS, exported
 from consistency.admin.filters import (
@@ -76,8 +76,7 @@ class AnomalyAdmin(ReviewAdmin):
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, where each row that is shown knows the mute of its check, and the page what it leaves out."""
-        if request.method == "GET":
-            tell(request)
+        over = request.method == "GET" and tell(request)
         answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
             changelist, known = answer.context_data["cl"], silent(request)
@@ -87,6 +86,8 @@ class AnomalyAdmin(ReviewAdmin):
             if "state" not in request.GET and (known.mutes or known.some):
                 answer.context_data["with_silenced"] = changelist.get_query_string({"state": "open"}, ["p"])
             answer.context_data["never_scanned"] = not changelist.result_count and not scanned()
+        if over:
+            forget(answer)
         return answer
 
     @admin.display(description="object")
@@ -186,9 +187,11 @@ class AnomalyAdmin(ReviewAdmin):
         hidden += [(ACTION_CHECKBOX_NAME, key) for key in chosen or ["0"]]
         form, saw = ACTS[name].form(request.POST if "sent" in request.POST else None), request.POST.getlist(SEEN)
         back = request.get_full_path()
+        answer = HttpResponseRedirect(back)
+        later = answer if number > AT_ONCE else None
         try:
-            if form.is_bound and self._done(request, ACTS[name], form, found, seen(saw, chosen), many=number > AT_ONCE):
-                return HttpResponseRedirect(back)
+            if form.is_bound and self._done(request, ACTS[name], form, found, seen(saw, chosen), later):
+                return answer
         except ChangedError as changed:
             form.add_error(None, [not_now(words) for words in _differences(changed)])
             saw = [shown(row) for row in found]
@@ -196,13 +199,21 @@ class AnomalyAdmin(ReviewAdmin):
         return act_page(request, Anomaly, form, title=ACTS[name].title, about=about, back=back, hidden=hidden)
 
     def _done(
-        self, request: HttpRequest, act: Act, form: Form, found: QuerySet[Anomaly], saw: Seen, *, many: bool = False
+        self,
+        request: HttpRequest,
+        act: Act,
+        form: Form,
+        found: QuerySet[Anomaly],
+        saw: Seen,
+        later: HttpResponse | None = None,
     ) -> bool:
-        """Whether it is done, or on its way; else the form says why not. ChangedError if one is not as it was seen."""
+        """Whether it is done, or on its way `later`, by an answer that remembers it; else the form says why not.
+        ChangedError if one is not as it was seen.
+        """
         if not form.is_valid():
             return False
-        if many:
-            perform_later(request, act, form, found)
+        if later is not None:
+            perform_later(request, later, act, form, found)
             return True
         try:
             say(request, act, *perform(request, act, form, found, saw))

@@ -8,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
+from consistency.admin.background import told
 from consistency.admin.charts import TimeLine
 from consistency.admin.words import agreed, times
 from consistency.legible import harmless
@@ -88,11 +89,11 @@ def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:
     """Side by side; of truth outside PostgreSQL, no sentence can be had for one row."""
     why = Compared("why", anomaly.detail, now.detail, "no longer breaks the rule")
     gone = "-" if now.there else "no such file"
-    told = [
+    values = [
         Compared("file's status", anomaly.status, now.status, gone),
         Compared("file's name", anomaly.file_name, now.file_name, gone),
     ]
-    known = [value for value in told if value.then is not None or value.now is not None]
+    known = [value for value in values if value.then is not None or value.now is not None]
     return ([why] if now.holds is not None else []) + (known if now.file_uuid else [])
 
 
@@ -101,7 +102,7 @@ def _events(anomaly: Anomaly) -> list[Event]:
     kind = ContentType.objects.get_for_model(Anomaly)
     about = Q(content_type=kind, object_id=str(anomaly.pk)) | Q(pk__in=anomaly.acts)
     logged = LogEntry.objects.filter(about).select_related("user")[:100]
-    events = [Event(entry.action_time, str(entry.user), entry.change_message) for entry in logged]
+    events = [Event(entry.action_time, str(entry.user), told(entry)) for entry in logged]
     back = f"; came back {times(anomaly.returned_count)}" if anomaly.returned_count else ""
     seen = f"Last seen by scan {anomaly.last_scan}, {times(anomaly.times_seen)} in all{back}"
     events += [Event(anomaly.last_seen, "", seen), Event(anomaly.first_seen, "", "First seen")]

@@ -117,12 +117,12 @@ def test_the_log_of_many_that_were_ticked_names_no_filter_and_each_of_them_tells
     stale("a", "b", "c")
     recorded(STALE)
     sent: dict[str, Any] = {"select_across": "0", "_selected_action": [anomaly("a").pk, anomaly("b").pk], "sent": "1"}
-    for name, told in (
-        ("acknowledge", {"length": "1d", "reason": "why"}),
-        ("assign", {"assignee": "ann"}),
-        ("end_acknowledgement", {"reason": "done"}),
+    for told in (
+        {"action": "acknowledge", "length": "1d", "reason": "why"},
+        {"action": "assign", "assignee": "ann"},
+        {"action": "end_acknowledgement", "reason": "done"},
     ):
-        post(client, f"{LIST}?check={STALE}&state=open", **sent, action=name, **told)
+        post(client, f"{LIST}?check={STALE}&state=open", **sent | told)
     lines = list(LogEntry.objects.order_by("pk"))
     assert [line.change_message.partition(":")[0] for line in lines] == ["2 anomalies, ticked one by one"] * 3
     assert [anomaly(name).acts for name in "abc"] == [[line.pk for line in lines]] * 2 + [[]]
@@ -307,8 +307,8 @@ def test_an_act_that_ends_early_has_done_what_its_line_in_the_log_says_and_the_l
     assert f"{words}. Those stay changed" in get(client, LIST)
 
 
-def test_an_act_under_way_is_said_to_be_until_nothing_was_heard_of_it_for_minutes(
-    client: Client, reviewer: User, in_fours: list[Thread]
+def test_an_act_under_way_is_said_to_be_to_everybody_until_nothing_was_heard_of_it_for_minutes(
+    client: Client, reviewer: User, person: Callable[..., User], in_fours: list[Thread]
 ) -> None:
     stale(*(f"s{number}" for number in range(9)))
     recorded(STALE)
@@ -318,8 +318,26 @@ def test_an_act_under_way_is_said_to_be_until_nothing_was_heard_of_it_for_minute
     LogEntry.objects.update(change_message=f"So far {words}")
     for _ in range(2):
         assert f"Under way. So far {words}" in get(client, LIST)
+    one = page_of(anomaly("s0"))
+    assert f"So far {words}" in get(client, one)
+    person(*SEE, name="bob")
+    assert f"Under way, begun by ann. So far {words}" in get(client, LIST)
     LogEntry.objects.update(action_time=timezone.now() - timedelta(minutes=4))
+    assert "Under way" not in get(client, LIST)
+    assert f"Ended early, after {words}" in get(client, one)
+    client.cookies[background.COOKIE] = str(LogEntry.objects.get().pk)
+    assert f"after {words}" not in get(client, LIST), "of another's act"
+    client.force_login(reviewer)
+    client.cookies[background.COOKIE] = str(LogEntry.objects.get().pk)
     assert f"Ended early, after {words}. Those stay changed" in get(client, LIST)
+    assert "Ended early" not in get(client, LIST)
+
+
+@pytest.mark.parametrize("forged", ["x", "-1", "9" * 40, "9" * 18])
+def test_a_cookie_that_nobody_set_tells_nothing(client: Client, reviewer: User, forged: str) -> None:
+    client.cookies[background.COOKIE] = forged
+    get(client, LIST)
+    assert not client.cookies[background.COOKIE].value
 
 
 def test_a_recording_waits_for_its_turn_while_many_are_changed(reviewer: User) -> None:
@@ -346,7 +364,13 @@ def test_the_log_says_how_far_an_act_on_many_is_after_each_of_its_parts(
     stale(*(f"s{number}" for number in range(9)))
     recorded(STALE)
     told: list[str] = []
-    monkeypatch.setattr(background, "take_turn", lambda: told.append(LogEntry.objects.get().change_message))
+
+    def look() -> None:
+        entry = LogEntry.objects.get()
+        assert entry.object_repr == entry.change_message, "what the landing page shows"
+        told.append(entry.change_message)
+
+    monkeypatch.setattr(background, "take_turn", look)
     post(client, LIST, **ALL)
     in_fours[0].join(30)
     assert [words.partition(" anomalies")[0] for words in told] == ["So far none of", "So far 4 of 9", "So far 8 of 9"]

@@ -2,8 +2,9 @@
 
 from consistency.admin.anomalies import AnomalyAdmin
 from consistency.admin.base import ViewOnlyAdmin
+from consistency.admin.logged import LogEntryAdmin
 from consistency.admin.media import FileAdmin, MonitorJobAdmin
 from consistency.admin.mutes import MuteAdmin
 from consistency.admin.scans import ScanAdmin
 
-__all__ = ["AnomalyAdmin", "FileAdmin", "MonitorJobAdmin", "MuteAdmin", "ScanAdmin", "ViewOnlyAdmin"]
+__all__ = ["AnomalyAdmin", "FileAdmin", "LogEntryAdmin", "MonitorJobAdmin", "MuteAdmin", "ScanAdmin", "ViewOnlyAdmin"]

@@ -115,6 +115,7 @@ def tell(request: HttpRequest) -> bool:
     since = timezone.now() - SILENT
     known = LogEntry.objects.using(MEMORY).raw(_KNOWN, [number, request.user.pk, f"{SO_FAR}%", since])
     over = bool(asked)
+    entry: Any  # with a name that the log's model has not
     for entry in known:
         level, words = _standing(entry)
         if level == messages.INFO and entry.user_id != request.user.pk:

@@ -111,7 +111,7 @@ class AnomalyAdmin(ReviewAdmin):
             why = agreed(mute.by, mute.until, mute.reason)
             badges.append(("silent", f"muted, {left(mute.until, depth=1)} left", f"Check muted {why}"))
         if anomaly.assignee:
-            badges.append(("person", harmless(anomaly.assignee), "Assignee"))
+            badges.append(("person", _short(harmless(anomaly.assignee)), "Assignee"))
         return format_html_join(" ", '<span class="badge {}"{}>{}</span>', ((a, _title(t), w) for a, w, t in badges))
 
     @admin.display(description="new or back")

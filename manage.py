@@ -10,6 +10,8 @@ from config.environment import SettingError
 def main(argv: list[str]) -> None:
     """Run one management command; a wrong or missing setting is one line on stderr and exit code 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.stdout is None:  # closed, as by `>&-` in a crontab
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     for word in argv:
         if any("\ud800" <= letter <= "\udfff" for letter in word):  # Python's stand-ins for bytes that are none
             sys.stderr.write(f"{word!a} is not UTF-8.\n")

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
 from consistency.admin.background import Background, remember
@@ -138,7 +139,7 @@ ACTS: Final[dict[str, Act]] = {
         form=ReasonForm,
         change=lambda by, form, act, keys: end_acknowledgement(keys, act=act),
         words=lambda form: f"Acknowledgement ended: {form.cleaned_data['reason']}",
-        fitting=Q(acknowledged_until__isnull=False),
+        fitting=Q(acknowledged_until__gt=Now()),
         others="not acknowledged",
     ),
     "assign": Act(title="Assign", done="Assigned", form=AssignForm, change=_assign, words=_assigned),

@@ -295,6 +295,5 @@ def in_scan(number: int) -> Q:
 def _came(scan: int, first: datetime | None, last: datetime | None) -> Q:
     if first is None or last is None:
         return Q(pk__in=[])
-    # All that came with a scan has one time, which no other scan of its database has, and by which lists go.
-    came = Q(appeared_at__range=(first, last))
-    return came if first == last else came & Q(appeared_scan=scan)
+    # By the time lists go; two scans of a replica that lags may have the same.
+    return Q(appeared_at__range=(first, last), appeared_scan=scan)

@@ -20,7 +20,7 @@ class News:
     resolved_silent: int = 0
     """Of the resolved, how many were silent when last seen."""
     left_heard: int = 0
-    """Of what two looks differed about, how many are open as before and were not silent when last seen."""
+    """Of what two looks differed about, how many are open as before and not silent now."""
 
     @property
     def any_news(self) -> bool:

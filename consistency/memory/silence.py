@@ -65,7 +65,7 @@ def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: s
 
 def end_acknowledgement(anomalies: Iterable[int], *, act: int | None = None) -> int:
     """Let these anomalies be heard again; returns how many were acknowledged."""
-    acknowledged = Anomaly.objects.filter(pk__in=anomalies, acknowledged_until__isnull=False)
+    acknowledged = Anomaly.objects.filter(pk__in=anomalies, acknowledged_until__gt=timezone.now())
     return acknowledged.update(
         acknowledged_by=None, acknowledged_at=None, acknowledged_until=None, acknowledged_reason=None, **told_by(act)
     )

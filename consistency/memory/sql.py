@@ -68,11 +68,14 @@ RESOLVED_FOR_SURE: Final = _GONE.format(
             AND u.object_type = a.object_type AND u.object_id = a.object_id)"""
 )
 
-# Of checks about which two looks differed: what stays as it was.
+# Of checks about which two looks differed: what stays as it was, and is neither acknowledged nor muted now.
 LEFT: Final = """
-SELECT check_name, 'left_heard', count(*) FROM consistency_anomaly
+SELECT check_name, 'left_heard', count(*) FROM consistency_anomaly AS a
 WHERE database = %(database)s AND check_name = ANY(%(doubted)s) AND resolved_at IS NULL AND last_scan <> %(scan)s
-    AND hearing <> 'silent'
+    AND (acknowledged_until IS NULL OR acknowledged_until <= %(now)s)
+    AND NOT EXISTS (
+        SELECT FROM consistency_mute AS m WHERE m.database = a.database AND m.check_name = a.check_name
+            AND m.ended_at IS NULL AND m.until > %(now)s)
 GROUP BY check_name"""
 
 LAST_SNAPSHOT: Final = "SELECT max(snapshot_at) FROM consistency_scan WHERE database = %s"

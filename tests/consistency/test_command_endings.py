@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from config.demo.process import ROOT
 from consistency.models.memory import Scan
 from tests.consistency.data import a_file
 from tests.consistency.memory.data import STALE, holding, recorded
@@ -44,6 +46,16 @@ def test_a_full_disk_is_one_line_and_an_unread_pipe_none(database_url: str, comm
         with started(*command, stdout=out, url=database_url) as process:
             os.close(out)
             assert (process.communicate(timeout=60)[1], process.returncode) == (told, 3)
+
+
+def test_who_closes_standard_output_wants_the_exit_code_alone(database_url: str) -> None:
+    a_file("a", "processing")
+    closed = ["sh", "-c", '"$0" manage.py check_consistency stale_processing >&-', sys.executable]
+    ended = subprocess.run(
+        closed, cwd=ROOT, env=os.environ | {"DATABASE_URL": database_url}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert Scan.objects.count() == 1
 
 
 @pytest.fixture

@@ -65,16 +65,18 @@ class Place:
         was_open, silent_then = set(filter(self.is_open, self.known)), self.silent_then
         silent = set(truth) if self.mute_holds(truth, doubted) else self.counted_silent(truth)
         self.silent_then = silent_then - truth.keys() | silent
-        heard, gone, left = truth.keys() - silent, was_open - truth.keys() - doubted, was_open & doubted
+        heard, gone = truth.keys() - silent, was_open - truth.keys() - doubted
+        muted = self.muted is not None and self.muted.left > 0
+        left = set() if muted else was_open & doubted - self.silent()
         news = self._news(truth, doubted)
         if heard and news["new"] + news["returned"]:
             told: str | None = "new"
         elif self.fails:
-            told = "running again" if heard or left - silent_then else "recovered"
+            told = "running again" if heard or left else "recovered"
         elif heard:
             told = "worse" if heard & was_open & silent_then else None
         else:
-            told = "recovered" if gone - silent_then and not left - silent_then else None
+            told = "recovered" if gone - silent_then and not left else None
         self.fails = False
         return Remembered(news, told)
 

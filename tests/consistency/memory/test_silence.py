@@ -172,6 +172,14 @@ def test_what_a_check_names_twice_is_silenced_once(define: Define) -> None:
     assert silent("twice") == (2, 1, 1, "ok")
 
 
+def test_an_acknowledgement_that_is_over_cannot_be_ended_once_more() -> None:
+    a_file("a", "processing")
+    recorded()
+    acknowledged("a")
+    Anomaly.objects.update(acknowledged_until=in_days(-0.001))
+    assert end_acknowledgement([anomaly("a").pk]) == 0
+
+
 def test_a_resolved_anomaly_is_not_acknowledged() -> None:
     a_file("a", "processing")
     recorded()

@@ -239,6 +239,26 @@ def test_what_is_mended_is_told_though_two_looks_differ_about_something_silent(m
     assert kinds() == []
 
 
+def test_nothing_has_recovered_while_what_two_looks_differ_about_is_heard_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_loud_one_silent()
+    mended("loud")
+    ended("silent")
+    monkeypatch.setattr("time.sleep", lambda seconds: mended("silent"))
+    assert kinds(confirm=1) == []
+
+
+def test_what_two_looks_differ_about_keeps_nobody_from_hearing_once_it_is_silenced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a_file("one", "processing")
+    a_file("two", "processing")
+    assert kinds() == [NEW]
+    agreed("two")
+    mended("one")
+    monkeypatch.setattr("time.sleep", lambda seconds: mended("two"))
+    assert kinds(confirm=1) == [RECOVERED]
+
+
 STALE, REST = chosen(["stale_processing", "unregistered_with_uuid"])
 BROKEN = ScanCheck(outcome="could_not_run")
 LAST = ScanCheck(outcome="found", count=2)

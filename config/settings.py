@@ -107,6 +107,7 @@ USE_I18N = False
 # The session zone: timestamps without zone are read as UTC, and checks print times with to_char.
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 # The admin's files straight from the packages: production needs no collectstatic step.
 WHITENOISE_USE_FINDERS = True

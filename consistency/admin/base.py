@@ -201,6 +201,7 @@ def act_page(
         "title": title,
         "about": about,
         "media": form.media,
+        "sees_list": request.user.has_perm(f"consistency.view_{model._meta.model_name}"),
         **more,
     }
     wrong = 409 if form.has_error(NON_FIELD_ERRORS, NOT_NOW) else 400

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from consistency.legible import harmless
+from consistency.memory.lists import last_counts
 from consistency.memory.names import known_names, to_mute
 from consistency.memory.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
 from consistency.selection import UnknownWordError
@@ -71,18 +72,22 @@ class SilenceForm(forms.Form):
 class MuteForm(SilenceForm):
     """Which check, and whether it holds whatever happens."""
 
-    check_name = forms.ChoiceField(label="Check")
+    check_name = forms.ChoiceField(label="Check", help_text="With what was found when it was last asked.")
     database = forms.CharField(initial=MEMORY, widget=forms.HiddenInput)
     sticky = forms.BooleanField(
         required=False,
-        help_text="Without it, the mute ends when the count rises above what it is now, or the check is clean.",
+        help_text="Without it, the mute ends when a scan finds more than the number beside the check, or none.",
     )
     field_order = ("check_name", "length", "until", "reason", "sticky", "database")
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        counts = last_counts(self["database"].value())
         # A retired one can be asked for, by an old link say, and is refused with the reason.
-        self.fields["check_name"].choices = [(name, name) for name in known_names().checks]  # type: ignore[attr-defined]
+        self.shown = {name: counts.get(name) for name in known_names().checks}
+        """What each check found when it was last asked, as the form says; None for one that never was."""
+        found = [(name, f"{name} ({_found(count)})") for name, count in self.shown.items()]
+        self.fields["check_name"].choices = found  # type: ignore[attr-defined]
         self.fields["length"].initial = "7d"
 
     def clean(self) -> dict[str, Any] | None:
@@ -98,6 +103,10 @@ class MuteForm(SilenceForm):
     def longest(self) -> timedelta:
         """A year."""
         return LONGEST_MUTE
+
+
+def _found(count: int | None) -> str:
+    return "not asked yet" if count is None else f"{count:,} found" if count else "clean"
 
 
 class PersonField(forms.ChoiceField):

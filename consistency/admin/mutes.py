@@ -1,6 +1,7 @@
 """Mutes, active and past; made and ended on pages that ask for the reason."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION
@@ -17,8 +18,23 @@ from consistency.admin.forms import MuteForm, ReasonForm
 from consistency.admin.words import left
 from consistency.formats import minute
 from consistency.legible import harmless
+from consistency.memory.formats import lasting
 from consistency.memory.silence import MEMORY, SilenceError, mute, unmute
 from consistency.models.memory import Mute, MuteEnd
+
+FOUND: Final = "found"
+"""The hidden field: a check, and how many of it the form showed."""
+
+
+class RisenError(SilenceError):
+    """More was found since the form was shown: muted, that would be news that nobody saw."""
+
+    def __init__(self, made: Mute, before: int | None) -> None:
+        shown = "as not asked yet" if before is None else f"with {before:,} found"
+        super().__init__(
+            f"Nothing was muted: the form showed {made.check_name} {shown}, and a scan since then found {made.mark:,}. "
+            "Look at what came, and send again."
+        )
 
 
 class RunningFilter(admin.SimpleListFilter):
@@ -38,10 +54,10 @@ class MuteAdmin(ReviewAdmin):
     sortable_by = ()
     list_filter = (RunningFilter,)
     fields = (
-        "check_name", "database", "standing", "by", "reason", "created_at", "until", "sticky", "mark", "ended_at",
-        "ended_because",
+        "check_name", "database", "standing", "by", "reason", "created_at", "until", "sticky", "mark", "ended",
+        "because",
     )  # fmt: skip
-    readonly_fields = ("standing",)
+    readonly_fields = ("standing", "ended", "because")
 
     @admin.display(description="check")
     def about(self, mute: Mute) -> str:
@@ -51,13 +67,21 @@ class MuteAdmin(ReviewAdmin):
     @admin.display(description="state")
     def standing(self, mute: Mute) -> str:
         """How long it holds at most, or when and why it ended."""
-        if not mute.ended_at and mute.until > timezone.now():
+        if not mute.over:
             holds = "sticky" if mute.sticky else f"up to {mute.mark:,}" if mute.mark is not None else "any number"
             words = '<span class="badge silent">{} left</span><br><span class="why">{}</span>'
             return format_html(words, left(mute.until), holds)
-        because = mute.ended_because or MuteEnd.TIME
         words = '<span class="badge past">over: {}</span><br><span class="why">{}</span>'
-        return format_html(words, because, minute(mute.ended_at or mute.until))
+        return format_html(words, self.because(mute), self.ended(mute))
+
+    @admin.display(description="ended at")
+    def ended(self, mute: Mute) -> str:
+        """At its time, though a scan may note that later, or none has yet."""
+        return minute(min(mute.until, mute.ended_at or mute.until)) if mute.over else "-"
+
+    @admin.display(description="ended because")
+    def because(self, mute: Mute) -> str:
+        return mute.ended_because or (MuteEnd.TIME.value if mute.over else "-")
 
     @admin.display(description="reason")
     def why(self, mute: Mute) -> str:
@@ -83,12 +107,15 @@ class MuteAdmin(ReviewAdmin):
         if form.is_bound and form.is_valid():
             try:
                 made = self._muted(request, form)
+            except RisenError as problem:
+                form.add_error(None, not_now(problem))
             except SilenceError as problem:
                 form.add_error(None, str(problem))
             except IntegrityError:
                 form.add_error(None, not_now("Somebody else muted it at that moment. Look, and try again."))
             else:
-                messages.success(request, f"Muted until {minute(made.until)}: {made.check_name}.")
+                words = f"Muted until {minute(made.until)}: {made.check_name}, {lasting(made)}."
+                messages.success(request, words)
                 return HttpResponseRedirect(overview_address(request, made.database))
         about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
         return act_page(
@@ -98,6 +125,7 @@ class MuteAdmin(ReviewAdmin):
             title="Mute a check",
             about=about,
             back=overview_address(request, asked.get("database", MEMORY)),
+            hidden=[(FOUND, f"{name}.{count}") for name, count in form.shown.items()],
         )
 
     def end(self, request: HttpRequest, number: int) -> HttpResponseBase:
@@ -107,17 +135,22 @@ class MuteAdmin(ReviewAdmin):
         running = Mute.objects.filter(pk=number, ended_at__isnull=True).first()
         if running is None:
             raise Http404
+        if request.method != "POST" and running.over:
+            return self._over(request, running)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
-            if _unmuted(request, running, form.cleaned_data["reason"]):
-                messages.success(request, f"Heard again: {running.check_name}.")
-            else:
-                messages.warning(request, f"This mute of {running.check_name} had ended already.")
+            if not _unmuted(request, running, form.cleaned_data["reason"]):
+                return self._over(request, running)
+            messages.success(request, f"Heard again: {running.check_name}.")
             return HttpResponseRedirect(overview_address(request, running.database))
         about = f"{running.check_name}, muted by {running.by} until {minute(running.until)}: {running.reason}"
         return act_page(
             request, Mute, form, title="Unmute", about=harmless(about), back=overview_address(request, running.database)
         )
+
+    def _over(self, request: HttpRequest, running: Mute) -> HttpResponseBase:
+        messages.warning(request, f"This mute of {running.check_name} had ended already.")
+        return HttpResponseRedirect(overview_address(request, running.database))
 
     def _muted(self, request: HttpRequest, form: MuteForm) -> Mute:
         told = form.cleaned_data
@@ -130,9 +163,20 @@ class MuteAdmin(ReviewAdmin):
                 sticky=told["sticky"],
                 database=told["database"],
             )
+            _as_shown(made, request.POST.getlist(FOUND))
             words = f"Muted until {minute(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
             log(request.user.pk, Mute, words, [made], ADDITION)
         return made
+
+
+def _as_shown(made: Mute, found: list[str]) -> None:
+    """RisenError if the form showed fewer of it, or none yet; who sent no numbers has seen no form."""
+    if not found or made.sticky or made.mark is None:
+        return
+    shown = dict(each.rpartition(".")[::2] for each in found).get(made.check_name, "")
+    before = int(shown) if re.fullmatch(r"[0-9]{1,18}", shown) else None
+    if before is None or before < made.mark:
+        raise RisenError(made, before)
 
 
 def _unmuted(request: HttpRequest, running: Mute, why: str) -> bool:

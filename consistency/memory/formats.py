@@ -65,6 +65,14 @@ def _acknowledged(anomaly: Anomaly) -> dict[str, Any] | None:
     }
 
 
+def lasting(mute: Mute) -> str:
+    """What ends a mute before its time, in words that follow `until` that time."""
+    if mute.sticky:
+        return "whatever it finds"
+    mark = "the next scan does" if mute.mark is None else f"{mute.mark:,}"
+    return f"until it finds more than {mark}, or until it is clean"
+
+
 def scan_dict(scan: Scan) -> dict[str, Any]:
     """One scan with what each check came to."""
     return {

@@ -18,7 +18,7 @@ from django.utils import timezone
 from consistency.memory.hops import LAST_ANSWERS, last_of_each
 from consistency.memory.kinds import Listed
 from consistency.memory.order import beyond, fields_of
-from consistency.memory.silence import MEMORY, holds
+from consistency.memory.silence import MEMORY, counted, holds
 from consistency.models.memory import AGREED, NO_FILE, OPEN, STARTS, Anomaly, Mute, Scan, ScanCheck, State, starting
 from consistency.registry import CHECKS
 
@@ -225,6 +225,12 @@ def last_of_each_check(database: str) -> dict[str, ScanCheck]:
     """What each check, retired ones too, came to in the last recorded scan that ran it."""
     newest = ScanCheck.objects.using(MEMORY).filter(pk__in=last_of_each(database)).select_related("scan")
     return {found.check_name: found for found in newest}
+
+
+def last_counts(database: str) -> dict[str, int]:
+    """How many each check found when it last could be asked: what a mute of now would take as its mark."""
+    answers = ScanCheck.objects.using(MEMORY).filter(pk__in=RawSQL(LAST_ANSWERS, ()))  # noqa: S611 - ours
+    return {answer.check_name: counted(answer) for answer in answers if answer.database == database}
 
 
 def before(scan: int, check: str, database: str) -> ScanCheck | None:

@@ -109,11 +109,18 @@ def _end(check: str, database: str, because: MuteEnd, number: int | None = None)
 
 def _last_count(check: str, database: str) -> int | None:
     recorded = ScanCheck.objects.filter(check_name=check, database=database, count__isnull=False)
-    last = recorded.order_by("-scan_id").values_list("count", flat=True).first()
-    if last is None:
-        return None
+    last = recorded.order_by("-scan_id").first()
+    return counted(last) if last else None
+
+
+def counted(answer: ScanCheck) -> int:
+    """How many of a check there are by its last answer."""
+    found = answer.count or 0
+    if not answer.doubted:
+        return found
     # What two looks differed about was not counted, and is open as before.
-    return max(last, Anomaly.objects.filter(check_name=check, database=database, resolved_at__isnull=True).count())
+    about = Anomaly.objects.filter(check_name=answer.check_name, database=answer.database)
+    return max(found, about.filter(resolved_at__isnull=True).count())
 
 
 def _validated(until: datetime, longest: timedelta, by: str, reason: str) -> None:

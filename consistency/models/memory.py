@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models
 from django.db.models import Case, Expression, Func, Q, Value, When
 from django.db.models.functions import Cast, Collate, Left
+from django.utils import timezone
 
 from consistency.legible import harmless
 from consistency.registry import CHECKS, Severity
@@ -267,3 +268,8 @@ class Mute(AboutCheck):
 
     def __str__(self) -> str:
         return f"mute of {self.check_name} until {self.until:%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to end, though no scan may have noted yet that its time is over."""
+        return self.ended_at is not None or self.until <= timezone.now()

@@ -11,6 +11,7 @@ from consistency.legible import harmless
 from consistency.management.ending import put
 from consistency.management.shared import asking, told
 from consistency.management.usage import BriefCommand
+from consistency.memory.formats import lasting
 from consistency.memory.names import to_mute
 from consistency.memory.silence import MEMORY, mute
 from consistency.models.memory import Mute
@@ -57,6 +58,4 @@ class Command(BriefCommand):
 
 
 def _told(muted: Mute) -> str:
-    mark = "the next scan does" if muted.mark is None else muted.mark
-    ends = " whatever it finds" if muted.sticky else f" until it finds more than {mark}, or until it is clean"
-    return f"{muted.check_name} is muted by {harmless(muted.by)} until {instant(muted.until)},{ends}.\n"
+    return f"{muted.check_name} is muted by {harmless(muted.by)} until {instant(muted.until)}, {lasting(muted)}.\n"

@@ -428,3 +428,11 @@ def test_a_page_asks_at_most_twelve_questions_and_counts_no_further_than_its_bou
     assert len(queries) <= 12
     counting = [query["sql"] for query in queries if "COUNT(*)" in query["sql"] and "anomaly" in query["sql"]]
     assert all("LIMIT 31" in sql or "acknowledged_until" in sql for sql in counting)
+
+
+def test_show_all_is_one_link_and_keeps_the_filters(client: Client, reviewer: User) -> None:
+    stale(*(f"s{number}" for number in range(30)))
+    recorded(STALE)
+    text = get(client, f"{LIST}?check={STALE}")
+    assert re.findall(r'href="([^"]*)"[^>]*>\s*Show all', text) == [f"?all=&amp;check={STALE}"]
+    assert "30 results" in text

@@ -1,6 +1,8 @@
 """Mutes in the admin where two act at one moment, where there is no such database, and for who may not look."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from threading import Thread
 from typing import Any
 
@@ -13,9 +15,10 @@ from django.utils import timezone
 
 from consistency.admin import mutes
 from consistency.memory.silence import mute, unmute
-from consistency.models.memory import Mute
-from tests.consistency.admin.pages import SEE, get, post
-from tests.consistency.memory.data import REST, STALE, in_days
+from consistency.models import File
+from consistency.models.memory import Mute, ScanCheck
+from tests.consistency.admin.pages import SEE, get, page_of, post, stale
+from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -98,3 +101,155 @@ def test_who_may_mute_but_not_see_mutes_learns_nothing_of_one(client: Client, pe
     post(client, NEW, **SENT)
     person(*SEE, "mute_check", name="eve")
     assert "bob&#x27;s secret" in get(client, path)
+
+
+# --- What was found when the form was shown --------------------------------------------------------------
+def found_on(text: str) -> list[str]:
+    """What the form carries."""
+    return re.findall(r'name="found" value="([^"]+)"', text)
+
+
+def test_the_form_shows_how_many_there_are_and_the_answer_how_many_more_end_the_mute(
+    client: Client, reviewer: User
+) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    text = get(client, f"{NEW}?check_name={STALE}")
+    assert f'<option value="{STALE}" selected>{STALE} (2 found)</option>' in text
+    assert f'<option value="{REST}">{REST} (not asked yet)</option>' in text
+    post(client, NEW, **SENT, found=found_on(text))
+    until = f"{Mute.objects.get().until:%Y-%m-%d %H:%M} UTC"
+    words = f"Muted until {until}: {STALE}, until it finds more than 2, or until it is clean."
+    assert words in get(client, "/admin/consistency/")
+    post(client, NEW, **SENT, found=found_on(text), sticky="on")
+    assert f"Muted until {until}: {STALE}, whatever it finds." in get(client, "/admin/consistency/")
+
+
+def test_what_came_after_the_form_was_shown_is_not_muted_unseen(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    shown = found_on(get(client, NEW))
+    stale("b", "c")
+    recorded(STALE)
+    text = post(client, NEW, status=409, **SENT, found=shown).content.decode()
+    assert f"Nothing was muted: the form showed {STALE} with 1 found, and a scan since then found 3." in text
+    assert f"{STALE} (3 found)" in text
+    assert 'value="the importer"' in text
+    assert (Mute.objects.count(), LogEntry.objects.count()) == (0, 0)
+    post(client, NEW, **SENT, found=found_on(text))
+    assert Mute.objects.get().mark == 3
+
+
+def test_a_mute_that_stood_stays_where_more_came_than_the_form_of_the_next_one_showed(
+    client: Client, reviewer: User
+) -> None:
+    one = held()
+    shown = found_on(get(client, NEW))
+    stale("a")
+    recorded(STALE)
+    text = post(client, NEW, status=409, **SENT, found=shown).content.decode()
+    assert f"the form showed {STALE} as not asked yet, and a scan since then found 1." in text
+    assert Mute.objects.get(ended_at=None) == one
+
+
+def test_fewer_than_the_form_showed_or_any_number_of_a_sticky_one_are_muted(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    shown = found_on(get(client, NEW))
+    File.objects.filter(file_uuid="b").delete()
+    recorded(STALE)
+    post(client, NEW, **SENT, found=shown)
+    assert Mute.objects.get().mark == 1
+    stale("c", "d", "e")
+    recorded(STALE)
+    post(client, NEW, **SENT, found=shown, sticky="on")
+    assert Mute.objects.get(ended_at=None).sticky
+
+
+def test_a_number_that_no_form_showed_is_none(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    for forged in (f"{STALE}.-1", f"{STALE}.{'9' * 5000}", STALE, "."):
+        post(client, NEW, status=409, **SENT, found=forged)
+    assert not Mute.objects.exists()
+
+
+def test_of_what_two_looks_differ_about_the_form_shows_what_the_mute_takes_as_its_mark(
+    client: Client, reviewer: User
+) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    ScanCheck.objects.update(doubted=True, count=1)
+    text = get(client, NEW)
+    assert f"{STALE} (2 found)" in text
+    post(client, NEW, **SENT, found=found_on(text))
+    assert Mute.objects.get().mark == 2
+
+
+# --- A mute whose time is over ---------------------------------------------------------------------------
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_mute_past_its_time_is_over_by_its_time_whether_a_scan_has_noted_it_or_not(
+    client: Client, reviewer: User, noted: bool
+) -> None:
+    one = held()
+    until = timezone.now() - timedelta(hours=3)
+    Mute.objects.update(until=until, **({"ended_at": timezone.now(), "ended_because": "time"} if noted else {}))
+    text = get(client, f"/admin/consistency/mute/{one.pk}/change/")
+    assert re.search(rf"Ended at:</label>\s*<div class=\"readonly\">{until:%Y-%m-%d %H:%M} UTC</div>", text)
+    assert re.search(r'Ended because:</label>\s*<div class="readonly">time</div>', text)
+    assert "Unmute" not in text
+    assert f"{until:%Y-%m-%d %H:%M} UTC" in get(client, "/admin/consistency/mute/")
+
+
+def test_of_a_mute_that_holds_no_end_is_told(client: Client, reviewer: User) -> None:
+    text = get(client, f"/admin/consistency/mute/{held().pk}/change/")
+    assert re.search(r'Ended at:</label>\s*<div class="readonly">-</div>', text)
+    assert re.search(r'Ended because:</label>\s*<div class="readonly">-</div>', text)
+    assert "Unmute" in text
+
+
+def test_what_is_over_is_not_offered_to_be_ended(client: Client, reviewer: User) -> None:
+    one = held()
+    Mute.objects.update(until=timezone.now())
+    get(client, f"/admin/consistency/mute/{one.pk}/end/", status=302)
+    assert f"This mute of {STALE} had ended already" in get(client, "/admin/consistency/")
+
+
+def test_times_are_told_in_one_form_on_every_page(client: Client, person: Callable[..., User]) -> None:
+    stale("a")
+    recorded(STALE)
+    one, moment = held(), timezone.now()
+    person(*SEE, "mute_check", "view_file")
+    post(client, NEW, **SENT, sticky="on")
+    for path in (f"mute/{one.pk}/change/", "file/", "file/a/change/", f"mute/{Mute.objects.latest('pk').pk}/history/"):
+        text = get(client, f"/admin/consistency/{path}")
+        assert re.search(rf"{moment:%Y-%m-%d} \d\d:\d\d UTC", text)
+        assert not re.search(r"[ap]\.m\.|noon|midnight", text)
+
+
+# --- For who may act but not see -------------------------------------------------------------------------
+def test_the_landing_page_offers_what_the_overview_would(client: Client, person: Callable[..., User]) -> None:
+    scan, new = "/admin/consistency/scan/now/", f'href="{NEW}"'
+    person("mute_check")
+    text = get(client, "/admin/")
+    assert (new in text, scan in text, "Consistency at a glance" in text) == (True, False, False)
+    form = get(client, NEW)
+    # Nothing leads where they may not go.
+    assert "/admin/consistency/" not in form.partition('class="breadcrumbs"')[2].partition("</div>")[0]
+    person("scan_now", name="eve")
+    text = get(client, "/admin/")
+    assert (new in text, scan in text, "Consistency at a glance" in text) == (False, True, False)
+    person(*SEE, "scan_now", "mute_check", name="bob")
+    text = get(client, "/admin/")
+    assert (new in text, scan in text, "Consistency at a glance" in text) == (False, False, True)
+
+
+def test_who_may_not_see_mutes_is_not_led_to_end_one(client: Client, person: Callable[..., User]) -> None:
+    stale("a")
+    recorded(STALE)
+    end = f"/admin/consistency/mute/{held().pk}/end/"
+    pages = (page_of(anomaly("a")), "/admin/consistency/")
+    person("view_anomaly", "view_scan", "mute_check")
+    assert not [path for path in pages if end in get(client, path)]
+    person(*SEE, "mute_check", name="eve")
+    assert [path for path in pages if end in get(client, path)] == list(pages)

@@ -1,0 +1,1 @@
+"""How Django's own pages write times: in the one form that every page of ours has."""

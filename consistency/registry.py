@@ -55,6 +55,7 @@ class Columns:
 
 Rows: TypeAlias = Callable[[], Query | tuple[Query, ...]]
 Findings: TypeAlias = Callable[[str], Iterator[Finding]]
+RowOf: TypeAlias = Callable[[str], Query]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +72,8 @@ class Check:
     default: bool
     """In every report unless a request chooses; its rows carry the four keys of a file and nothing else."""
     function: Callable[..., Any]
+    row: RowOf | None = None
+    """For truth outside PostgreSQL: the query of the row that an object may have there, by its object_id."""
 
     @property
     def outside(self) -> bool:
@@ -102,12 +105,13 @@ def check(
     detail: Expression | None = None,
     tags: tuple[str, ...] = (),
     default: bool = False,
+    row: RowOf | None = None,
 ) -> Callable[[Rows | Findings], Check]:
     """Make a function a check and register it; a definition that lacks something fails at import (TypeError)."""
 
     def register(function: Rows | Findings) -> Check:
         title = (inspect.getdoc(function) or "").partition("\n")[0]
-        _validate(name, title, hint, detail, function)
+        _validate(name, title, hint, detail, row, function)
         CHECKS[name] = Check(
             name=name,
             severity=severity,
@@ -117,13 +121,16 @@ def check(
             tags=tags,
             default=default,
             function=function,
+            row=row,
         )
         return CHECKS[name]
 
     return register
 
 
-def _validate(name: str, title: str, hint: str, detail: Expression | None, function: Rows | Findings) -> None:
+def _validate(
+    name: str, title: str, hint: str, detail: Expression | None, row: RowOf | None, function: Rows | Findings
+) -> None:
     problems = {
         "is already defined": name in CHECKS,
         "needs a name of lower-case letters, digits and _": not _NAME.fullmatch(name),
@@ -131,6 +138,7 @@ def _validate(name: str, title: str, hint: str, detail: Expression | None, funct
         "needs a hint that says what to do": not hint.strip(),
         "needs detail if it returns rows, and none if it yields findings": inspect.isgeneratorfunction(function)
         is (detail is not None),
+        "needs no row where it returns rows itself": row is not None and detail is not None,
     }
     for problem, exists in problems.items():
         if exists:

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from consistency.registry import CHECKS
 from consistency.selection import UnknownWordError, known
-from consistency.sql import runnable
+from consistency.sql import compiled, runnable
 
 ID: Final = "consistency"
 
@@ -22,6 +22,8 @@ def every_check_compiles(**_: Any) -> list[checks.CheckMessage]:
     for check in CHECKS.values():
         try:
             runnable(check, DEFAULT_DB_ALIAS)
+            if check.row:
+                compiled(check.row("any"), connections[DEFAULT_DB_ALIAS])
         except Exception as error:
             found.append(
                 checks.Error(

@@ -1,7 +1,9 @@
 """Identities are rows in PostgreSQL and folders on disk; each must have the other."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
+
+from django.db.models import QuerySet
 
 from consistency.expressions import text
 from consistency.registry import CheckError, Finding, Severity, check
@@ -24,6 +26,11 @@ def _store(using: str) -> Store:
     return store
 
 
+def _row(uuid: str) -> QuerySet[Identity, Any]:
+    here = Identity.objects.alias(key=text("uuid")).filter(key=uuid).order_by()
+    return here.values_list("uuid", "name", "source", "is_active", "created_at", "updated_at")
+
+
 def _rows(using: str) -> Iterator[str]:
     every = Identity.objects.using(using).order_by("pk")
     left = every
@@ -38,6 +45,7 @@ def _rows(using: str) -> Iterator[str]:
     severity=Severity.WARN,
     hint="The platform cannot know this person offline: write the file from the row, or remove the row.",
     tags=("identities",),
+    row=_row,
 )
 def identity_file_missing(using: str) -> Iterator[Finding]:
     """An identity has a row but no identity.json on disk"""
@@ -52,6 +60,7 @@ def identity_file_missing(using: str) -> Iterator[Finding]:
     severity=Severity.WARN,
     hint="The database does not know this person: import the file again, or remove its folder.",
     tags=("identities",),
+    row=_row,
 )
 def identity_row_missing(using: str) -> Iterator[Finding]:
     """An identity has an identity.json on disk but no row"""

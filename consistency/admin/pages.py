@@ -16,6 +16,7 @@ from consistency.memory.formats import acknowledged_until
 from consistency.memory.kinds import Listed
 from consistency.memory.lists import in_force
 from consistency.memory.order import after, before
+from consistency.memory.silence import MEMORY
 from consistency.memory.subject import Subject, of_same_file, statements, subject
 from consistency.models.memory import Anomaly
 from consistency.registry import CHECKS, Severity
@@ -39,11 +40,13 @@ class Compared:
     now: str | None
     missing: str = "-"
     """What to say where there is none now."""
+    comparable: bool = True
+    """Whether both are known."""
 
     @property
     def differs(self) -> bool:
         """Whether it has changed."""
-        return self.then != self.now
+        return self.comparable and self.then != self.now
 
 
 def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, Any]:
@@ -62,6 +65,7 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
         "line": TimeLine(now.jobs, anomaly) if now.jobs else None,
         "events": _events(anomaly),
         "statements": statements(anomaly),
+        "command": _command(anomaly),
         "others": of_same_file(anomaly),
         "newer": next(iter(Listed(before(listed, anomaly)).rows(0, 1)), None),
         "older": next(iter(Listed(after(listed, anomaly)).rows(0, 1)), None),
@@ -86,15 +90,36 @@ def _mute(anomaly: Anomaly) -> Any:
 
 
 def _compared(anomaly: Anomaly, now: Subject) -> list[Compared]:
-    """Side by side; of truth outside PostgreSQL, no sentence can be had for one row."""
-    why = Compared("why", anomaly.detail, now.detail, "no longer breaks the rule")
+    """Side by side."""
     gone = "-" if now.there else "no such file"
-    values = [
+    told = [
         Compared("file's status", anomaly.status, now.status, gone),
         Compared("file's name", anomaly.file_name, now.file_name, gone),
     ]
-    known = [value for value in values if value.then is not None or value.now is not None]
-    return ([why] if now.holds is not None else []) + (known if now.file_uuid else [])
+    known = [value for value in told if value.then is not None or value.now is not None]
+    return _why(anomaly, now) + (known if now.file_uuid else [])
+
+
+def _why(anomaly: Anomaly, now: Subject) -> list[Compared]:
+    """Why it breaks the rule; of truth outside PostgreSQL a scan alone can tell, but not whether its row is there."""
+    check = CHECKS.get(anomaly.check_name)
+    if now.holds is not None:
+        return [Compared("why", anomaly.detail, now.detail, "no longer breaks the rule")]
+    if check is None or not check.outside:
+        return []
+    why = Compared("why", anomaly.detail, None, "only a scan of the whole check can tell", comparable=False)
+    rows = {True: "there is one", False: "there is none"}
+    row = [] if now.row is None else [Compared("row in the database", "not kept", rows[now.row], comparable=False)]
+    return [why, *row]
+
+
+def _command(anomaly: Anomaly) -> str:
+    """How to look again where no SQL can: a scan of the check, on a terminal."""
+    check = CHECKS.get(anomaly.check_name)
+    if check is None or not check.outside or anomaly.retired:
+        return ""
+    of = "" if anomaly.database == MEMORY else f" --database {anomaly.database}"
+    return f"manage.py check_consistency {anomaly.check_name}{of}"
 
 
 def _events(anomaly: Anomaly) -> list[Event]:

@@ -50,6 +50,8 @@ class Subject:
     holds: bool | None = None
     """Whether it still breaks the rule; None if that cannot be asked row by row, or could not be."""
     detail: str | None = None
+    row: bool | None = None
+    """Of truth outside PostgreSQL: whether the object has its row; None if there is none to ask for."""
     file_uuid: str | None = None
     file_name: str | None = None
     status: str | None = None
@@ -86,11 +88,15 @@ def subject(anomaly: Anomaly) -> Subject:
 
 
 def statements(anomaly: Anomaly) -> list[str]:
-    """The SQL that shows this very row while it breaks the rule, to run in psql; none for truth outside PostgreSQL."""
+    """The SQL that shows this very row while it breaks the rule, to run in psql; of truth outside PostgreSQL the
+    object's row, if it may have one.
+    """
     if anomaly.database not in connections:
         return []
     connection = connections[anomaly.database]
     asked = [compiled(cells(query, CHECKS[anomaly.check_name]), connection) for query in _queries(anomaly)]
+    if (row := _row(anomaly)) is not None:
+        asked.append(compiled(row, connection))
     return [f"{literal(statement)};" for statement in asked if statement]
 
 
@@ -128,6 +134,12 @@ def _queries(anomaly: Anomaly) -> list[Query]:
     ]
 
 
+def _row(anomaly: Anomaly) -> Query | None:
+    """The query of its row, of truth outside PostgreSQL."""
+    check = CHECKS.get(anomaly.check_name)
+    return check.row(anomaly.object_id) if check and check.row else None
+
+
 def _told(anomaly: Anomaly) -> dict[str, Any]:
     file_uuid = anomaly.file_uuid or _file_of_job(anomaly)
     told: dict[str, Any] = _verdict(anomaly) | {"file_uuid": file_uuid}
@@ -138,7 +150,8 @@ def _told(anomaly: Anomaly) -> dict[str, Any]:
 
 def _verdict(anomaly: Anomaly) -> dict[str, Any]:
     if not (queries := _queries(anomaly)):
-        return {"holds": None}
+        own = _row(anomaly)
+        return {} if own is None else {"row": own.using(anomaly.database).exists()}
     check = CHECKS[anomaly.check_name]
     for query in queries:
         here = query.using(anomaly.database)

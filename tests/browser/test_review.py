@@ -268,6 +268,20 @@ def test_no_list_scrolls_sideways_beside_the_sidebar_of_a_small_laptop(open_page
         picture(page, f"laptop-{name.strip('/').replace('/', '-').partition('?')[0]}")
 
 
+def test_however_many_jobs_there_are_the_time_line_is_as_wide_as_its_axis(open_page: Callable[..., Any]) -> None:
+    for number in range(60):
+        a_job(number + 1, "failed", of="a", created_at=in_days(number - 60), finished_at=in_days(number - 59))
+    a_file("a", "processing", job=2)
+    call_command("check_consistency", "orphaned_processing", "--quiet", "--fail-level", "never")
+    page = open_page(f"/admin/consistency/anomaly/{Anomaly.objects.get().pk}/change/")
+    ends = page.locator("svg.line rect").evaluate_all("all => all.map(it => it.getBoundingClientRect())")
+    axis = page.locator(".axis").bounding_box()
+    assert len(ends) == 51
+    assert min(end["left"] for end in ends) - axis["x"] < 0.02 * axis["width"]
+    assert axis["x"] + axis["width"] - max(end["right"] for end in ends) < 0.02 * axis["width"]
+    picture(page, "jobs")
+
+
 def test_marks_that_a_font_piles_up_cover_nothing_of_the_rows_around_them(open_page: Callable[..., Any]) -> None:
     for name in "abc":
         a_file(name, "processing")

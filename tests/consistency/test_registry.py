@@ -104,6 +104,7 @@ def test_a_check_cannot_be_changed() -> None:
         ("needs a hint", {"hint": " "}),
         ("needs detail if it returns rows", {"detail": None}),
         ("needs detail if it returns rows", {"function": findings}),
+        ("needs no row where it returns rows", {"row": lambda object_id: File.objects.none()}),
         ("needs a docstring", {"function": lambda: File.objects.all()}),
     ],
 )

@@ -1,5 +1,7 @@
 """What `manage.py check` says about checks, the setting that switches them on, and indexes."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from django.core.checks import run_checks
 from django.db import IntegrityError, connection, transaction
 
 from consistency.models import File, MonitorJob
+from consistency.registry import CHECKS, Finding
 from consistency.system_checks import every_check_compiles, scan_indexes_exist, switched_on_checks_exist
 from tests.consistency.conftest import Define
 
@@ -26,6 +29,16 @@ def test_a_misspelt_field_is_found_without_a_database(define: Define) -> None:
     assert message.id == "consistency.E001"
     assert "'misspelt'" in message.msg
     assert "statsu" in message.msg
+
+
+def test_a_row_whose_query_is_misspelt_is_found_too(define: Define) -> None:
+    def outside(using: str) -> Iterator[Finding]:
+        yield from ()
+
+    defined = define("outside", outside, detail=None)
+    CHECKS["outside"] = replace(defined, row=lambda key: File.objects.filter(**{"statsu": key}))
+    [message] = every_check_compiles()
+    assert (message.id, "'outside'" in message.msg, "statsu" in message.msg) == ("consistency.E001", True, True)
 
 
 def test_an_unknown_name_in_the_setting_is_found(settings: Any) -> None:

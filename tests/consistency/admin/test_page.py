@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Value
 from django.test import Client
+from pytest_django import Settings
 
-from consistency.memory.subject import JOBS
+from consistency.memory.subject import JOBS, statements
 from consistency.models import MonitorJob
 from consistency.models.memory import Anomaly
+from consistency.registry import CHECKS, Finding
+from identities.models import Identity
 from tests.consistency.admin.pages import get, page_of, stale
+from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.memory.data import STALE, anomaly, recorded
 
@@ -128,3 +133,59 @@ def test_times_without_a_zone_are_read_as_utc(client: Client, reviewer: User) ->
     with altered("ALTER created_at TYPE timestamp", "ALTER created_at TYPE timestamptz"):
         jobs_of("a", 1)
         assert "job 1, failed: from 2026-01-02 00:00 UTC, has not ended" in get(client, page_of(anomaly("a")))
+
+
+# --- Truth outside PostgreSQL ----------------------------------------------------------------------------
+def test_an_identity_without_its_file_shows_its_row_now_and_how_to_look_again_but_no_path(
+    client: Client, reviewer: User, tmp_path: Path, settings: Settings
+) -> None:
+    settings.IDENTITIES_DIR = tmp_path
+    (tmp_path / "_index.json").write_text("{}")
+    Identity.objects.create(uuid="it's one", name="Ada Lovelace")
+    recorded("identity_file_missing")
+    one = Anomaly.objects.get()
+    text = unescape(get(client, page_of(one)))
+    assert '<pre tabindex="0">manage.py check_consistency identity_file_missing</pre>' in text
+    assert values(text) == {
+        "why": ["no identity.json in the folder it's one", "only a scan of the whole check can tell"],
+        "row in the database": ["not kept", "there is one"],
+    }
+    assert "changed" not in text.partition("Then and now")[2].partition("</table>")[0]
+    assert str(tmp_path) not in text
+    assert "Ada Lovelace" not in text
+    (statement,) = statements(one)
+    assert statement in text
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        assert [row[:2] for row in cursor.fetchall()] == [("it's one", "Ada Lovelace")]
+    Identity.objects.all().delete()
+    assert values(unescape(get(client, page_of(one))))["row in the database"] == ["not kept", "there is none"]
+
+
+def test_what_has_no_row_anywhere_still_says_how_to_look_again(client: Client, reviewer: User, define: Define) -> None:
+    def outside(using: str) -> Iterator[Finding]:
+        yield Finding(object_type="thing", object_id="1", detail="not plugged in")
+
+    define("outside", outside, detail=None)
+    recorded("outside")
+    text = get(client, page_of(Anomaly.objects.get()))
+    assert values(text) == {"why": ["not plugged in", "only a scan of the whole check can tell"]}
+    assert "manage.py check_consistency outside" in text
+    assert "for psql" not in text
+    del CHECKS["outside"]
+    text = get(client, page_of(Anomaly.objects.get()))
+    assert values(text) == {}
+    assert "How to look again" not in text
+
+
+def test_what_postgresql_can_be_asked_needs_no_command(client: Client, reviewer: User) -> None:
+    stale("a")
+    recorded(STALE)
+    assert "How to look again" not in get(client, page_of(anomaly("a")))
+
+
+def values(text: str) -> dict[str, list[str]]:
+    """Then and now, by what it is of."""
+    table = text.partition("Then and now")[2].partition("</table>")[0]
+    rows = re.findall(r'<tr[^>]*><th scope="row">(.*?)</th>(.*?)</tr>', table)
+    return {name: re.findall(r'class="value">(.*?)</div>', cells) for name, cells in rows}

@@ -13,6 +13,7 @@ from django.db import connections
 from django.db.models import Case, Count, Exists, F, Model, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Greatest
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from consistency.memory.hops import LAST_ANSWERS, last_of_each
@@ -301,5 +302,7 @@ def in_scan(number: int) -> Q:
 def _came(scan: int, first: datetime | None, last: datetime | None) -> Q:
     if first is None or last is None:
         return Q(pk__in=[])
-    # By the time lists go; two scans of a replica that lags may have the same.
-    return Q(appeared_at__range=(first, last), appeared_scan=scan)
+    # By the time lists go; two scans of a replica that lags may have the same. Said so that PostgreSQL takes it for
+    # true as a rule, which it is: else it may read, for each kind, all that came with the scan, and sort it.
+    of_it = IsNull(Case(When(appeared_scan=scan, then=True)), False)
+    return Q(of_it, appeared_at__range=(first, last))

@@ -22,6 +22,10 @@ Row = TypeVar("Row", bound=Model)
 Condition: TypeAlias = Any
 """A node of a QuerySet's WHERE: one with children, or a lookup."""
 
+FEW: Final = 60
+"""Kinds that are merged row by row, each by a plan of its own: a fifth of a millisecond each."""
+WIDE: Final = 8
+"""Times as many are looked at, of more kinds, as are wanted: most kinds have few."""
 _KINDS: Final = hopping(Anomaly._meta.db_table, "kind")
 
 
@@ -59,6 +63,33 @@ def kinds() -> list[Kind]:
         return [Kind.of(text) for (text,) in cursor.fetchall()]
 
 
+class Group(NamedTuple):
+    """Kinds of which the same is asked."""
+
+    sql: str
+    """The question for the keys of one, which is its first parameter, in the list's order."""
+    kinds: list[str]
+    others: list[Any]
+    """Its other parameters."""
+    by_key: bool
+    """Whether it names rows by their keys, which are looked up once and not for each kind."""
+
+    @property
+    def parts(self) -> list[tuple[str, list[Any]]]:
+        """The question for each, or for all at once."""
+        if self.by_key:
+            return [(self.sql.replace("= %s", "= ANY(%s::text[])", 1), [self.kinds, *self.others])]
+        return [(self.sql, [kind, *self.others]) for kind in self.kinds]
+
+    def together(self, condition: str) -> str:
+        """One for all, with this condition too and a limit for each."""
+        if self.by_key:
+            return f"(SELECT * FROM ({self.parts[0][0]}) AS one {condition} LIMIT %s)"  # noqa: S608 - compiled
+        one = self.sql.replace("%s", "of.kind", 1)
+        each = f"LATERAL (SELECT * FROM ({one}) AS one {condition} LIMIT %s) AS part"  # noqa: S608 - compiled
+        return f"SELECT part.* FROM unnest(%s::text[]) AS of(kind), {each}"  # noqa: S608 - compiled
+
+
 class Among(Func):
     """Whether a key is in an array: IN would be a join, which could go by the list again."""
 
@@ -83,11 +114,10 @@ class Listed(Generic[Row]):
         """Those from one place to before another."""
         if self.whole:
             return list(self.found[start:stop])
-        if not self._parts:
+        if not self._groups:
             return []
-        sql, parameters = self._merged(stop)
-        order = ", ".join(f"{name.lstrip('-')} {'DESC' if name.startswith('-') else 'ASC'}" for name in self.order)
-        page = f"ARRAY(SELECT id FROM ({sql}) AS merged ORDER BY {order} LIMIT %s OFFSET %s)"  # noqa: S608 - compiled
+        sql, parameters = self._merged(stop) if self._kinds_left <= FEW else self._of_many(stop)
+        page = f"ARRAY(SELECT id FROM ({sql}) AS merged ORDER BY {self._by} LIMIT %s OFFSET %s)"  # noqa: S608 - compiled
         keys = RawSQL(page, (*parameters, stop - start, start))  # noqa: S611 - compiled
         return list(self.found.model._base_manager.using(MEMORY).filter(Among(F("pk"), keys)).order_by(*self.order))
 
@@ -95,9 +125,9 @@ class Listed(Generic[Row]):
         """How many, or `most` if there are more."""
         if self.whole:
             return self.found[:most].count()
-        if not self._parts:
+        if not self._groups:
             return 0
-        sql, parameters = self._merged(most)
+        sql, parameters = self._merged(most) if self._kinds_left <= FEW else self._each(most)
         with connections[MEMORY].cursor() as cursor:
             some = f"SELECT FROM ({sql}) AS merged LIMIT %s"
             cursor.execute(f"SELECT count(*) FROM ({some}) AS counted", (*parameters, most))  # noqa: S608 - compiled
@@ -108,18 +138,49 @@ class Listed(Generic[Row]):
         sql = " UNION ALL ".join(f"({part} LIMIT %s)" for part, _ in self._parts)
         return sql, [one for _, parameters in self._parts for one in (*parameters, most)]
 
-    @cached_property
+    def _of_many(self, stop: int) -> tuple[str, list[Any]]:
+        """The same of so many kinds that a plan for each would take longer than all else: they share one. As many as
+        are wanted, from the beginnings of all, tell how far in each there may be any.
+        """
+        column, falls = self.order[0].lstrip("-"), self.order[0].startswith("-")
+        last, within, ever = ("min", ">=", "-infinity") if falls else ("max", "<=", "infinity")
+        pool, pooled = self._each(-(-WIDE * stop // self._kinds_left))
+        bound = (
+            f"SELECT CASE count(*) WHEN %s THEN {last}({column}) ELSE '{ever}' END AS far"  # noqa: S608 - compiled
+            f" FROM (SELECT {column} FROM ({pool}) AS pool ORDER BY {self._by} LIMIT %s) AS best"
+        )
+        near = f"WHERE {column} {within} (SELECT far FROM bound)"  # noqa: S608 - compiled
+        sql, parameters = self._each(stop, near)
+        return f"WITH bound AS MATERIALIZED ({bound}) {sql}", [stop, *pooled, stop, *parameters]
+
+    def _each(self, most: int, condition: str = "") -> tuple[str, list[Any]]:
+        """The first of each kind, by one plan for all of which the same is asked."""
+        asked = [group.together(condition) for group in self._groups]
+        return " UNION ALL ".join(asked), [one for group in self._groups for one in (group.kinds, *group.others, most)]
+
+    @property
+    def _by(self) -> str:
+        return ", ".join(f"{name.lstrip('-')} {'DESC' if name.startswith('-') else 'ASC'}" for name in self.order)
+
+    @property
     def _parts(self) -> list[tuple[str, list[Any]]]:
-        """For each kind that can be in it, in the list's order, the question for its keys."""
-        compiled: dict[Any, tuple[str, tuple[Any, ...]]] = {}
-        parts = []
+        """The questions for the keys of each kind that can be in it, in the list's order."""
+        return [part for group in self._groups for part in group.parts]
+
+    @property
+    def _kinds_left(self) -> int:
+        return sum(len(group.kinds) for group in self._groups)
+
+    @cached_property
+    def _groups(self) -> list[Group]:
+        groups: dict[Any, Group] = {}
         for kind, condition in self._left():
             shape = _shape(condition)
-            if shape not in compiled:
-                compiled[shape] = self._compiled(condition)
-            sql, (_, *others) = compiled[shape]
-            parts.append((sql, [kind.text, *others]))
-        return parts
+            if shape not in groups:
+                sql, (_, *others) = self._compiled(condition)
+                groups[shape] = Group(sql, [], others, any(map(_is_by_key, _demanded(WhereNode([condition])))))
+            groups[shape].kinds.append(kind.text)
+        return list(groups.values())
 
     def _left(self) -> Iterator[tuple[Kind, Condition]]:
         if self.found.query.is_empty():
@@ -166,6 +227,8 @@ def left(condition: Condition, kind: Kind) -> Condition:
             return decides is not condition.negated
         if found is not (not decides):
             some.append(found)
+    if len(some) == 1 and not condition.negated:
+        return some[0]
     return WhereNode(some, condition.connector, condition.negated) if some else decides is condition.negated
 
 

@@ -4,9 +4,9 @@ Run from the project's folder: python -m benchmarks.review [ROWS [SCANS]], a mil
 threes). The memory is that of the tests of plans, where everything goes together: one check has 95 in 100 of all
 anomalies, another all that are new, and so on.
 
-Measured at a million and 9,000 scans on two cores, most of them quiet (PostgreSQL 18, medians of fifteen rounds): every
-list, filtered or searched, 50 to 93 ms in 10 or 11 questions, x2.5 to x4.6 of the page of one mute; REST x2.0 to x2.1
-in 6; the overview 113 ms, x5.6, in 11. A search by what very many begin with goes through the list: 1 s, x51.
+Measured at a million and 9,000 scans on two cores that others used too (PostgreSQL 18, medians of fifteen rounds):
+every list, filtered or searched, 31 to 63 ms in 11 or 12 questions, x2.7 to x5.5 of the page of one mute; REST x2.6 to
+x2.8 in 6; the overview 75 ms, x6.6, in 11. A search by what very many begin with goes through the list: 0.7 s, x61.
 """
 
 import sys

@@ -229,8 +229,9 @@ def test_admins_get_one_mail(settings: Any, notice: Notice) -> None:
 def test_a_real_mail_server_takes_one_message_for_all(mail_server: TakeMail, notice: Notice) -> None:
     got = mail_server()
     assert delivery.send(notice) == []
-    assert [line for line in got if line.upper().startswith("RCPT")] == [
-        "rcpt TO:<ops@example.com>", "rcpt TO:<ada@example.com>"
+    # Python versions differ in how they write the command.
+    assert [line.lower() for line in got if line.upper().startswith("RCPT")] == [
+        "rcpt to:<ops@example.com>", "rcpt to:<ada@example.com>"
     ]  # fmt: skip
     assert got.count("data") == 1
     assert "Subject: [Continuity] Consistency degraded: 1 check new (database default)" in got

@@ -192,12 +192,12 @@ class _Writing:
         if found := [outcome.check for outcome in self.completed if outcome.count]:
             self._copy(sql.FINDINGS, self.spool, found)
             self._count(sql.SEEN, about)
-        if not doubted:
-            return self._count(sql.RESOLVED, about)
-        self._copy(sql.UNSURE, self.unsure, doubted)
-        self._count(sql.RESOLVED_FOR_SURE, about)
-        self._count(sql.LEFT, about)
-        return None
+        if doubted:
+            self._copy(sql.UNSURE, self.unsure, doubted)
+            self._count(sql.RESOLVED_FOR_SURE, about)
+            self._count(sql.LEFT, about)
+        else:
+            self._count(sql.RESOLVED, about)
 
     def _copy(self, table: str, spool: Spool, checks: list[Check]) -> None:
         self.cursor.execute(sql.TABLE.format(table))

@@ -102,6 +102,8 @@ def test_strict_is_503_while_degraded(get: Callable[..., Got], monkeypatch: pyte
     assert headers["Retry-After"].isdigit()
 
 
+# Django looks after each connection that an earlier test left open.
+@pytest.mark.django_db(transaction=True)
 def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
     assert get("/health", "POST", host="localhost", scheme="https")[0] == 405
     assert get("/health/", host="localhost", scheme="https")[0] == 404

@@ -16,8 +16,8 @@ import django
 from django.conf import settings
 from django.db.utils import ConnectionHandler
 
+from common.postgres.deadline import deadline
 from config.demo.servers import start_postgres
-from config.postgres.deadline import deadline
 
 ROUNDS, QUERIES = 100, 300
 
@@ -37,7 +37,7 @@ def measure(url: str) -> dict[str, float]:
     The median of rounds that take every variant in turn, so that drift hits all alike, each time on new
     connections: which core a backend lives on matters more than what is measured here.
     """
-    engines = {"default": "django.db.backends.postgresql", "ours": "config.postgres"}
+    engines = {"default": "django.db.backends.postgresql", "ours": "common.postgres"}
     handler = ConnectionHandler({alias: dj_database_url.parse(url, engine=name) for alias, name in engines.items()})
 
     def ask(alias: str) -> None:

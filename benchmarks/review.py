@@ -76,7 +76,7 @@ def main() -> None:
     """Print of each page the median, its ratio to the small one, and how many questions it asked."""
     rows, scans = (int(given) for given in (*sys.argv[1:], *(str(size) for size in (ROWS, SCANS)[len(sys.argv) - 1 :])))
     with database():
-        from tests.consistency.review.correlated import load, mass
+        from tests.consistency.api.correlated import load, mass
 
         load(rows, scans)
         pages = visits(mass(scans))

@@ -5,9 +5,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from common.postgres.deadline import deadline
 from config.access.authentication import LOOK_UP
 from config.outage import DATABASE_ERRORS, report
-from config.postgres.deadline import deadline
 from health.snapshot import snapshot
 
 

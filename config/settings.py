@@ -120,7 +120,7 @@ def database(variable: str) -> dict[str, Any]:
     """One entry of DATABASES, on the engine that ends every wait at the caller's deadline."""
     url = env.url(variable, schemes=POSTGRES, example="postgres://user:password@host:5432/platform")
     settings: dict[str, Any] = dict(
-        dj_database_url.parse(url, engine="config.postgres", conn_max_age=600, conn_health_checks=True)
+        dj_database_url.parse(url, engine="common.postgres", conn_max_age=600, conn_health_checks=True)
     )
     settings["OPTIONS"] = {"application_name": "continuity", **settings.get("OPTIONS", {})}
     env.check_database(variable, settings)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from common.postgres.deadline import deadline
 from config.demo.leash import die_with
 from config.environment import SettingError
-from config.postgres.deadline import deadline
 from health import public
 from health.build import server
 from health.snapshot import snapshot

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
+from common.choices import UnknownChoiceError, validate_choice
 from consistency.registry import CHECKS
-from consistency.selection import UnknownWordError, known
-from consistency.sql import compiled, runnable
+from consistency.scan.sql import compiled, runnable
 
 ID: Final = "consistency"
 
@@ -42,8 +42,8 @@ def switched_on_checks_exist(**_: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = []
     for name in settings.CONSISTENCY_CHECKS:
         try:
-            known("check", name, CHECKS)
-        except UnknownWordError as problem:
+            validate_choice("check", name, CHECKS)
+        except UnknownChoiceError as problem:
             found.append(checks.Error(f"CONSISTENCY_CHECKS: {problem}", hint="Correct the setting.", id=f"{ID}.E002"))
     return found
 

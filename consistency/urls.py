@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from consistency.review.views import AnomaliesViewSet, ChecksViewSet, ScansViewSet
-from consistency.views import ConsistencyViewSet
+from consistency.api.report_view import ConsistencyViewSet
+from consistency.api.views import AnomaliesViewSet, ChecksViewSet, ScansViewSet
 
 API = "api/v1/consistency"
 urlpatterns = [

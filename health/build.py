@@ -15,7 +15,7 @@ from django.conf import settings
 UNKNOWN: Final = "unknown"
 # Programs that start workers: their age is the server's.
 SERVERS: Final = ("granian", "gunicorn", "uwsgi")
-SOURCES: Final = ("config", "consistency", "health", "identities")
+SOURCES: Final = ("common", "config", "consistency", "health", "identities")
 GIT_SECONDS: Final = 2.0
 STARTTIME: Final = 19  # of the fields after the command's name; proc(5) calls it number 22
 

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from common.text import printable
 from consistency.admin import ViewOnlyAdmin
 from consistency.expressions import text
-from consistency.legible import harmless
 from identities.models import Identity
 
 
@@ -28,4 +28,4 @@ class IdentityAdmin(ViewOnlyAdmin):
     def metadata_text(self, identity: Identity) -> str | None:
         """The document as PostgreSQL writes it."""
         words: str | None = identity.metadata_text  # type: ignore[attr-defined]  # annotated above
-        return words and harmless(words)
+        return words and printable(words)

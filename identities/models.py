@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from consistency.legible import harmless
+from common.text import printable
 
 
 class Identity(models.Model):
@@ -28,4 +28,4 @@ class Identity(models.Model):
         ordering = ("uuid",)
 
     def __str__(self) -> str:
-        return harmless(self.name or str(self.uuid))
+        return printable(self.name or str(self.uuid))

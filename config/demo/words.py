@@ -4,8 +4,8 @@ from pathlib import Path
 
 from config.demo import plan
 from config.demo.credentials import ADMINISTRATOR
-from consistency.recorder import Recorded
-from consistency.report import Outcome, Report
+from consistency.history.recorder import Recorded
+from consistency.scan.report import Outcome, Report
 
 # The first and the last are the contract's own lines.
 TRIES = [

@@ -6,9 +6,9 @@ from typing import TypedDict
 from django.db import ProgrammingError
 from django.utils import timezone
 
-from consistency.formats import instant
-from consistency.memory.overview import Overview, overview
-from consistency.memory.writing import recording_problem
+from common.times import format_instant
+from consistency.history.overview import Overview, overview
+from consistency.history.writing import recording_problem
 from health.registry import Degraded, Failed, Unasked, probe
 from health.verdict import DEGRADED
 
@@ -46,4 +46,4 @@ def _found(seen: Overview) -> Consistency:
     at = seen.complete.recorded_at
     # Two clocks may differ by more than the scan is old.
     age = max(timedelta(), timezone.now() - at)
-    return {"last_complete_scan": instant(at), "age_s": int(age.total_seconds()), "status": seen.status}
+    return {"last_complete_scan": format_instant(at), "age_s": int(age.total_seconds()), "status": seen.status}

@@ -13,14 +13,14 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
+from common.times import format_minute
 from consistency.admin.background import Background, remember
 from consistency.admin.base import log
 from consistency.admin.forms import AssignForm, NoteForm, ReasonForm, SilenceForm
 from consistency.admin.seen import Seen, unchanged
-from consistency.formats import minute
-from consistency.memory.silence import MEMORY, acknowledge, end_acknowledgement, told_by
-from consistency.memory.turns import hold
-from consistency.models.memory import Anomaly
+from consistency.history.silence import MEMORY, acknowledge, end_acknowledgement, told_by
+from consistency.history.turns import hold
+from consistency.models.history import Anomaly
 
 EACH: Final = 100
 """Up to so many are logged one by one; an act on more is one line in the log."""
@@ -129,7 +129,7 @@ ACTS: Final[dict[str, Act]] = {
         done="Acknowledged",
         form=SilenceForm,
         change=_acknowledge,
-        words=lambda form: f"Acknowledged until {minute(form.end)}: {form.cleaned_data['reason']}",
+        words=lambda form: f"Acknowledged until {format_minute(form.end)}: {form.cleaned_data['reason']}",
         fitting=Q(resolved_at__isnull=True),
         others="resolved already",
     ),

@@ -15,6 +15,8 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
+from common.text import printable
+from common.times import ago, format_minute, time_left, times
 from consistency.admin.acts import ACTS, AT_ONCE, Act, counted, perform, perform_later, say
 from consistency.admin.background import forget, tell
 from consistency.admin.base import ReviewAdmin, act_page, not_now, require
@@ -33,17 +35,15 @@ from consistency.admin.filters import (
 from consistency.admin.pages import anomaly_context, named
 from consistency.admin.scanning import scan_now
 from consistency.admin.seen import SEEN, ChangedError, Seen, seen, shown, unchanged
-from consistency.admin.words import ago, agreed, left, times
-from consistency.formats import minute
-from consistency.legible import harmless
-from consistency.memory.formats import acknowledged_until
-from consistency.memory.hops import scanned
-from consistency.memory.kinds import Listed
-from consistency.memory.lists import beginning
-from consistency.memory.silence import SilenceError
-from consistency.memory.turns import HeldError
-from consistency.models.memory import Anomaly
-from consistency.paginator import MOST
+from consistency.admin.words import agreed
+from consistency.history.formats import acknowledged_until
+from consistency.history.hops import scanned
+from consistency.history.kinds import Listed
+from consistency.history.lists import beginning
+from consistency.history.paginator import MOST
+from consistency.history.silence import SilenceError
+from consistency.history.turns import HeldError
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Severity
 
 SHOWN = 70
@@ -96,7 +96,7 @@ class AnomalyAdmin(ReviewAdmin):
 
     @admin.display(description="check, and why")
     def rule(self, anomaly: Anomaly) -> str:
-        retired, why = " (retired)" if anomaly.retired else "", _short(harmless(anomaly.detail))
+        retired, why = " (retired)" if anomaly.retired else "", _short(printable(anomaly.detail))
         words = '{}{}<br><span class="why">{}</span><input type="hidden" name="{}" value="{}">'
         return format_html(words, anomaly.check_name, retired, why, SEEN, shown(anomaly))
 
@@ -106,17 +106,17 @@ class AnomalyAdmin(ReviewAdmin):
         badges = [(level, level, ""), (anomaly.state, anomaly.state, "")]
         if held:
             why = agreed(anomaly.acknowledged_by or "", held, anomaly.acknowledged_reason or "")
-            badges.append(("silent", f"acknowledged, {left(held, depth=1)} left", f"Acknowledged {why}"))
+            badges.append(("silent", f"acknowledged, {time_left(held, depth=1)} left", f"Acknowledged {why}"))
         if mute := getattr(anomaly, "mute", None):
             why = agreed(mute.by, mute.until, mute.reason)
-            badges.append(("silent", f"muted, {left(mute.until, depth=1)} left", f"Check muted {why}"))
+            badges.append(("silent", f"muted, {time_left(mute.until, depth=1)} left", f"Check muted {why}"))
         if anomaly.assignee:
-            badges.append(("person", _short(harmless(anomaly.assignee)), "Assignee"))
+            badges.append(("person", _short(printable(anomaly.assignee)), "Assignee"))
         return format_html_join(" ", '<span class="badge {}"{}>{}</span>', ((a, _title(t), w) for a, w, t in badges))
 
     @admin.display(description="new or back")
     def seen(self, anomaly: Anomaly) -> str:
-        when, often = minute(anomaly.appeared_at), f"seen {times(anomaly.times_seen)}"
+        when, often = format_minute(anomaly.appeared_at), f"seen {times(anomaly.times_seen)}"
         if anomaly.returned_count:
             often = f"first seen {ago(anomaly.first_seen, depth=1)}, {often}"
         words = '<time title="{}">{}</time><br><span class="why">{}</span>'

@@ -18,10 +18,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from consistency.legible import harmless
-from consistency.memory.silence import MEMORY
-from consistency.memory.turns import take_turn
-from consistency.models.memory import Anomaly
+from common.text import printable
+from consistency.history.silence import MEMORY
+from consistency.history.turns import take_turn
+from consistency.models.history import Anomaly
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def tell(request: HttpRequest) -> bool:
     for entry in known:
         level, words = _standing(entry)
         if level == messages.INFO and entry.user_id != request.user.pk:
-            words = words.replace("Under way.", f"Under way, begun by {harmless(entry.username)}.", 1)
+            words = words.replace("Under way.", f"Under way, begun by {printable(entry.username)}.", 1)
         messages.add_message(request, level, words)
         over = over and not (entry.pk == number and level == messages.INFO)
     return over

@@ -22,9 +22,9 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.text import capfirst
 
-from consistency.legible import harmless
-from consistency.memory.silence import MEMORY
-from consistency.paginator import BoundedPaginator, ListedPaginator
+from common.text import printable
+from consistency.history.paginator import BoundedPaginator, ListedPaginator
+from consistency.history.silence import MEMORY
 
 NOT_NOW: Final = "not_now"
 
@@ -62,7 +62,7 @@ def legible(name: str, title: str) -> Callable[[Model], str]:
     @admin.display(description=title, ordering=name)
     def column(row: Model) -> str:
         value = getattr(row, name)
-        return "-" if value is None else harmless(str(value))
+        return "-" if value is None else printable(str(value))
 
     column.__name__ = name
     return column
@@ -168,7 +168,7 @@ def overview_address(request: HttpRequest, database: str = MEMORY) -> str:
 def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> list[LogEntry]:
     """Write an act into the admin's log: once per row, or once in all where no rows are named."""
     # Django's own pages show the log as it is.
-    act = harmless(act)
+    act = printable(act)
     kind = ContentType.objects.get_for_model(model).pk
     named: list[tuple[str | None, str]] = [(str(row.pk), str(row)[:200]) for row in rows]
     return LogEntry.objects.bulk_create(

@@ -7,12 +7,12 @@ from typing import Final
 
 from django.utils import timezone
 
-from consistency.formats import minute
-from consistency.legible import harmless
-from consistency.memory.overview import SCANS, Point
-from consistency.memory.subject import Job
+from common.text import printable
+from common.times import format_minute
+from consistency.history.overview import SCANS, Point
+from consistency.history.subject import Job
+from consistency.models.history import Anomaly
 from consistency.models.media import JobStatus
-from consistency.models.memory import Anomaly
 from consistency.registry import Severity
 
 WIDTH: Final = 360
@@ -114,7 +114,7 @@ class TimeLine:
     @property
     def marks(self) -> list[tuple[float, str]]:
         """Where the anomaly was seen, and what happened then."""
-        return [(self._x(at), f"{words} {minute(at)}") for words, at in self.seen.items()]
+        return [(self._x(at), f"{words} {format_minute(at)}") for words, at in self.seen.items()]
 
     def _bar(self, row: int, job: Job) -> Bar:
         x, end = self._x(job.created_at), self._x(job.finished_at or self.now)
@@ -133,7 +133,7 @@ def _words(job: Job) -> str:
     ties = ["the file's job_id names it"] if job.named else []
     if not job.of_file:
         ties.append(f"it names another file, {job.file_uuid}" if job.file_uuid else "it names no file")
-    started = f"from {minute(job.created_at)}" if job.created_at else "since when is not known"
-    ended = f"to {minute(job.finished_at)}" if job.finished_at else "has not ended"
+    started = f"from {format_minute(job.created_at)}" if job.created_at else "since when is not known"
+    ended = f"to {format_minute(job.finished_at)}" if job.finished_at else "has not ended"
     tied = f" ({'; '.join(ties)})" if ties else ""
-    return harmless(f"job {job.id}, {job.status or 'no status'}{tied}: {started}, {ended}")
+    return printable(f"job {job.id}, {job.status or 'no status'}{tied}: {started}, {ended}")

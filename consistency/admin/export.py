@@ -9,12 +9,12 @@ from django.db import Error as DatabaseError
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from consistency.formats import csv_records, safe_cell
-from consistency.memory.formats import anomaly_dict
-from consistency.memory.lists import in_force
-from consistency.memory.order import pieces
-from consistency.memory.writing import recording_problem
-from consistency.models.memory import Anomaly
+from consistency.history.formats import anomaly_dict
+from consistency.history.lists import in_force
+from consistency.history.order import pieces
+from consistency.history.writing import recording_problem
+from consistency.models.history import Anomaly
+from consistency.scan.formats import csv_records, safe_cell
 
 logger = logging.getLogger(__name__)
 

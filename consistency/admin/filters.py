@@ -12,9 +12,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.memory.lists import Agreed, agreed, heard, in_last_scans, in_scan, standing
-from consistency.memory.names import Names, known_names
-from consistency.models.memory import Anomaly
+from consistency.history.lists import Agreed, agreed, heard, in_last_scans, in_scan, standing
+from consistency.history.names import Names, known_names
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS
 
 Found = QuerySet[Anomaly]

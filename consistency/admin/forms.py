@@ -8,11 +8,11 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from consistency.legible import harmless
-from consistency.memory.lists import last_counts
-from consistency.memory.names import known_names, to_mute
-from consistency.memory.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
-from consistency.selection import UnknownWordError
+from common.choices import UnknownChoiceError
+from common.text import printable
+from consistency.history.lists import last_counts
+from consistency.history.names import known_names, to_mute
+from consistency.history.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -96,7 +96,7 @@ class MuteForm(SilenceForm):
         try:
             if {"check_name", "database"} <= told.keys():
                 to_mute(told["check_name"], told["database"])
-        except (SilenceError, UnknownWordError) as problem:
+        except (SilenceError, UnknownChoiceError) as problem:
             raise forms.ValidationError(str(problem)) from None
         return told
 
@@ -130,7 +130,7 @@ class AssignForm(forms.Form):
         people = get_user_model().objects.filter(is_active=True, is_staff=True).order_by("username")
         names = {name: name for name in people.values_list("username", flat=True)[:MOST_PEOPLE]}
         if (now := self.initial.get("assignee")) and now not in names:
-            names[now] = f"{harmless(now)} (as it is)"
+            names[now] = f"{printable(now)} (as it is)"
         self.fields["assignee"].choices = [("", "nobody"), *names.items()]  # type: ignore[attr-defined]
 
 

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from common.text import printable, printable_lines
+from common.times import format_minute
 from consistency.admin.background import told
 from consistency.admin.base import ViewOnlyAdmin
-from consistency.formats import minute
-from consistency.legible import harmless, harmless_lines
 
 WORDS: Final = {ADDITION: "Added.", DELETION: "Deleted."}
 """What Django leaves unsaid."""
@@ -24,7 +24,7 @@ class PersonFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         people = get_user_model().objects.filter(Exists(LogEntry.objects.filter(user_id=OuterRef("pk"))))
-        return [(str(key), harmless(name)) for key, name in people.order_by("username").values_list("pk", "username")]
+        return [(str(key), printable(name)) for key, name in people.order_by("username").values_list("pk", "username")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LogEntry]) -> QuerySet[LogEntry]:
         asked = self.value() or ""
@@ -48,12 +48,12 @@ class LogEntryAdmin(ViewOnlyAdmin):
 
     @admin.display(description="when")
     def when(self, entry: LogEntry) -> str:
-        return minute(entry.action_time)
+        return format_minute(entry.action_time)
 
     @admin.display(description="who")
     def who(self, entry: LogEntry) -> str:
         user: Any = entry.user
-        return harmless(user.get_username())
+        return printable(user.get_username())
 
     @admin.display(description="to what")
     def about(self, entry: LogEntry) -> str:
@@ -62,9 +62,9 @@ class LogEntryAdmin(ViewOnlyAdmin):
         if kind and entry.object_id is None:
             model = kind.model_class()
             return capfirst(str(model._meta.verbose_name_plural if model else kind.name))
-        name, address = harmless(entry.object_repr), entry.get_admin_url()
+        name, address = printable(entry.object_repr), entry.get_admin_url()
         return format_html('<a href="{}">{}</a>', address, name) if address else name
 
     @admin.display(description="what, and why")
     def what(self, entry: LogEntry) -> str:
-        return harmless_lines(told(entry)) or WORDS.get(entry.action_flag, "Changed.")
+        return printable_lines(told(entry)) or WORDS.get(entry.action_flag, "Changed.")

@@ -13,14 +13,13 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 
+from common.text import printable
+from common.times import format_minute, time_left
 from consistency.admin.base import ReviewAdmin, act_page, log, not_now, overview_address, require
 from consistency.admin.forms import MuteForm, ReasonForm
-from consistency.admin.words import left
-from consistency.formats import minute
-from consistency.legible import harmless
-from consistency.memory.formats import lasting
-from consistency.memory.silence import MEMORY, SilenceError, mute, unmute
-from consistency.models.memory import Mute, MuteEnd
+from consistency.history.formats import lasting
+from consistency.history.silence import MEMORY, SilenceError, mute, unmute
+from consistency.models.history import Mute, MuteEnd
 
 FOUND: Final = "found"
 """The hidden field: a check, and how many of it the form showed."""
@@ -70,14 +69,14 @@ class MuteAdmin(ReviewAdmin):
         if not mute.over:
             holds = "sticky" if mute.sticky else f"up to {mute.mark:,}" if mute.mark is not None else "any number"
             words = '<span class="badge silent">{} left</span><br><span class="why">{}</span>'
-            return format_html(words, left(mute.until), holds)
+            return format_html(words, time_left(mute.until), holds)
         words = '<span class="badge past">over: {}</span><br><span class="why">{}</span>'
         return format_html(words, self.because(mute), self.ended(mute))
 
     @admin.display(description="ended at")
     def ended(self, mute: Mute) -> str:
         """At its time, though a scan may note that later, or none has yet."""
-        return minute(min(mute.until, mute.ended_at or mute.until)) if mute.over else "-"
+        return format_minute(min(mute.until, mute.ended_at or mute.until)) if mute.over else "-"
 
     @admin.display(description="ended because")
     def because(self, mute: Mute) -> str:
@@ -85,11 +84,11 @@ class MuteAdmin(ReviewAdmin):
 
     @admin.display(description="reason")
     def why(self, mute: Mute) -> str:
-        return harmless(mute.reason)
+        return printable(mute.reason)
 
     @admin.display(description="by")
     def who(self, mute: Mute) -> str:
-        return format_html('{}<br><span class="why">{}</span>', harmless(mute.by), minute(mute.created_at))
+        return format_html('{}<br><span class="why">{}</span>', printable(mute.by), format_minute(mute.created_at))
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
@@ -114,7 +113,7 @@ class MuteAdmin(ReviewAdmin):
             except IntegrityError:
                 form.add_error(None, not_now("Somebody else muted it at that moment. Look, and try again."))
             else:
-                words = f"Muted until {minute(made.until)}: {made.check_name}, {lasting(made)}."
+                words = f"Muted until {format_minute(made.until)}: {made.check_name}, {lasting(made)}."
                 messages.success(request, words)
                 return HttpResponseRedirect(overview_address(request, made.database))
         about = "It decides no status, no exit code and no notice for a while. What could not run is never muted."
@@ -143,9 +142,15 @@ class MuteAdmin(ReviewAdmin):
                 return self._over(request, running)
             messages.success(request, f"Heard again: {running.check_name}.")
             return HttpResponseRedirect(overview_address(request, running.database))
-        about = f"{running.check_name}, muted by {running.by} until {minute(running.until)}: {running.reason}"
+        until = format_minute(running.until)
+        about = f"{running.check_name}, muted by {running.by} until {until}: {running.reason}"
         return act_page(
-            request, Mute, form, title="Unmute", about=harmless(about), back=overview_address(request, running.database)
+            request,
+            Mute,
+            form,
+            title="Unmute",
+            about=printable(about),
+            back=overview_address(request, running.database),
         )
 
     def _over(self, request: HttpRequest, running: Mute) -> HttpResponseBase:
@@ -164,7 +169,7 @@ class MuteAdmin(ReviewAdmin):
                 database=told["database"],
             )
             _as_shown(made, request.POST.getlist(FOUND))
-            words = f"Muted until {minute(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
+            words = f"Muted until {format_minute(made.until)}{', sticky' if made.sticky else ''}: {made.reason}"
             log(request.user.pk, Mute, words, [made], ADDITION)
         return made
 

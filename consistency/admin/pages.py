@@ -8,17 +8,18 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
+from common.text import printable
+from common.times import times
 from consistency.admin.background import told
 from consistency.admin.charts import TimeLine
-from consistency.admin.words import agreed, times
-from consistency.legible import harmless
-from consistency.memory.formats import acknowledged_until
-from consistency.memory.kinds import Listed
-from consistency.memory.lists import in_force
-from consistency.memory.order import after, before
-from consistency.memory.silence import MEMORY
-from consistency.memory.subject import Subject, of_same_file, statements, subject
-from consistency.models.memory import Anomaly
+from consistency.admin.words import agreed
+from consistency.history.formats import acknowledged_until
+from consistency.history.kinds import Listed
+from consistency.history.lists import in_force
+from consistency.history.order import after, before
+from consistency.history.silence import MEMORY
+from consistency.history.subject import Subject, of_same_file, statements, subject
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Severity
 
 
@@ -75,7 +76,7 @@ def anomaly_context(anomaly: Anomaly, listed: QuerySet[Anomaly]) -> dict[str, An
 def named(anomaly: Anomaly) -> str:
     """What people call its object: the file's name, or what it is and its key."""
     name = anomaly.file_name or ""
-    return harmless(name if name.strip() else f"{anomaly.object_type} {anomaly.object_id}")
+    return printable(name if name.strip() else f"{anomaly.object_type} {anomaly.object_id}")
 
 
 def _acknowledged(anomaly: Anomaly) -> str:

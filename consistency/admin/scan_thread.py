@@ -12,10 +12,10 @@ from django.core.cache import cache
 from django.db import connections
 from django.utils import timezone
 
-from consistency.memory.silence import MEMORY
-from consistency.memory.writing import LOCK, AlreadyRunningError
-from consistency.models.memory import Scan, Trigger
-from consistency.recorder import Recorded, scan_and_record
+from consistency.history.recorder import Recorded, scan_and_record
+from consistency.history.silence import MEMORY
+from consistency.history.writing import LOCK, AlreadyRunningError
+from consistency.models.history import Scan, Trigger
 from consistency.registry import Check
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from django.utils.html import format_html
 
 from consistency.admin.base import log, overview_address
 from consistency.admin.scan_thread import Scanning
-from consistency.models.memory import Scan
-from consistency.recorder import Recorded
+from consistency.api.access import fails_alone
+from consistency.history.recorder import Recorded
+from consistency.models.history import Scan
 from consistency.registry import Check
-from consistency.review.access import fails_alone
 
 PATIENCE: Final = 2.0
 """Seconds that the browser waits for a scan that may be quick."""

@@ -10,14 +10,14 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
+from common.text import printable
+from common.times import format_minute
 from consistency.admin.base import ReviewAdmin, overview_address, require
 from consistency.admin.filters import DatabaseFilter
 from consistency.admin.scanning import scan_now
-from consistency.formats import minute
-from consistency.legible import harmless
-from consistency.memory.silence import MEMORY
-from consistency.models.memory import Scan
-from consistency.selection import chosen
+from consistency.history.silence import MEMORY
+from consistency.models.history import Scan
+from consistency.scan.selection import chosen
 
 
 @admin.register(Scan)
@@ -29,7 +29,7 @@ class ScanAdmin(ReviewAdmin):
     @admin.display(description="scan")
     def scan(self, scan: Scan) -> str:
         of = "" if scan.database == MEMORY else f" of {scan.database}"
-        return format_html('{}{}<br><span class="why">{}</span>', scan.pk, of, minute(scan.recorded_at))
+        return format_html('{}{}<br><span class="why">{}</span>', scan.pk, of, format_minute(scan.recorded_at))
 
     @admin.display(description="outcome")
     def outcome(self, scan: Scan) -> str:
@@ -53,7 +53,7 @@ class ScanAdmin(ReviewAdmin):
 
     @admin.display(description="by")
     def who(self, scan: Scan) -> str:
-        return format_html('{}<br><span class="why">{}</span>', harmless(scan.actor), scan.trigger)
+        return format_html('{}<br><span class="why">{}</span>', printable(scan.actor), scan.trigger)
 
     def get_urls(self) -> list[Any]:
         return [

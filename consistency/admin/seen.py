@@ -4,11 +4,11 @@ from collections.abc import Container, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
+from common.text import printable
+from common.times import format_minute
 from consistency.admin.pages import named
-from consistency.formats import minute
-from consistency.legible import harmless
-from consistency.memory.formats import acknowledged_until
-from consistency.models.memory import Anomaly
+from consistency.history.formats import acknowledged_until
+from consistency.models.history import Anomaly
 
 SEEN: Final = "seen"
 """The hidden field: the key of an anomaly and a hash of each of its aspects. Who sends none has seen no page."""
@@ -68,17 +68,17 @@ def _aspects(anomaly: Anomaly) -> list[tuple[object, str]]:
         ),
         (
             held,
-            f"{harmless(by)} acknowledged it until {minute(until)}: {_told(reason)}"
+            f"{printable(by)} acknowledged it until {format_minute(until)}: {_told(reason)}"
             if until
             else "its acknowledgement is over",
         ),
-        (anomaly.assignee, f"it is now assigned to {harmless(anomaly.assignee or 'nobody')}"),
+        (anomaly.assignee, f"it is now assigned to {printable(anomaly.assignee or 'nobody')}"),
         (anomaly.note, f"its note is now “{_told(anomaly.note)}”" if anomaly.note else "its note is gone"),
     ]
 
 
 def _told(text: str) -> str:
-    words = harmless(" ".join(text.split()))
+    words = printable(" ".join(text.split()))
     return words if len(words) <= LONG else words[: LONG - 1] + "…"
 
 

@@ -13,12 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from consistency.findings import Row
-from consistency.formats import instant, muted_words
-from consistency.legible import harmless
-from consistency.memory.news import News, RecordedScan
+from common.text import printable
+from common.times import format_instant
+from consistency.history.news import News, RecordedScan
 from consistency.registry import Check, Severity
-from consistency.report import Outcome, Report
+from consistency.scan.findings import Row
+from consistency.scan.formats import muted_words
+from consistency.scan.report import Outcome, Report
 
 COLOURS: Final = {Severity.INFO: "cyan", Severity.WARN: "yellow", Severity.ERROR: "red"}
 UNBOUNDED: Final = 100_000
@@ -48,7 +49,7 @@ def checks_text(checks: Sequence[Check], *, terminal: bool, colour: bool) -> str
     table = _table("check", "severity", "default", "tags", "title")
     for check in checks:
         default = "yes" if check.default else "no"
-        table.add_row(check.name, _severity(check), default, ", ".join(check.tags), harmless(check.title))
+        table.add_row(check.name, _severity(check), default, ", ".join(check.tags), printable(check.title))
     return render([table], terminal=terminal, colour=colour)
 
 
@@ -100,7 +101,7 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Bar]:
 def _headline(report: Report, database: str) -> Text:
     style = "bold green" if report.status == "ok" else "bold yellow"
     affected = "?" if report.affected_files is None else report.affected_files
-    rest = f" at {instant(report.checked_at)}, database {database}, affected files: {affected}"
+    rest = f" at {format_instant(report.checked_at)}, database {database}, affected files: {affected}"
     return Text.assemble((report.status, style), rest, "" if report.complete else ", incomplete")
 
 
@@ -111,18 +112,18 @@ def _overview(outcomes: Sequence[Outcome]) -> Table:
         check = outcome.check
         found = Text("could not run", "bold red") if outcome.count is None else Text(str(outcome.count))
         counts = (str(outcome.acknowledged), str(outcome.muted)) if silent else ()
-        table.add_row(check.name, _severity(check), found, *counts, str(outcome.duration_ms), harmless(check.title))
+        table.add_row(check.name, _severity(check), found, *counts, str(outcome.duration_ms), printable(check.title))
     return table
 
 
 def _details(outcome: Outcome, news: News) -> Sequence[RenderableType]:
     if outcome.error:
-        return [Text.assemble((outcome.check.name, "bold"), " could not run: ", harmless(outcome.error))]
+        return [Text.assemble((outcome.check.name, "bold"), " could not run: ", printable(outcome.error))]
     told = [f"{outcome.count} found", *_news(news), *_silence(outcome)]
     head = Text.assemble((outcome.check.name, "bold"), ": ", ", ".join(told))
     if not outcome.loud:
         return [head]
-    head.append(f". {harmless(outcome.check.hint)}")
+    head.append(f". {printable(outcome.check.hint)}")
     hidden = outcome.loud - len(outcome.rows)
     more = [Text(f"  ... and {hidden} more: --limit N, or --format ndjson for all")] if hidden else []
     return [head, _rows(outcome.rows), *more] if outcome.rows else [head]
@@ -152,7 +153,7 @@ def _rows(rows: Sequence[Row]) -> Padding:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     table = _table(*keys)
     for row in rows:
-        table.add_row(*(harmless(row.get(key) or "") for key in keys))
+        table.add_row(*(printable(row.get(key) or "") for key in keys))
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 

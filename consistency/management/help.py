@@ -7,9 +7,10 @@ from typing import Final
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 from django.db import connections
 
-from consistency.arguments import argument, pause, seconds, whole_number
+from common.arguments import argument, pause, seconds, whole_number
+from common.choices import validate_choice
 from consistency.registry import CHECKS, Severity
-from consistency.selection import known, tags
+from consistency.scan.selection import tags
 
 FAIL_LEVELS: Final = {severity.word: severity.value for severity in Severity} | {"never": max(Severity) + 1}
 
@@ -45,10 +46,10 @@ class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 
 def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     """Declare what check_consistency takes."""
-    name = argument(lambda text: known("check", text, CHECKS))
-    tag = argument(lambda text: known("tag", text, tags()))
-    alias = argument(lambda text: known("database", text, list(connections)))
-    level = argument(lambda text: FAIL_LEVELS[known("level", text, FAIL_LEVELS)])
+    name = argument(lambda text: validate_choice("check", text, CHECKS))
+    tag = argument(lambda text: validate_choice("tag", text, tags()))
+    alias = argument(lambda text: validate_choice("database", text, list(connections)))
+    level = argument(lambda text: FAIL_LEVELS[validate_choice("level", text, FAIL_LEVELS)])
     add = parser.add_argument
     add("names", nargs="*", metavar="CHECK", type=name, help="run these checks only")
     add("-t", "--tag", action="append", default=[], metavar="TAG", type=tag, help="run the checks with this tag")

@@ -12,14 +12,14 @@ from django.db import connections
 from django.http import QueryDict
 from rich.table import Table
 
-from consistency.legible import harmless
+from common.choices import UnknownChoiceError
+from common.text import printable
+from consistency.api.query import ParameterError
+from consistency.history.silence import MEMORY, SilenceError
+from consistency.history.writing import recording_problem
 from consistency.management.console import render
 from consistency.management.ending import COULD_NOT, ending_well
-from consistency.memory.silence import MEMORY, SilenceError
-from consistency.memory.writing import recording_problem
-from consistency.review.query import ParameterError
-from consistency.selection import UnknownWordError
-from consistency.transaction import patient
+from consistency.scan.transaction import patient
 
 USAGE: Final = 2
 SECONDS: Final = 300.0
@@ -33,7 +33,7 @@ def told(out: Any) -> Iterator[None]:
     try:
         with ending_well(out):
             yield
-    except (SilenceError, UnknownWordError, ParameterError) as problem:
+    except (SilenceError, UnknownChoiceError, ParameterError) as problem:
         raise CommandError(str(problem), returncode=USAGE) from None
     except DatabaseError as error:
         raise CommandError(f"{recording_problem(error)}.", returncode=COULD_NOT) from None
@@ -65,5 +65,5 @@ def table_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A table for people; hostile names are only text."""
     table = Table(*columns, box=None, pad_edge=False, show_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(harmless("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(printable("" if cell is None else str(cell)) for cell in row))
     return render([table], terminal=sys.stdout.isatty(), colour=False)

@@ -1,5 +1,6 @@
 """The models of consistency: what the media server stores, and what we remember of it."""
 
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.models.media import (
     ACTIVE_JOB,
     File,
@@ -10,7 +11,6 @@ from consistency.models.media import (
     MonitorJobQuerySet,
     outside,
 )
-from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
 
 __all__ = [
     "ACTIVE_JOB",

@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
+from common.text import printable
 from consistency.expressions import text
-from consistency.legible import harmless
 from consistency.registry import Columns
 
 
@@ -78,7 +78,7 @@ class MonitorJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return harmless(f"job {self.pk} ({self.status})")
+        return printable(f"job {self.pk} ({self.status})")
 
     @classmethod
     def finding_columns(cls) -> Columns:
@@ -156,7 +156,7 @@ class File(models.Model):
         ]
 
     def __str__(self) -> str:
-        return harmless(self.file_name or str(self.file_uuid))
+        return printable(self.file_name or str(self.file_uuid))
 
     @classmethod
     def finding_columns(cls) -> Columns:

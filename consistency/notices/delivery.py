@@ -19,12 +19,12 @@ from django.core.mail import mail_admins
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from consistency.budget import Budget
-from consistency.memory.news import RecordedScan
-from consistency.memory.silence import MEMORY
+from common.budget import Budget
+from consistency.history.news import RecordedScan
+from consistency.history.silence import MEMORY
 from consistency.notices.notice import Notice, notice_of
-from consistency.report import Report
-from consistency.transaction import bounded
+from consistency.scan.report import Report
+from consistency.scan.transaction import bounded
 
 if TYPE_CHECKING:
     import httpx

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consistency.formats import instant
-from consistency.memory.lists import before
-from consistency.memory.news import News, RecordedScan
-from consistency.models.memory import ScanCheck
+from common.times import format_instant
+from consistency.history.lists import before
+from consistency.history.news import News, RecordedScan
+from consistency.models.history import ScanCheck
 from consistency.registry import Severity
-from consistency.report import Outcome, Report
+from consistency.scan.report import Outcome, Report
 
 NEW: Final = "new"
 WORSE: Final = "worse"
@@ -74,7 +74,7 @@ class Notice:
     def text(self) -> str:
         """For people."""
         where = f"Scan {self.scan.id} of database {self.database}"
-        head = f"{where}, {instant(self.report.checked_at)}: {self.report.status}."
+        head = f"{where}, {format_instant(self.report.checked_at)}: {self.report.status}."
         lines = [line for change in self.changes for line in _lines(change)]
         return "\n".join([head, "", *lines, "manage.py show_anomalies and the admin have the rows."]) + "\n"
 
@@ -86,7 +86,7 @@ class Notice:
             "database": self.database,
             "status": self.report.status,
             "complete": self.report.complete,
-            "checked_at": instant(self.report.checked_at),
+            "checked_at": format_instant(self.report.checked_at),
             "recorded": self.scan.as_dict(),
             "changes": [change.as_dict() for change in self.changes],
         }

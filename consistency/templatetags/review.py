@@ -6,13 +6,12 @@ from urllib.parse import urlencode
 from django import template
 from django.urls import reverse
 
+from common.text import printable, printable_lines
+from common.times import ago, format_minute, time_left
 from consistency.admin import charts, scan_thread
 from consistency.admin.filters import names
-from consistency.admin.words import ago, left
-from consistency.formats import minute
-from consistency.legible import harmless, harmless_lines
-from consistency.memory.overview import Card, Overview, overview
-from consistency.memory.silence import MEMORY
+from consistency.history.overview import Card, Overview, overview
+from consistency.history.silence import MEMORY
 
 register = template.Library()
 
@@ -52,11 +51,11 @@ def rows(context: dict[str, Any], database: str, **filters: str) -> str:
     return f"{reverse('admin:consistency_anomaly_changelist')}?{urlencode(filters | of)}"
 
 
-register.filter("harmless", harmless)
-register.filter("harmless_lines", harmless_lines)
+register.filter("printable", printable)
+register.filter("printable_lines", printable_lines)
 register.filter("ago", ago)
-register.filter("left", left)
-register.filter("minute", minute)
+register.filter("left", time_left)
+register.filter("minute", format_minute)
 
 
 @register.filter

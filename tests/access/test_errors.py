@@ -9,11 +9,11 @@ from django.db import OperationalError, connection
 from django.test import Client
 from rest_framework.exceptions import ErrorDetail
 
+from common.postgres.deadline import deadline
 from config import outage as outage_module
 from config.access import keys
 from config.access.tokens import AccessToken
 from config.errors import sentence
-from config.postgres.deadline import deadline
 from tests.access.conftest import (
     PASSWORD,
     Outage,

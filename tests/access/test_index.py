@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
 
-from config.postgres.deadline import deadline
+from common.postgres.deadline import deadline
 from health.snapshot import snapshot
 from tests.access.conftest import Outage, sign_in
 

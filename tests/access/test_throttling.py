@@ -17,10 +17,10 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.settings import api_settings
 
+from common.postgres.deadline import deadline
 from config.access import throttling
 from config.access.throttling import Attempt, TooManyAttempts, client
 from config.demo.servers import Server
-from config.postgres.deadline import deadline
 from health.snapshot import snapshot
 from tests.access.conftest import PASSWORD, Caller, sign_in
 

@@ -19,11 +19,11 @@ from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
 from consistency.admin.base import log
-from consistency.memory.silence import mute
-from consistency.models.memory import Anomaly, Mute, Scan
+from consistency.history.silence import mute
+from consistency.models.history import Anomaly, Mute, Scan
 from tests.consistency.conftest import transactional_db
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import in_days
+from tests.consistency.history.data import in_days
 
 __all__ = ["transactional_db"]
 

@@ -125,7 +125,7 @@ def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
     ],
 )
 def test_a_request_may_wait_for_postgres_so_long(path: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    from config.postgres.deadline import remaining
+    from common.postgres.deadline import remaining
     from config.wsgi import Front
 
     left: list[float] = []

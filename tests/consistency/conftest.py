@@ -22,10 +22,10 @@ from config.access import keys
 from consistency.notices import delivery
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.admin.pages import SEE
+from tests.consistency.api.data import ACTS, Ask, asker
+from tests.consistency.api.data import person as person_who_asks
 from tests.consistency.data import a_file
 from tests.consistency.notices.receivers import Receive, TakeMail, receiving, sending, taking_mail
-from tests.consistency.review.data import ACTS, Ask, asker
-from tests.consistency.review.data import person as person_who_asks
 from tests.servers import Shared
 
 

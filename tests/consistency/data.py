@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from consistency.findings import Row, cells, rows
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS
+from consistency.scan.findings import Row, cells, rows
 
 
 def a_job(number: int, status: str, *, of: str = "", **more: Any) -> MonitorJob:

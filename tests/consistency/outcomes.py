@@ -1,7 +1,7 @@
 """What a report says, in a form to compare."""
 
 from consistency.registry import CHECKS, Check
-from consistency.report import Outcome, Report
+from consistency.scan.report import Outcome, Report
 
 HEALTHY = {"stale_processing": 1, "unregistered_with_uuid": 1}
 """What the checks around a broken one find in `one_of_each`."""

@@ -11,9 +11,9 @@ from django.db import connection
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Query
-from consistency.scanner import scan
-from consistency.selection import default
-from consistency.stream import Stream
+from consistency.scan.scanner import scan
+from consistency.scan.selection import default
+from consistency.scan.stream import Stream
 from health.registry import Degraded
 from health.schema import OwnMigrations, inspect
 from tests.consistency.conftest import Define, moved_to

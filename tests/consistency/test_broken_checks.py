@@ -10,8 +10,8 @@ from django.db.models import Func, IntegerField, Value
 
 from consistency.models import File
 from consistency.registry import CheckError
-from consistency.scanner import scan
-from consistency.selection import default
+from consistency.scan.scanner import scan
+from consistency.scan.selection import default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.outcomes import HEALTHY, among_others, counts_and_errors

@@ -16,9 +16,9 @@ import pytest
 from django.db import connection
 
 from config.demo.process import ROOT
-from consistency.models.memory import Scan
+from consistency.models.history import Scan
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import STALE, holding, recorded
+from tests.consistency.history.data import STALE, holding, recorded
 from tests.consistency.processes import started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")

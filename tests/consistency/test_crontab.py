@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.demo.process import ROOT
 from consistency.models import File
-from consistency.models.memory import Scan
+from consistency.models.history import Scan
 from tests.consistency.data import a_file
 
 NEEDED = ("SECRET_KEY", "ALLOWED_HOSTS", "REDIS_URL", "QDRANT_URL")

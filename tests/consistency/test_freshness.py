@@ -16,12 +16,12 @@ from django.utils import timezone
 from config.access import keys
 from config.demo.process import until
 from config.freshness.health_probes import consistency
-from consistency.memory.overview import overview
-from consistency.memory.silence import mute, unmute
-from consistency.models.memory import Scan
-from consistency.recorder import scan_and_record
+from consistency.history.overview import overview
+from consistency.history.recorder import scan_and_record
+from consistency.history.silence import mute, unmute
+from consistency.models.history import Scan
 from consistency.registry import CHECKS
-from consistency.selection import default
+from consistency.scan.selection import default
 from health.registry import PROBES, Degraded, Failed, Unasked
 from health.verdict import DEGRADED, OK, Verdict, overall
 from tests.consistency.data import a_file

@@ -10,9 +10,9 @@ from django.db import OperationalError, connection
 from config.demo.servers import Server
 from consistency.models import File
 from consistency.registry import CHECKS
-from consistency.scanner import scan
-from consistency.selection import default
-from consistency.stream import Stream
+from consistency.scan.scanner import scan
+from consistency.scan.selection import default
+from consistency.scan.stream import Stream
 from tests.consistency.conftest import Define, moved_to
 from tests.servers import Start
 

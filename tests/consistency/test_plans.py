@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from consistency.findings import cells
 from consistency.registry import CHECKS, Query
-from consistency.selection import default
-from consistency.sql import compiled, counting
+from consistency.scan.findings import cells
+from consistency.scan.selection import default
+from consistency.scan.sql import compiled, counting
 
 LOAD = """
 INSERT INTO monitor_jobs (id, file_uuid, status) SELECT n, md5(n::text), 'completed' FROM generate_series(1, 20000) n;

@@ -16,11 +16,11 @@ from config.demo.process import free_port, until
 from consistency.admin.background import Background
 from consistency.admin.base import log
 from consistency.admin.export import exported
-from consistency.memory.silence import acknowledge
-from consistency.models.memory import Anomaly, Scan
+from consistency.history.silence import acknowledge
+from consistency.models.history import Anomaly, Scan
 from tests.consistency.conftest import moved_to
-from tests.consistency.memory.data import in_days, recorded
-from tests.consistency.memory.test_processes import RECORDS, asked, when
+from tests.consistency.history.data import in_days, recorded
+from tests.consistency.history.test_processes import RECORDS, asked, when
 from tests.consistency.processes import manage, manage_each, started
 from tests.consistency.test_stream import many_stale
 

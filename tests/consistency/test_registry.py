@@ -9,10 +9,11 @@ from django.db import connection
 from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
+from common.choices import UnknownChoiceError
 from consistency.models import File
 from consistency.registry import CHECKS, Check, Finding, Severity, check
-from consistency.scanner import scan
-from consistency.selection import UnknownWordError, chosen, default
+from consistency.scan.scanner import scan
+from consistency.scan.selection import chosen, default
 from tests.consistency.conftest import Define
 
 EVERY = pytest.mark.parametrize("entry", list(CHECKS.values()), ids=list(CHECKS))
@@ -162,6 +163,6 @@ def test_names_and_tags_add_up_in_the_order_of_the_registry(settings: Any) -> No
     ],
 )
 def test_an_unknown_word_is_an_error_that_names_the_nearest(names: list[str], with_tags: list[str], words: str) -> None:
-    with pytest.raises(UnknownWordError) as problem:
+    with pytest.raises(UnknownChoiceError) as problem:
         chosen(names, with_tags)
     assert words in str(problem.value)

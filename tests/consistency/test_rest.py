@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 
 from config.access import keys
-from consistency import stream
 from consistency.registry import CHECKS
-from consistency.selection import default
-from consistency.stream import Stream
+from consistency.scan import stream
+from consistency.scan.selection import default
+from consistency.scan.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 

@@ -8,14 +8,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils.html import escape
 
-from consistency.memory.overview import overview
-from consistency.memory.silence import mute
-from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
+from consistency.history.overview import overview
+from consistency.history.silence import mute
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.registry import CHECKS
 from tests.consistency.admin.pages import LIST, OVERVIEW, get, page_of, post, shown, stale
-from tests.consistency.memory.data import STALE, anomaly, in_days, recorded
+from tests.consistency.api.data import Ask
+from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 from tests.consistency.processes import within
-from tests.consistency.review.data import Ask
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

@@ -12,8 +12,8 @@ from django.db.models import Func, Value
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
-from consistency.scanner import scan
-from consistency.selection import chosen, default
+from consistency.scan.scanner import scan
+from consistency.scan.selection import chosen, default
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.outcomes import HEALTHY, among_others, counts_and_errors, outcomes

@@ -10,14 +10,14 @@ import pytest
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from consistency.memory.writing import OlderSnapshotError
-from consistency.models.memory import Anomaly, Scan
+from consistency.history.writing import OlderSnapshotError
+from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
-from consistency.report import Report
-from consistency.scanner import scan
-from consistency.stream import Stream
-from consistency.transaction import begin
-from tests.consistency.memory.data import STALE, news, outcome, recorded
+from consistency.scan.report import Report
+from consistency.scan.scanner import scan
+from consistency.scan.stream import Stream
+from consistency.scan.transaction import begin
+from tests.consistency.history.data import STALE, news, outcome, recorded
 from tests.consistency.platforms import OWN_STYLE
 from tests.consistency.standbys import Pair, standing_by
 

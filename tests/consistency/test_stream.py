@@ -12,17 +12,17 @@ import pytest
 from django.db import connection
 
 from config.demo.process import until
-from consistency import slot, stream
-from consistency.formats import csv_pieces, ndjson, safe_cell
-from consistency.memory.silence import mute, silence_of
+from consistency.history.silence import mute, silence_of
 from consistency.models import File
 from consistency.registry import CHECKS, Finding
-from consistency.selection import chosen, default
-from consistency.slot import BusyError
-from consistency.stream import Stream
+from consistency.scan import slot, stream
+from consistency.scan.formats import csv_pieces, ndjson, safe_cell
+from consistency.scan.selection import chosen, default
+from consistency.scan.slot import BusyError
+from consistency.scan.stream import Stream
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import STALE, in_days, recorded
+from tests.consistency.history.data import STALE, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from common.postgres.deadline import deadline
 from config.outage import away, first_line, is_outage, missing_table
-from config.postgres.deadline import deadline
 
 USAGE: Final = 2
 COULD_NOT: Final = 3

@@ -1,4 +1,4 @@
-"""`2026-11-25 10:54 UTC`, as `consistency.formats.minute` writes it; without a zone where the value has none."""
+"""`2026-11-25 10:54 UTC`, as `consistency.scan.formats.minute` writes it; without a zone where the value has none."""
 
 from typing import Final
 

@@ -12,28 +12,29 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from consistency import formats
-from consistency.legible import harmless
+from common.choices import UnknownChoiceError, validate_choice
+from common.text import printable
+from consistency.history.news import RecordedScan
+from consistency.history.recorder import Book, Recorded, os_user, recording, twice
+from consistency.history.retention import prune
+from consistency.history.silence import MEMORY
+from consistency.history.writing import AlreadyRunningError, OlderSnapshotError
 from consistency.management.console import checks_text, progress_bar, report_text
 from consistency.management.ending import EndedError, OutputError, ending_well, flush, put
 from consistency.management.help import EPILOG, HelpFormatter, add_arguments
 from consistency.management.target import Held, TargetError, Write, whole_file
 from consistency.management.usage import BriefCommand
-from consistency.memory.news import RecordedScan
-from consistency.memory.retention import prune
-from consistency.memory.silence import MEMORY
-from consistency.memory.writing import AlreadyRunningError, OlderSnapshotError
-from consistency.models.memory import Trigger
+from consistency.models.history import Trigger
 from consistency.notices.delivery import preview, tell, told_by
-from consistency.recorder import Book, Recorded, os_user, recording, twice
 from consistency.registry import CHECKS, Check, Severity
-from consistency.report import Report
-from consistency.scanner import scan
-from consistency.selection import UnknownWordError, chosen, known
-from consistency.sight import Sight
-from consistency.sql import runnable
-from consistency.stream import Stream
-from consistency.transaction import bounded
+from consistency.scan import formats
+from consistency.scan.report import Report
+from consistency.scan.scanner import scan
+from consistency.scan.selection import chosen
+from consistency.scan.sight import Sight
+from consistency.scan.sql import runnable
+from consistency.scan.stream import Stream
+from consistency.scan.transaction import bounded
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Command(BriefCommand):
                 # Last: nobody waits for what is forgotten.
                 prune()
             return code
-        except (UnknownWordError, TargetError) as problem:
+        except (UnknownChoiceError, TargetError) as problem:
             raise CommandError(str(problem), returncode=USAGE) from None
         except (CommandError, OutputError):
             raise
@@ -127,7 +128,7 @@ class Command(BriefCommand):
 
     def _chosen(self) -> list[Check]:
         for name in settings.CONSISTENCY_CHECKS:
-            known("check in the setting CONSISTENCY_CHECKS", name, CHECKS)
+            validate_choice("check in the setting CONSISTENCY_CHECKS", name, CHECKS)
         return chosen(self.options["names"], self.options["tag"])
 
     def _sql(self, check: Check) -> str:
@@ -172,7 +173,7 @@ class Command(BriefCommand):
 
     def _ending(self, scan: RecordedScan) -> str:
         """Which mutes are over, as they are if it is kept; last, in any case, the news."""
-        over = [f"\n{harmless(str(mute))}\n" for mute in scan.mutes_ended if self._keep()]
+        over = [f"\n{printable(str(mute))}\n" for mute in scan.mutes_ended if self._keep()]
         return "".join([*over, f"\n{scan.news}\n"])
 
     def _tell(self) -> None:

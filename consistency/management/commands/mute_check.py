@@ -5,17 +5,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from consistency.arguments import argument, duration
-from consistency.formats import instant
-from consistency.legible import harmless
+from common.arguments import argument, duration
+from common.text import printable
+from common.times import format_instant
+from consistency.history.formats import lasting
+from consistency.history.names import to_mute
+from consistency.history.recorder import os_user
+from consistency.history.silence import MEMORY, mute
 from consistency.management.ending import put
 from consistency.management.shared import asking, told
 from consistency.management.usage import BriefCommand
-from consistency.memory.formats import lasting
-from consistency.memory.names import to_mute
-from consistency.memory.silence import MEMORY, mute
-from consistency.models.memory import Mute
-from consistency.recorder import os_user
+from consistency.models.history import Mute
 
 
 class Command(BriefCommand):
@@ -58,4 +58,6 @@ class Command(BriefCommand):
 
 
 def _told(muted: Mute) -> str:
-    return f"{muted.check_name} is muted by {harmless(muted.by)} until {instant(muted.until)}, {lasting(muted)}.\n"
+    return (
+        f"{muted.check_name} is muted by {printable(muted.by)} until {format_instant(muted.until)}, {lasting(muted)}.\n"
+    )

@@ -7,19 +7,19 @@ from typing import Any, Final
 from django.core.management.base import CommandParser
 from django.http import QueryDict
 
-from consistency.arguments import argument, whole_number
-from consistency.formats import instant
+from common.arguments import argument, whole_number
+from common.times import format_instant
+from consistency.api.query import SEVERITIES, STATES, anomalies
+from consistency.history.formats import acknowledged_until, anomaly_dict, mute_of
+from consistency.history.kinds import Listed
+from consistency.history.lists import agreed
+from consistency.history.order import pieces
 from consistency.management.console import left
 from consistency.management.ending import put
 from consistency.management.shared import as_query, asking, json_list, table_text, told
 from consistency.management.usage import BriefCommand
-from consistency.memory.formats import acknowledged_until, anomaly_dict, mute_of
-from consistency.memory.kinds import Listed
-from consistency.memory.lists import agreed
-from consistency.memory.order import pieces
-from consistency.models.memory import Anomaly, Mute
+from consistency.models.history import Anomaly, Mute
 from consistency.registry import Severity
-from consistency.review.query import SEVERITIES, STATES, anomalies
 
 ROWS_OF_TEXT: Final = 50
 COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "silent", "detail")
@@ -83,7 +83,7 @@ def _row(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
         f"{anomaly.object_type} {anomaly.object_id}",
         anomaly.file_name,
         anomaly.state,
-        instant(anomaly.appeared_at),
+        format_instant(anomaly.appeared_at),
         anomaly.times_seen,
         _silent(anomaly, mutes),
         anomaly.detail,

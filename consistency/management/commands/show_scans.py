@@ -4,14 +4,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from consistency.arguments import argument, whole_number
-from consistency.formats import instant
+from common.arguments import argument, whole_number
+from common.times import format_instant
+from consistency.api.query import scans
+from consistency.history.formats import scan_dict
 from consistency.management.ending import put
 from consistency.management.shared import as_query, asking, json_list, table_text, told
 from consistency.management.usage import BriefCommand
-from consistency.memory.formats import scan_dict
-from consistency.models.memory import Scan
-from consistency.review.query import scans
+from consistency.models.history import Scan
 
 
 class Command(BriefCommand):
@@ -47,7 +47,7 @@ COLUMNS = ("id", "recorded", "database", "by", "status", "complete", "ms", "new"
 def _row(scan: Scan) -> tuple[object, ...]:
     return (
         scan.pk,
-        instant(scan.recorded_at),
+        format_instant(scan.recorded_at),
         scan.database,
         f"{scan.trigger}: {scan.actor}",
         scan.status,

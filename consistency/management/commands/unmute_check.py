@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from consistency.history import names
+from consistency.history.silence import MEMORY, unmute
 from consistency.management.ending import put
 from consistency.management.shared import USAGE, asking, told
 from consistency.management.usage import BriefCommand
-from consistency.memory import names
-from consistency.memory.silence import MEMORY, unmute
 
 
 class Command(BriefCommand):

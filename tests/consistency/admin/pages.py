@@ -4,7 +4,7 @@ from typing import Any
 
 from django.test import Client
 
-from consistency.models.memory import Anomaly
+from consistency.models.history import Anomaly
 from tests.consistency.data import a_file
 
 LIST = "/admin/consistency/anomaly/"

@@ -14,13 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.admin import acts, anomalies, background
-from consistency.memory.silence import SilenceError, acknowledge, mute
-from consistency.memory.turns import take_turn
+from consistency.history.silence import SilenceError, acknowledge, mute
+from consistency.history.turns import take_turn
 from consistency.models import File
-from consistency.models.memory import Anomaly, Mute, Scan, State
+from consistency.models.history import Anomaly, Mute, Scan, State
 from tests.consistency.admin.pages import LIST, SEE, get, page_of, post, stale
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

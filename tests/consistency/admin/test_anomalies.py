@@ -18,15 +18,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.admin.base import log
-from consistency.memory.silence import acknowledge, mute
-from consistency.memory.subject import statements
+from consistency.history.silence import acknowledge, mute
+from consistency.history.subject import statements
 from consistency.models import File, MonitorJob
-from consistency.models.memory import Anomaly, Mute, Scan
+from consistency.models.history import Anomaly, Mute, Scan
 from consistency.registry import Finding
 from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -369,7 +369,7 @@ def cut_short(client: Client, how: str) -> str:
 def test_an_export_that_is_cut_short_says_so_at_its_end(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.memory.order.PIECE", 2)
+    monkeypatch.setattr("consistency.history.order.PIECE", 2)
     stale("a", "b", "c", "d", "e")
     recorded(STALE)
     *rows, ending = cut_short(client, "csv").splitlines()
@@ -383,7 +383,7 @@ def test_an_export_that_is_cut_short_says_so_at_its_end(
 def test_the_export_is_what_the_list_shows_in_pieces_and_harmless_in_a_spreadsheet(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.memory.order.PIECE", 2)
+    monkeypatch.setattr("consistency.history.order.PIECE", 2)
     File.objects.create(file_uuid="=1+1", file_name="=HYPERLINK(1)", status="processing")
     stale("a", "b", "c", "d")
     recorded(STALE)
@@ -416,8 +416,8 @@ def test_whatever_may_begin_a_formula_is_text_in_the_export(client: Client, revi
 def test_a_page_asks_at_most_twelve_questions_and_counts_no_further_than_its_bound(
     client: Client, reviewer: User, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.paginator.MOST", 30)
-    monkeypatch.setattr("consistency.memory.lists.FEW", 30)
+    monkeypatch.setattr("consistency.history.paginator.MOST", 30)
+    monkeypatch.setattr("consistency.history.lists.FEW", 30)
     stale(*(f"s{number}" for number in range(40)))
     recorded(STALE, REST)
     for name in ("orphaned_processing", STALE, REST):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consistency.admin.charts import FEWEST, HEIGHT, WIDTH, strip, trend
-from consistency.memory.overview import SCANS, Point
+from consistency.history.overview import SCANS, Point
 from consistency.registry import Severity
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from consistency.admin.background import COOKIE
 from consistency.admin.base import log
-from consistency.memory.silence import acknowledge, mute
-from consistency.models.memory import Anomaly
+from consistency.history.silence import acknowledge, mute
+from consistency.models.history import Anomaly
 from tests.consistency.admin.pages import LIST, SEE, get, stale
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 CHOICES = [
     "",
@@ -40,8 +40,8 @@ CHOICES = [
 @pytest.fixture
 def some(nobody_left: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than are counted, some of them silent."""
-    monkeypatch.setattr("consistency.paginator.MOST", 30)
-    monkeypatch.setattr("consistency.memory.lists.FEW", 30)
+    monkeypatch.setattr("consistency.history.paginator.MOST", 30)
+    monkeypatch.setattr("consistency.history.lists.FEW", 30)
     stale(*(f"s{number}" for number in range(40)))
     a_file("rest", "unregistered")
     recorded(STALE, REST)

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from consistency.admin import acts
 from consistency.admin.base import log
-from consistency.models.memory import Anomaly, Scan
+from consistency.models.history import Anomaly, Scan
 from tests.consistency.admin.pages import HOSTILE, LIST, SEE, get, page_of, post, stale
-from tests.consistency.memory.data import STALE, anomaly, recorded
+from tests.consistency.history.data import STALE, anomaly, recorded
 
 LOG = "/admin/admin/logentry/"
 

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from consistency import paginator
-from consistency.memory.silence import mute
+from consistency.history import paginator
+from consistency.history.silence import mute
 from consistency.models import File, MonitorJob
 from identities.models import Identity
 from tests.consistency.data import a_file, a_job

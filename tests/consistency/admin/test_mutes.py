@@ -14,11 +14,11 @@ from django.test import Client
 from django.utils import timezone
 
 from consistency.admin import mutes
-from consistency.memory.silence import mute, unmute
+from consistency.history.silence import mute, unmute
 from consistency.models import File
-from consistency.models.memory import Mute, ScanCheck
+from consistency.models.history import Mute, ScanCheck
 from tests.consistency.admin.pages import SEE, get, page_of, post, stale
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -35,7 +35,7 @@ def test_of_two_who_mute_at_one_moment_one_is_told_and_keeps_what_they_typed(
 ) -> None:
     held()
     # As if bob's had come between the end of the last one and ann's.
-    monkeypatch.setattr("consistency.memory.silence._end", lambda *_: False)
+    monkeypatch.setattr("consistency.history.silence._end", lambda *_: False)
     text = post(client, NEW, status=409, **SENT).content.decode()
     assert "Somebody else muted it at that moment" in text
     assert 'value="the importer"' in text

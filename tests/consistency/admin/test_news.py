@@ -9,14 +9,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from consistency.memory.silence import acknowledge
+from consistency.history.silence import acknowledge
 from consistency.models import File
-from consistency.models.memory import Anomaly, Scan
+from consistency.models.history import Anomaly, Scan
 from consistency.registry import CheckError, Finding
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, shown, stale
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 SCANS = f"{OVERVIEW}scan/"

@@ -15,14 +15,14 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from consistency.memory.overview import overview
-from consistency.memory.silence import acknowledge, mute, unmute
-from consistency.memory.writing import Memory
+from consistency.history.overview import overview
+from consistency.history.silence import acknowledge, mute, unmute
+from consistency.history.writing import Memory
 from consistency.models import File
-from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 DEFAULT = (STALE, "orphaned_processing", "processing_job_done", REST)
 

@@ -14,15 +14,15 @@ from django.db.models import Value
 from django.test import Client
 from pytest_django import Settings
 
-from consistency.memory.subject import JOBS, statements
+from consistency.history.subject import JOBS, statements
 from consistency.models import MonitorJob
-from consistency.models.memory import Anomaly
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Finding
 from identities.models import Identity
 from tests.consistency.admin.pages import get, page_of, stale
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import STALE, anomaly, recorded
+from tests.consistency.history.data import STALE, anomaly, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

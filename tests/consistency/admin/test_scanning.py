@@ -11,11 +11,11 @@ from django.test import Client
 
 from config.demo.process import until
 from consistency.admin.scan_thread import Scanning, progress
-from consistency.memory.writing import Memory
-from consistency.models.memory import Scan
+from consistency.history.writing import Memory
+from consistency.models.history import Scan
 from consistency.registry import CHECKS
 from tests.consistency.admin.pages import OVERVIEW, get, post, stale
-from tests.consistency.memory.data import REST, STALE, holding, recorded
+from tests.consistency.history.data import REST, STALE, holding, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -26,7 +26,7 @@ def test_a_recorded_scan_is_told_while_the_admins_log_is_locked_and_its_thread_e
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consistency.admin.scanning.PATIENCE", 1.0)
-    monkeypatch.setattr("consistency.review.access.LOG_SECONDS", 1.5)
+    monkeypatch.setattr("consistency.api.access.LOG_SECONDS", 1.5)
     stale("a")
     with holding("LOCK TABLE django_admin_log IN EXCLUSIVE MODE"):
         post(client, NOW)
@@ -51,7 +51,7 @@ def test_a_scan_without_a_line_in_the_log_is_recorded_and_told(client: Client, r
 def test_why_a_scan_was_not_recorded_is_told_in_red(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consistency.memory.sql.LAST_SNAPSHOT", "SELECT 1 / 0, %s")
+    monkeypatch.setattr("consistency.history.sql.LAST_SNAPSHOT", "SELECT 1 / 0, %s")
     post(client, NOW)
     assert '<li class="error">Scanned, but not recorded: PostgreSQL refused it.' in get(client, OVERVIEW)
     assert "not recorded: PostgreSQL refused it" in LogEntry.objects.get().change_message
@@ -66,7 +66,7 @@ def test_that_a_scan_was_not_recorded_is_dated_and_told_no_more_once_another_one
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded()
-    monkeypatch.setattr("consistency.memory.writing.LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr("consistency.history.writing.LOCK_TIMEOUT", "100ms")
     with holding("LOCK TABLE consistency_scan IN EXCLUSIVE MODE"):
         post(client, NOW)
     for _ in range(2):

@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from consistency.memory.silence import acknowledge, end_acknowledgement
-from consistency.memory.turns import hold as held
+from consistency.history.silence import acknowledge, end_acknowledgement
+from consistency.history.turns import hold as held
 from consistency.models import File
-from consistency.models.memory import Anomaly
+from consistency.models.history import Anomaly
 from tests.consistency.admin.pages import HOSTILE, LIST, get, page_of, post, stale
 from tests.consistency.data import a_file, a_job
-from tests.consistency.memory.data import STALE, anomaly, in_days, recorded
+from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

@@ -14,12 +14,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from consistency.memory import turns
+from consistency.history import turns
 from consistency.models import File
-from consistency.models.memory import Anomaly
+from consistency.models.history import Anomaly
 from tests.consistency.admin.pages import LIST, get, post, stale
-from tests.consistency.memory.data import STALE, anomaly, recorded
-from tests.consistency.review.data import Ask
+from tests.consistency.api.data import Ask
+from tests.consistency.history.data import STALE, anomaly, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

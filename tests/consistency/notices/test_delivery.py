@@ -19,10 +19,10 @@ from django.core import mail
 from django.db import connection
 
 from config.demo.process import until
+from consistency.history.recorder import scan_and_record
 from consistency.notices import delivery
 from consistency.notices.notice import Notice, notice_of
-from consistency.recorder import scan_and_record
-from consistency.selection import chosen
+from consistency.scan.selection import chosen
 from tests.consistency.data import a_file
 from tests.consistency.notices.receivers import (
     SECRET,

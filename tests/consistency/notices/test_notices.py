@@ -10,17 +10,17 @@ from django.core import mail
 from django.utils import timezone
 
 from config.demo.process import until
-from consistency.memory.news import News
-from consistency.memory.silence import acknowledge, end_acknowledgement, mute, silence_of, unmute
+from consistency.history.news import News
+from consistency.history.recorder import recording, scan_and_record
+from consistency.history.silence import acknowledge, end_acknowledgement, mute, silence_of, unmute
 from consistency.models import File
-from consistency.models.memory import Anomaly, Mute, Scan, ScanCheck
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.notices import delivery
 from consistency.notices.notice import NEW, RECOVERED, RUNNING_AGAIN, WORSE, Notice, kind_of, notice_of
-from consistency.recorder import recording, scan_and_record
 from consistency.registry import Check, CheckError
-from consistency.report import Outcome
-from consistency.scanner import scan
-from consistency.selection import chosen
+from consistency.scan.report import Outcome
+from consistency.scan.scanner import scan
+from consistency.scan.selection import chosen
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.notices.receivers import SECRET, Receive, hanging, point, sending

@@ -12,10 +12,10 @@ from config.demo.launch import NOT_POSSIBLE, USAGE, Demo, Options
 from config.demo.process import tail
 from config.demo.serving import start_web, watch
 from config.demo.steps import Steps
-from consistency.recorder import Recorded, look, scan_and_record
+from consistency.history.recorder import Recorded, look, scan_and_record
 from consistency.registry import CHECKS
-from consistency.report import Report
-from consistency.selection import chosen
+from consistency.scan.report import Report
+from consistency.scan.selection import chosen
 
 SCAN_SECONDS = 60.0
 

@@ -1,0 +1,1 @@
+"""Code that every package may import: no models, no URLs."""

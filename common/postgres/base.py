@@ -1,0 +1,70 @@
+"""What Django loads for ENGINE "common.postgres": its own PostgreSQL engine over a psycopg that keeps deadlines."""
+
+from typing import Any
+
+from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+
+from common.postgres import driver
+from common.postgres.connection import DeadlineError
+from common.postgres.deadline import deadline
+
+# Seconds for one address where no deadline is set (migrations, shell); psycopg itself would wait 130.
+CONNECT_TIMEOUT = 5
+
+
+class QuietClose:
+    """Closing a cursor never fails at the deadline: what reads rows is often left by an error, or by the garbage."""
+
+    cursor: Any
+
+    def close(self) -> None:
+        """Close it; past the deadline its connection is gone, and the second call asks nothing."""
+        try:
+            self.cursor.close()
+        except DeadlineError:
+            self.cursor.close()
+
+
+class Cursor(QuietClose, CursorWrapper):
+    pass
+
+
+class DebugCursor(QuietClose, base.CursorDebugWrapper):
+    pass
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's connection to PostgreSQL; `with connection.deadline(10):` bounds all that is asked inside.
+
+    Past the deadline a query raises OperationalError, and the next one opens a new connection.
+    """
+
+    Database = driver
+    deadline = staticmethod(deadline)
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return psycopg's parameters, with a limit on connecting where the settings name none."""
+        return {"connect_timeout": CONNECT_TIMEOUT} | super().get_connection_params()
+
+    def ensure_connection(self) -> None:
+        """Replace a broken connection at the next query, not at the next request: probes' threads have no requests.
+
+        Never within a transaction, whose first half would be lost in silence.
+        """
+        if self.autocommit and self.connection is not None and self.connection.broken:
+            self.close()
+        super().ensure_connection()
+
+    def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
+        """Set it; but leaving atomic() without a connection must not wait for a new one, which the next query opens."""
+        if autocommit and self.connection is None and self.settings_dict["AUTOCOMMIT"]:
+            self.autocommit = True
+        else:
+            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
+
+    def make_cursor(self, cursor: Any) -> Cursor:
+        return Cursor(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> DebugCursor:
+        return DebugCursor(cursor, self)

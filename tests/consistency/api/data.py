@@ -1,0 +1,53 @@
+"""Asking for a review over REST, for tests: with whose credentials, and what there is to see."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from config.access.tokens import RefreshToken
+from consistency.history.recorder import scan_and_record
+from consistency.registry import Check
+from consistency.scan.selection import chosen
+from tests.consistency.data import a_file
+
+API = "/api/v1/consistency"
+ACTS = ("acknowledge_anomaly", "mute_check", "scan_now")
+Ask = Callable[..., Any]
+
+
+def asker(headers: dict[str, str]) -> Ask:
+    """Ask with these headers: `ask(path)` reads, with a body or a method it acts."""
+    client = Client(raise_request_exception=False)
+
+    def ask(path: str, body: Any = None, method: str | None = None, content_type: str = "application/json") -> Any:
+        how = method or ("get" if body is None else "post")
+        more = {} if body is None else {"data": body, "content_type": content_type}
+        return getattr(client, how)(f"{API}{path}", secure=True, headers=headers, **more)
+
+    return ask
+
+
+def person(name: str, *permissions: str) -> Ask:
+    """Ask as somebody who has these permissions only."""
+    user, _ = User.objects.get_or_create(username=name, defaults={"password": "!"})
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return asker({"Authorization": f"Bearer {RefreshToken.for_user(user).access_token}"})
+
+
+def two_checks() -> list[Check]:
+    """What is scanned."""
+    return chosen(["stale_processing", "unknown_status"])
+
+
+def scanned(*names: str) -> None:
+    """Record a scan in which these files are stale."""
+    for name in names:
+        a_file(name, "processing")
+    assert scan_and_record(two_checks()).scan
+
+
+def told(answer: Any) -> list[str]:
+    """Which objects a page of anomalies lists."""
+    return [row["object_id"] for row in answer.json()["anomalies"]]

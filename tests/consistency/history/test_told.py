@@ -1,0 +1,196 @@
+"""What cron mails of what is silent: what decides comes first and with its rows, what is silent in a line."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from consistency.history.silence import acknowledge, mute
+from consistency.models import File
+from consistency.models.history import Mute
+from consistency.registry import CheckError
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file
+from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
+from tests.consistency.processes import run
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+ORPHANED = "orphaned_processing"
+
+
+def stale(*names: str) -> None:
+    for name in names:
+        a_file(name, "processing")
+
+
+def acknowledged(*names: str) -> None:
+    acknowledge([anomaly(name).pk for name in names], until=in_days(1), by="ana", reason="known")
+
+
+def muted(check: str = STALE, **more: Any) -> Mute:
+    return mute(check, until=in_days(1.5), by="ana", reason="the importer is mended on Monday", **more)
+
+
+def headings(out: str) -> list[str]:
+    """The line of each check below the table."""
+    return [line for line in out.splitlines() if re.match(r"\w+(:| could not run:) ", line)]
+
+
+# --- What is silent, in a line ---------------------------------------------------------------------------
+def test_a_muted_check_is_one_line_with_who_why_and_the_time_left() -> None:
+    stale("a", "b")
+    recorded()
+    muted()
+    code, out, _ = run(STALE)
+    told = r"muted by ana until \S+Z \(1 d 11 h left\): the importer is mended on Monday"
+    [line] = headings(out)
+    assert code == 0
+    assert re.fullmatch(rf"{STALE}: 2 found, {told}", line)
+    assert out.splitlines()[-3:] == [line, "", "0 new, 0 returned, 0 resolved"]
+
+
+def test_what_somebody_wrote_as_the_reason_is_only_text() -> None:
+    stale("a")
+    recorded()
+    mute(STALE, until=in_days(1), by="\x1b[1mana", reason="\x1b[2J\nstale: 0 found")
+    _, out, _ = run(STALE)
+    assert "\x1b" not in out
+    assert headings(out)[0].endswith("\\x1b[2J\\nstale: 0 found")
+
+
+@pytest.mark.parametrize("options", [(), ("--no-record",), ("--confirm", "1s")])
+def test_what_is_acknowledged_takes_no_row_from_what_decides(options: tuple[str, ...]) -> None:
+    stale("a", "b", "c", "d")
+    recorded()
+    acknowledged("a")
+    code, out, _ = run(STALE, "--limit", "2", *options)
+    assert code == 1
+    assert [name for name in "abcd" if f"  {name}.mp4" in out] == ["b", "c"]
+    assert "... and 1 more: --limit N" in out
+    assert f": 4 found, 1 acknowledged (show_anomalies --check {STALE} --silenced 1). No job" in out
+
+
+def test_programs_get_the_first_rows_whatever_is_acknowledged() -> None:
+    stale("a", "b", "c")
+    recorded()
+    acknowledged("a")
+    [check] = json.loads(run(STALE, "--limit", "2", "--format", "json")[1])["checks"]
+    assert [row["file_uuid"] for row in check["files"]] == ["a", "b"]
+    assert (check["count"], check["acknowledged"], check["truncated"]) == (3, 1, True)
+
+
+def test_where_all_is_acknowledged_there_is_nothing_to_do() -> None:
+    stale("a")
+    recorded()
+    acknowledged("a")
+    code, out, _ = run(STALE)
+    assert (code, len(headings(out))) == (0, 1)
+    assert headings(out)[0].endswith("--silenced 1)")
+
+
+def test_a_mute_that_is_exceeded_shows_its_rows_again() -> None:
+    stale("a")
+    recorded()
+    muted()
+    stale("b")
+    code, out, _ = run(STALE)
+    assert code == 1
+    assert [name for name in "ab" if f"  {name}.mp4" in out] == ["a", "b"]
+
+
+def test_without_rows_there_is_no_line_about_more_rows() -> None:
+    stale("a")
+    assert "more" not in run(STALE, "--limit", "0")[1]
+
+
+# --- What is news, and what decides ----------------------------------------------------------------------
+def test_each_check_tells_what_is_new_and_what_is_back() -> None:
+    stale("a", "b", "c")
+    assert headings(run(STALE)[1])[0].startswith(f"{STALE}: 3 found, 3 new. ")
+    File.objects.filter(pk="a").update(status="completed")
+    assert headings(run(STALE)[1])[0].startswith(f"{STALE}: 2 found. ")
+    File.objects.filter(pk="a").update(status="processing")
+    stale("d")
+    assert headings(run(STALE, "--no-record")[1])[0].startswith(f"{STALE}: 4 found. ")
+    assert headings(run(STALE)[1])[0].startswith(f"{STALE}: 4 found, 1 new, 1 returned. ")
+
+
+def test_what_decides_is_told_before_info_and_that_before_what_is_silent(define: Define) -> None:
+    def broken() -> Any:
+        raise CheckError("no luck")
+
+    define("broken", broken)
+    stale("a")
+    a_file("rest", "unregistered")
+    recorded(STALE, ORPHANED, REST)
+    muted(STALE)
+    out = run(STALE, REST, ORPHANED, "broken")[1]
+    assert [line.split()[0].strip(":") for line in headings(out)] == ["broken", ORPHANED, REST, STALE]
+    table = [line.split()[0] for line in out.splitlines()[3:7]]
+    assert table == [STALE, ORPHANED, REST, "broken"]
+
+
+# --- A mute that ended by itself -------------------------------------------------------------------------
+def exceeded() -> None:
+    stale("b", "c")
+
+
+def clean() -> None:
+    File.objects.all().delete()
+
+
+def over() -> None:
+    Mute.objects.update(until=in_days(-1))
+
+
+ENDS = [
+    (exceeded, "exceeded", 3, "3 is more than 1"),
+    (clean, "clean", 0, "it is clean"),
+    (over, "time", 1, "its time was over"),
+]
+
+
+@pytest.mark.parametrize(("change", "because", "count", "words"), ENDS)
+def test_a_mute_that_ends_by_itself_is_told_once(change: Any, because: str, count: int, words: str) -> None:
+    stale("a")
+    recorded()
+    muted()
+    assert " ended: " not in run(STALE)[1]
+    change()
+    assert " ended: " not in run(STALE, "--no-record")[1]
+    assert " ended: " not in run(STALE, "--dry-run-notices")[1]
+    line = f"The mute of {STALE} by ana ended: {words}."
+    assert run(STALE)[1].splitlines()[-3:-1] == [line, ""]
+    assert " ended: " not in run(STALE)[1]
+
+
+@pytest.mark.parametrize("how", ["json", "ndjson", "csv"])
+@pytest.mark.parametrize(("change", "because", "count", "words"), ENDS)
+def test_programs_are_told_of_it_in_what_was_recorded(
+    how: str, change: Any, because: str, count: int, words: str
+) -> None:
+    stale("a")
+    recorded()
+    muted()
+    change()
+    _, out, _ = run(STALE, "--format", how)
+    if how == "csv":
+        assert out.splitlines()[-1].endswith(f", mutes_ended: {STALE} ({because})")
+        return
+    about = {"check": STALE, "by": "ana", "reason": "the importer is mended on Monday"}
+    recorded_now = json.loads(out if how == "json" else out.splitlines()[-1])["recorded"]
+    assert recorded_now["mutes_ended"] == [about | {"because": because, "count": count, "mark": 1}]
+
+
+def test_quiet_keeps_quiet_about_a_mute_that_ended_clean_and_not_about_one_that_is_exceeded() -> None:
+    stale("a")
+    recorded()
+    muted()
+    clean()
+    assert run(STALE, "--quiet") == (0, "", "")
+    stale("a")
+    recorded()
+    muted()
+    exceeded()
+    assert "ended: 3 is more than 1." in run(STALE, "--quiet")[1]

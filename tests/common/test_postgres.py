@@ -8,65 +8,22 @@ from datetime import UTC, datetime
 from time import sleep
 from typing import Any
 
-import dj_database_url
 import psycopg
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.db.transaction import atomic
 
 from common.postgres.base import DatabaseWrapper
 from common.postgres.deadline import deadline
 from config.demo.process import until
-from config.demo.servers import Server, start_postgres
+from config.demo.servers import Server
+from tests.common.conftest import Connect
 from tests.common.deadlines import ALIAS, SHORT, ask, ended_by_the_deadline, soon, stopped
 
-TABLES = """
-    CREATE TABLE note (body text);
-    CREATE TABLE django_content_type AS
-        SELECT n AS id, 'app' AS app_label, 'model' AS model FROM generate_series(1, 9) n;
-"""
 COPY = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000)) TO STDOUT"
 
 Action = Callable[[DatabaseWrapper], Iterator[None]]
-Connect = Callable[..., DatabaseWrapper]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of our own, since no other test should meet it stopped."""
-    server = start_postgres(tmp_path_factory.mktemp("stopped"), durable=False)
-    try:
-        with psycopg.connect(server.url, autocommit=True) as admin:
-            admin.execute(TABLES)
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def connect(server: Server, django_db_blocker: Any) -> Iterator[Connect]:
-    """Return a function that makes a connection of our engine."""
-    made: list[DatabaseWrapper] = []
-    private = dj_database_url.parse(server.url)
-
-    def new(**changes: Any) -> DatabaseWrapper:
-        wrapper = DatabaseWrapper({**connections["default"].settings_dict, **private, **changes}, ALIAS)
-        wrapper.inc_thread_sharing()
-        made.append(wrapper)
-        return wrapper
-
-    with django_db_blocker.unblock():
-        yield new
-        for wrapper in made:
-            wrapper.close()
-
-
-@pytest.fixture
-def connection(connect: Connect) -> Iterator[DatabaseWrapper]:
-    connections[ALIAS] = wrapper = connect()
-    yield wrapper
-    del connections[ALIAS]
 
 
 # Each of these prepares, yields for the server to be stopped, then waits for it.
@@ -150,7 +107,7 @@ def test_it_gives_up_at_the_deadline_and_works_again_afterwards(
 ) -> None:
     steps = action(connection)
     next(steps)
-    with stopped(server), ended_by_the_deadline(), connection.deadline(SHORT):
+    with stopped(server), ended_by_the_deadline(), deadline(SHORT):
         list(steps)
     assert not connection.in_atomic_block
     with atomic(using=ALIAS):
@@ -160,7 +117,7 @@ def test_it_gives_up_at_the_deadline_and_works_again_afterwards(
 
 def test_it_leaves_atomic_without_waiting_for_a_new_connection(connection: DatabaseWrapper, server: Server) -> None:
     connection.ensure_connection()
-    with stopped(server), ended_by_the_deadline(), atomic(using=ALIAS), connection.deadline(SHORT):
+    with stopped(server), ended_by_the_deadline(), atomic(using=ALIAS), deadline(SHORT):
         ask(connection)
     assert connection.connection is None
 
@@ -169,7 +126,7 @@ def test_it_never_commits_what_a_swallowed_deadline_cut_short(connection: Databa
     def work() -> None:
         with atomic(using=ALIAS):
             ask(connection, "INSERT INTO note VALUES ('first half')")
-            with stopped(server), ended_by_the_deadline(), connection.deadline(SHORT):
+            with stopped(server), ended_by_the_deadline(), deadline(SHORT):
                 ask(connection)
             with pytest.raises(OperationalError):
                 ask(connection, "INSERT INTO note VALUES ('second half')")
@@ -184,7 +141,7 @@ def test_it_closes_a_cursor_in_silence(connection: DatabaseWrapper, server: Serv
     connection.force_debug_cursor = logged
     steps = leaving_iterator(connection)
     next(steps)
-    with stopped(server), soon(), connection.deadline(SHORT):
+    with stopped(server), soon(), deadline(SHORT):
         list(steps)
     assert ask(connection) == 1
 
@@ -192,14 +149,14 @@ def test_it_closes_a_cursor_in_silence(connection: DatabaseWrapper, server: Serv
 def test_it_keeps_the_reason_for_which_a_copy_was_left(connection: DatabaseWrapper, server: Server) -> None:
     steps = leaving_copy(connection)
     next(steps)
-    with stopped(server), soon(), pytest.raises(LookupError), connection.deadline(SHORT):
+    with stopped(server), soon(), pytest.raises(LookupError), deadline(SHORT):
         list(steps)
     assert ask(connection) == 1
 
 
 def test_it_asks_nothing_once_the_deadline_is_past(connection: DatabaseWrapper) -> None:
     connection.ensure_connection()
-    with ended_by_the_deadline(), connection.deadline(0):
+    with ended_by_the_deadline(), deadline(0):
         ask(connection, "INSERT INTO note VALUES ('late')")
     assert ask(connection, "SELECT count(*) FROM note WHERE body = 'late'") == 0
 
@@ -233,7 +190,7 @@ def test_each_thread_has_a_deadline_of_its_own(connect: Connect, server: Server)
         go.wait()
         if seconds is None:
             return ask(wrapper)
-        with ended_by_the_deadline(), wrapper.deadline(seconds):
+        with ended_by_the_deadline(), deadline(seconds):
             ask(wrapper)
 
     with ThreadPoolExecutor(3) as pool:

@@ -1,10 +1,12 @@
-"""Check a word against a list of allowed words, and suggest the nearest one."""
+"""Check a word against a list of allowed words, and suggest the nearest word."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from common.arguments import InvalidInputError
 
-class UnknownChoiceError(ValueError):
+
+class UnknownChoiceError(InvalidInputError):
     """A word is not in the list. The message names the nearest word and the whole list."""
 
     def __init__(self, kind: str, word: str, allowed: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
-from common.arguments import duration, point_in_time, whole_number
+from common.arguments import InvalidInputError, parse_count, parse_duration, parse_time
 from common.choices import validate_choice
 from consistency.history import names
 from consistency.history.lists import Agreed, beginning, heard, in_scan, silenced, standing
@@ -29,7 +29,7 @@ ANOMALIES: Final = (
 SCANS: Final = ("database", "complete", *PAGE)
 
 
-class ParameterError(ValueError):
+class ParameterError(InvalidInputError):
     """A value that a parameter may not have; the text says which it may."""
 
 
@@ -128,7 +128,7 @@ def _since(words: list[str]) -> Q:
 
 def _scan(words: list[str]) -> Q:
     try:
-        number = whole_number(words[0])
+        number = parse_count(words[0])
     except ValueError as problem:
         raise ParameterError(f"scan={problem}.") from None
     return in_scan(number)
@@ -136,9 +136,9 @@ def _scan(words: list[str]) -> Q:
 
 def _moment(word: str) -> datetime:
     with suppress(ValueError):
-        return timezone.now() - duration(word)
+        return timezone.now() - parse_duration(word)
     with suppress(ValueError):
-        return point_in_time(word)
+        return parse_time(word)
     raise ParameterError(
         f"since={word!r} is no time. Expected: a length of time such as 24h or 7d, or an instant such as "
         "2026-05-18T17:30:00Z."

@@ -8,7 +8,7 @@ from django.db import connections
 from django.utils import timezone
 from rest_framework import serializers
 
-from common.arguments import duration, point_in_time
+from common.arguments import parse_duration, parse_time
 from common.choices import UnknownChoiceError, validate_choice
 from consistency.history import names
 from consistency.history.silence import MEMORY
@@ -49,14 +49,14 @@ class Length(serializers.CharField):
     """A length of time, such as 12h or 7d; a timedelta once it is read."""
 
     def to_internal_value(self, data: Any) -> Any:
-        return with_words(lambda: duration(super(Length, self).to_internal_value(data)))
+        return with_words(lambda: parse_duration(super(Length, self).to_internal_value(data)))
 
 
 class Instant(serializers.DateTimeField):
     """A moment with its zone: whose midnight is meant by one without?"""
 
     def to_internal_value(self, data: Any) -> Any:
-        return with_words(lambda: point_in_time(str(data)))
+        return with_words(lambda: parse_time(str(data)))
 
 
 class Word(serializers.CharField):

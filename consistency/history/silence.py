@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
+from common.arguments import InvalidInputError
 from consistency.models.history import Anomaly, Mute, MuteEnd, ScanCheck
 from consistency.registry import Check
 from consistency.scan.findings import Row
@@ -29,7 +30,7 @@ READING: Final = 10.0
 Details: TypeAlias = dict[str, set[int]]
 
 
-class SilenceError(ValueError):
+class SilenceError(InvalidInputError):
     """It cannot be silenced like that; the text says why and what to do."""
 
 

@@ -1,13 +1,14 @@
 """What check_consistency takes, and what its --help says below."""
 
 from argparse import RawDescriptionHelpFormatter
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 from django.db import connections
 
-from common.arguments import argument, pause, seconds, whole_number
+from common.arguments import parse_count, parse_pause, parse_seconds
 from common.choices import validate_choice
 from consistency.registry import CHECKS, Severity
 from consistency.scan.selection import tags
@@ -46,23 +47,22 @@ class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 
 def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     """Declare what check_consistency takes."""
-    name = argument(lambda text: validate_choice("check", text, CHECKS))
-    tag = argument(lambda text: validate_choice("tag", text, tags()))
-    alias = argument(lambda text: validate_choice("database", text, list(connections)))
-    level = argument(lambda text: FAIL_LEVELS[validate_choice("level", text, FAIL_LEVELS)])
+    name = partial(validate_choice, "check", allowed=CHECKS)
+    tag = partial(validate_choice, "tag", allowed=tags())
+    alias = partial(validate_choice, "database", allowed=list(connections))
     add = parser.add_argument
     add("names", nargs="*", metavar="CHECK", type=name, help="run these checks only")
     add("-t", "--tag", action="append", default=[], metavar="TAG", type=tag, help="run the checks with this tag")
     add("--list-checks", action="store_true", help="name all checks, and ask nothing")
     add("--sql", action="store_true", help="print the SQL of the checks, and ask nothing")
     add("--database", default="default", metavar="ALIAS", type=alias, help="which database to ask (default)")
-    add("--limit", metavar="N", type=argument(whole_number), help="rows per check (text 10, json 100, others all)")
-    add("--timeout", metavar="S", type=argument(seconds), help="seconds per look (60; ndjson, csv 300)")
+    add("--limit", metavar="N", type=parse_count, help="rows per check (text 10, json 100, others all)")
+    add("--timeout", metavar="S", type=parse_seconds, help="seconds per look (60; ndjson, csv 300)")
     add(
         "--fail-level",
         default=Severity.WARN.value,
         metavar="LEVEL",
-        type=level,
+        type=_severity_value,
         help="info, warn (default), error or never",
     )
     add("--format", default="text", choices=formats, help="text (default), json, ndjson, csv")
@@ -71,7 +71,7 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
     add(
         "--confirm",
         metavar="TIME",
-        type=argument(pause),
+        type=parse_pause,
         help="look twice, so far apart (30s, 2m; 0s: once), and report what both saw (CONSISTENCY_CONFIRM)",
     )
     add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
@@ -82,3 +82,7 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
         action="store_true",
         help="print nothing, no news line either, while nothing reaches --fail-level and all checks ran",
     )
+
+
+def _severity_value(text: str) -> int:
+    return FAIL_LEVELS[validate_choice("level", text, FAIL_LEVELS)]

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from common.arguments import argument, duration
+from common.arguments import parse_duration
 from common.text import printable
 from common.times import format_instant
 from consistency.history.formats import lasting
@@ -34,7 +34,7 @@ class Command(BriefCommand):
             dest="length",
             required=True,
             metavar="TIME",
-            type=argument(duration),
+            type=parse_duration,
             help="how long: 90m, 12h, 7d, 2w; at most 365d",
         )
         add("--reason", required=True, help="why; everybody who looks will read it")

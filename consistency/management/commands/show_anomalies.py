@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandParser
 from django.http import QueryDict
 
-from common.arguments import argument, whole_number
+from common.arguments import parse_count
 from common.times import format_instant
 from consistency.api.query import SEVERITIES, STATES, anomalies
 from consistency.history.formats import acknowledged_until, anomaly_dict, mute_of
@@ -46,7 +46,7 @@ class Command(BriefCommand):
         for name, words in FILTERS.items():
             parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
         add = parser.add_argument
-        add("--limit", metavar="N", type=argument(whole_number), help=f"at most N (text {ROWS_OF_TEXT}, json all)")
+        add("--limit", metavar="N", type=parse_count, help=f"at most N (text {ROWS_OF_TEXT}, json all)")
         add("--format", default="text", choices=("text", "json"), help="text (default) or json")
 
     def handle(self, **options: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from common.arguments import argument, whole_number
+from common.arguments import parse_count
 from common.times import format_instant
 from consistency.api.query import scans
 from consistency.history.formats import scan_dict
@@ -23,7 +23,7 @@ class Command(BriefCommand):
         add = parser.add_argument
         for name, words in FILTERS.items():
             add(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
-        add("--limit", default=20, metavar="N", type=argument(whole_number), help="at most N (20)")
+        add("--limit", default=20, metavar="N", type=parse_count, help="at most N (20)")
         add("--format", default="text", choices=("text", "json"), help="text (default) or json, with each check")
 
     def handle(self, **options: Any) -> None:

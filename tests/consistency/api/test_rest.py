@@ -167,7 +167,7 @@ def test_a_mute_that_was_exceeded_silences_nothing_and_is_left_as_it_is(read: As
         ("/anomalies?since=0001-01-01T00:00:00%2B23:59", "Expected: a length of time"),
         ("/anomalies?scan=last", "scan='last' is not a whole number"),
         ("/anomalies?scan=-1", "scan='-1' is not a whole number"),
-        ("/anomalies?scan=9999999999999999999", "that PostgreSQL can count to."),
+        ("/anomalies?scan=9999999999999999999", "of at most 18 digits."),
         ("/anomalies?scan=1&scan=2", "scan may be given once."),
         ("/anomalies?state=", "unknown state ''. Allowed: open, new,"),
         ("/anomalies?database=", "unknown database ''. Allowed: default."),

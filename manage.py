@@ -31,14 +31,14 @@ def execute(argv: list[str]) -> None:
     """Let Django run it; of an outage, which no traceback explains, one line on stderr and exit code 3."""
     from django.core.management import execute_from_command_line
 
-    from config.outage import away, is_outage
+    from common.errors import is_outage, outage_message
 
     try:
         execute_from_command_line(argv)
     except Exception as error:
         if "--traceback" in argv or not is_outage(error):
             raise
-        sys.stderr.write(f"{away(error)}\n")
+        sys.stderr.write(f"{outage_message(error)}\n")
         sys.exit(3)
 
 

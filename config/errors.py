@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_framework_handler
 
+from common.errors import DATABASE_ERRORS, first_line, is_read_only, missing_table
 from config import outage
 
 log = logging.getLogger(__name__)
@@ -119,13 +120,13 @@ def _inside(where: str, name: str) -> str:
 
 
 def _translated(error: BaseException | None) -> Any:
-    if error and (words := outage.missing_table(error)):
-        log.error("%s (%s)", words, outage.first_line(error))
+    if error and (words := missing_table(error)):
+        log.error("%s (%s)", words, first_line(error))
         return TableMissing(words)
-    if error and outage.is_read_only(error):
-        log.error("PostgreSQL is read-only: %s", outage.first_line(error))
+    if error and is_read_only(error):
+        log.error("PostgreSQL is read-only: %s", first_line(error))
         return DatabaseReadOnly()
-    if not isinstance(error, outage.DATABASE_ERRORS):
+    if not isinstance(error, DATABASE_ERRORS):
         return error
     outage.report(error)
     return DatabaseUnavailable()

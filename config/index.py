@@ -5,9 +5,10 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from common.errors import DATABASE_ERRORS
 from common.postgres.deadline import deadline
 from config.access.authentication import LOOK_UP
-from config.outage import DATABASE_ERRORS, report
+from config.outage import report
 from health.snapshot import snapshot
 
 

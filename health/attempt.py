@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from health import words
+from common import errors
 from health.registry import Degraded, Probe, Unasked, Unwell
 from health.verdict import DEGRADED, ERROR, OK, Verdict, milliseconds
 
@@ -115,8 +115,8 @@ class Attempts:
 
     def _explain(self, problem: Exception, waited: float) -> str:
         if waited > self.probe.deadline + GRACE:
-            return words.no_answer(self.probe.deadline)  # its client was closed under it
-        if reason := words.explain(problem, waited):
+            return errors.no_answer(self.probe.deadline)  # its client was closed under it
+        if reason := errors.explain(problem, waited):
             return reason
         if not self._surprised:  # logged once, not every two seconds
             log.error("Probe %s failed unexpectedly.", self.probe.name, exc_info=problem)

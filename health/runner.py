@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import connections
 
-from health import words
+from common.errors import no_answer_for
 from health.attempt import GRACE, Attempts
 from health.registry import Probe
 from health.verdict import ERROR, OK, Verdict, milliseconds
@@ -92,11 +92,11 @@ class Runner:
         """Say what may be believed now. Age decides, so what a hung or dead thread left is not believed for ever."""
         since, last, now = self.attempts.since, self._last, monotonic()
         if since is not None and now - since > self.probe.deadline:
-            return _silence(words.no_answer_for(now - (last.measured if last else since)), now - since)
+            return _silence(no_answer_for(now - (last.measured if last else since)), now - since)
         if last is None:
             return _silence("no answer yet", now - self._asked if self._asked else 0.0, known=False)
         if now - last.measured > self.probe.ttl + self.probe.deadline:
-            return _silence(words.no_answer_for(now - last.measured), now - last.measured, known=False)
+            return _silence(no_answer_for(now - last.measured), now - last.measured, known=False)
         return last
 
     def has_run(self) -> bool:

@@ -5,9 +5,9 @@ from typing import TypedDict
 import httpx
 from django.conf import settings
 
+from common.errors import explain
 from health.http_client import new_client
 from health.registry import Failed, Unasked
-from health.words import explain
 
 KEY_IS_TOKEN = "eyJ"  # noqa: S105 - how every v4 token begins: it is a JWT; a v3 key is hexadecimal
 

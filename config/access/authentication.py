@@ -15,11 +15,11 @@ from rest_framework_simplejwt import authentication as simplejwt
 from rest_framework_simplejwt.models import TokenUser
 from rest_framework_simplejwt.tokens import Token
 
+from common.errors import DATABASE_ERRORS, is_outage
 from common.postgres.deadline import deadline
 from config.access import keys
 from config.access.keys import Key
 from config.access.principal import KeyHolder
-from config.outage import DATABASE_ERRORS, is_outage
 from health.snapshot import snapshot
 from health.verdict import ERROR
 

@@ -17,6 +17,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework_api_key.models import APIKey
 
+from common.errors import NOT_MIGRATED
 from config.access import keys
 from tests.access.conftest import Outage, csrf_form, sign_in, without_tables
 
@@ -79,7 +80,7 @@ def test_without_a_database_it_is_one_line_and_exit_code_3(command: tuple[str, .
 def test_without_tables_it_says_what_to_run(command: tuple[str, ...], transactional_db: None) -> None:
     with without_tables(), pytest.raises(CommandError) as ended:
         call(*command)
-    assert (str(ended.value), ended.value.returncode) == ("The database is not migrated. Run: manage.py migrate", 3)
+    assert (str(ended.value), ended.value.returncode) == (NOT_MIGRATED, 3)
 
 
 def test_a_read_only_database_is_one_line_and_exit_code_3(transactional_db: None) -> None:

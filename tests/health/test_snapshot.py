@@ -283,7 +283,7 @@ def test_a_client_is_closed_after_an_error_and_made_anew(registry: Registry, sna
             raise ConnectionResetError(104, "reset by peer")
 
     snapshot = snapshot_of(registry)
-    assert snapshot.ask(budget=PATIENT)["shaky"].reason == "connection lost"
+    assert snapshot.ask(budget=PATIENT)["shaky"].reason == "connection reset by peer"
     time.sleep(0.05)
     assert snapshot.ask(budget=PATIENT)["shaky"].status == "ok"
     assert [client.closed for client in made] == [True, False]

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from common.errors import first_line, is_outage, missing_table, outage_message
 from common.postgres.deadline import deadline
-from config.outage import away, first_line, is_outage, missing_table
 
 USAGE: Final = 2
 COULD_NOT: Final = 3
@@ -42,5 +42,5 @@ def _explained(error: Error) -> str:
     if words := missing_table(error):
         return words
     if is_outage(error):
-        return away(error)
+        return outage_message(error)
     return f"PostgreSQL (DATABASE_URL) refuses: {first_line(error)}. Let its role and server do that, then try again."

@@ -1,5 +1,6 @@
 """The environment, read loudly: each setting comes from a variable, then from a running demo, else it is an error."""
 
+import json
 import os
 import re
 import sys
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 from redis import ConnectionPool
 
-from config.demo.running import environment as demo_environment
-
+ROOT: Final = Path(__file__).resolve().parent.parent
 TRUE: Final = {"1", "true", "yes", "on"}
 FALSE: Final = {"0", "false", "no", "off"}
 MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -36,9 +37,26 @@ class SettingError(Exception):
         return 2
 
 
+def demo_file() -> Path:
+    """Return the path where a running demo publishes its environment. DEMO_FILE names another path."""
+    return Path(os.environ.get("DEMO_FILE") or ROOT / "var" / "demo.json")
+
+
+def published_demo() -> dict[str, Any]:
+    """Return pid, start time and variables of the running demo, or an empty dict. Never raises."""
+    try:
+        published: dict[str, Any] = json.loads(demo_file().read_text())
+        process = psutil.Process(published["pid"])
+        # The start time too: a process number is used again.
+        alive = process.create_time() == published["created"] and process.status() != psutil.STATUS_ZOMBIE
+        return published if alive and isinstance(published["environment"], dict) else {}
+    except Exception:
+        return {}
+
+
 @cache
 def _running_demo() -> Mapping[str, str]:
-    return demo_environment()
+    return {str(name): str(value) for name, value in published_demo().get("environment", {}).items()}
 
 
 def names() -> set[str]:

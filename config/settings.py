@@ -68,7 +68,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "config.access",
-    "config.demo",
+    *(["config.demo"] if DEMO else []),
     "config.freshness",
     "health",
     "consistency",

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from common.postgres.deadline import deadline
-from config.demo.leash import die_with
+from common.process import die_with_parent
 from config.environment import SettingError
 from health import public
 from health.build import server
@@ -100,7 +100,7 @@ def start() -> Front:
     notice_the_end()
     if settings.DEMO and server().pid == os.getppid():
         # A demo that is killed with -9 takes its granian along, but granian's workers would stay.
-        die_with(os.getppid(), signal.SIGKILL)
+        die_with_parent(os.getppid(), signal.SIGKILL)
     snapshot.ask(budget=FIRST_ROUND)
     public.summary("")  # reads git and the server's age once
     return front

@@ -18,7 +18,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-LEASH = Path(__file__).with_name("leash.py")
+LAUNCHER = ROOT / "common" / "process.py"
 PATIENCE = 30.0  # seconds that a server may take until it answers; a busy machine needs several
 CLASH = "address already in use"
 
@@ -149,7 +149,7 @@ def spawn(program: Program, port: int) -> Server:
 
 def leashed(command: Sequence[str], *, user: str, death_signal: signal.Signals = signal.SIGKILL) -> list[str]:
     """The command line that runs `command` on a leash held by the calling thread, which must be the main one."""
-    return [sys.executable, "-I", "-S", str(LEASH), str(int(death_signal)), str(os.getpid()), user, *command]
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(int(death_signal)), str(os.getpid()), user, *command]
 
 
 def plain_environment() -> dict[str, str]:

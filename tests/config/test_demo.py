@@ -19,6 +19,7 @@ from rest_framework_api_key.models import APIKey
 
 from config.demo import credentials, past, plan, running, words
 from config.demo.process import until
+from config.environment import demo_file, published_demo
 from tests.config.demos import FILES, Served, manage, serve
 from tests.processes import all_gone
 from tests.servers import Shared
@@ -258,7 +259,7 @@ def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[..., Served
     assert len(tree) > 8
     served.process.kill()
     assert all_gone(tree)
-    assert running.place() != served.folder / "demo.json"
+    assert demo_file() != served.folder / "demo.json"
     done = manage("check_consistency", folder=served.folder)
     assert done.returncode == 2  # nobody takes the dead demo's addresses for real
     assert "SECRET_KEY is not set" in done.stderr
@@ -281,13 +282,17 @@ def test_it_tells_of_a_killed_postgres_goes_on_and_ends_with_the_web_server(star
 
 
 # --- How others find it ----------------------------------------------------------------------------------
+def published() -> dict[str, str]:
+    return published_demo().get("environment", {})  # type: ignore[no-any-return]
+
+
 def test_it_publishes_and_withdraws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_FILE", str(tmp_path / "below" / "demo.json"))
-    assert running.environment() == {}
+    assert published() == {}
     running.publish({"SECRET_KEY": "x"})
-    assert running.environment() == {"SECRET_KEY": "x"}
+    assert published() == {"SECRET_KEY": "x"}
     running.withdraw()
-    assert running.environment() == {}
+    assert published() == {}
 
 
 def test_it_does_not_publish_over_a_living_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,10 +302,10 @@ def test_it_does_not_publish_over_a_living_demo(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "demo.json").write_text(json.dumps(content))
     running.publish({"SECRET_KEY": "mine"})
     running.withdraw()
-    assert (running.environment(), running.owner()) == ({"SECRET_KEY": "other"}, parent.pid)
+    assert (published(), running.owner()) == ({"SECRET_KEY": "other"}, parent.pid)
     (tmp_path / "demo.json").write_text(json.dumps(content | {"created": 1.0}))
     running.publish({"SECRET_KEY": "mine"})
-    assert running.environment() == {"SECRET_KEY": "mine"}, "the other's process had ended"
+    assert published() == {"SECRET_KEY": "mine"}, "the other's process had ended"
 
 
 @pytest.mark.parametrize(
@@ -310,4 +315,4 @@ def test_it_does_not_publish_over_a_living_demo(tmp_path: Path, monkeypatch: pyt
 def test_it_takes_no_rubbish_for_a_demo(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_FILE", str(tmp_path / "demo.json"))
     (tmp_path / "demo.json").write_text(content)
-    assert running.environment() == {}
+    assert published() == {}

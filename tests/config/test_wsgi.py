@@ -20,27 +20,27 @@ from tests.health.conftest import eventually
 from tests.processes import all_gone
 
 if TYPE_CHECKING:
-    from config.wsgi import Front
+    from config.wsgi import Application
 
 Got = tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture(scope="module")
-def front() -> "Front":
+def entry() -> "Application":
     """The entry as a server imports it."""
-    from config.wsgi import Front, application
+    from config.wsgi import Application, application
 
-    assert isinstance(application, Front)
+    assert isinstance(application, Application)
     return application
 
 
 @pytest.fixture
-def get(front: "Front") -> Callable[..., Got]:
+def get(entry: "Application") -> Callable[..., Got]:
     """Sends a request to it, by default over plain HTTP to a name that is not ours."""
 
     def send(path: str, method: str = "GET", host: str = "10.0.0.7", scheme: str = "http") -> Got:
         path, _, query = path.partition("?")
-        return _got(front, path, query, method, host, scheme)
+        return _got(entry, path, query, method, host, scheme)
 
     return send
 
@@ -126,7 +126,7 @@ def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
 )
 def test_a_request_may_wait_for_postgres_so_long(path: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     from common.postgres.deadline import remaining
-    from config.wsgi import Front
+    from config.wsgi import Application
 
     left: list[float] = []
 
@@ -135,43 +135,15 @@ def test_a_request_may_wait_for_postgres_so_long(path: str, seconds: float, monk
         start_response("200 OK", [])
         return []
 
-    front = Front(django)
+    entry = Application(django)
     for down, most in ((False, seconds), (True, 0.1)):
         monkeypatch.setattr(snapshot, "known_down", lambda name, down=down: down)
-        _got(front, path, "", "GET", "localhost", "https")
+        _got(entry, path, "", "GET", "localhost", "https")
         assert most / 2 < left[-1] <= most
     assert remaining() is None, "the next request of this thread has its own"
 
 
 # --- The process -----------------------------------------------------------------------------------------
-DRAIN = """
-import os, signal, threading, time
-from config.wsgi import application
-from health.snapshot import snapshot
-heard = []
-signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))   # as granian does, after loading
-def ready():
-    statuses = []
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health/ready"}
-    application(environ, lambda status, headers: statuses.append(status[:3]))
-    return statuses[0]
-before = ready()
-os.kill(os.getpid(), signal.SIGTERM)
-end = time.monotonic() + 20
-while not snapshot.draining and time.monotonic() < end:
-    time.sleep(0.01)
-print(before, ready(), heard == [signal.SIGTERM])
-snapshot.close()
-"""
-
-
-def test_a_server_told_to_stop_is_not_ready_and_hears_it_itself() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DRAIN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout.split() == ["200", "503", "True"], done.stderr
-
-
 def test_a_missing_setting_stops_the_start_with_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import config.wsgi"],

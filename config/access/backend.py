@@ -1,4 +1,4 @@
-"""The one way in for passwords: the API's, the admin's and any later login form pass here and are throttled."""
+"""The authentication backend of every login form and endpoint, throttled."""
 
 from typing import Any
 
@@ -6,23 +6,21 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from config.access.throttling import Attempt
+from config.access.throttling import LoginThrottle
 
 
 class ThrottledBackend(ModelBackend):
-    """Django's own backend, counting failures."""
+    """Django's ModelBackend with a limit on failures."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        """Return the user whose password it is. Raises TooManyAttempts; a call without a request is our own code's."""
-        if request is None or not username:
+        """Return the user with this password, or None. Raises TooManyFailures."""
+        if request is None or not username:  # our own code, or nobody to count
             return super().authenticate(request, username, password, **kwargs)
-        attempt, failed = Attempt.begin(request, username), False
-        try:
-            user = super().authenticate(request, username, password, **kwargs)
-            failed = user is None
-            return user
-        finally:
-            # An outage of PostgreSQL is not the user's failure either.
-            attempt.fail() if failed else attempt.forgive()
+        throttle = LoginThrottle(request, username)
+        throttle.check()
+        user = super().authenticate(request, username, password, **kwargs)
+        if user is None:
+            throttle.count_failure()
+        return user

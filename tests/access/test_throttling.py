@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,7 @@ from rest_framework.settings import api_settings
 
 from common.postgres.deadline import deadline
 from config.access import throttling
-from config.access.throttling import Attempt, TooManyAttempts, client
+from config.access.throttling import client_address
 from config.demo.servers import Server
 from health.snapshot import snapshot
 from tests.access.conftest import PASSWORD, Caller, sign_in
@@ -96,58 +95,6 @@ def test_other_spellings_of_a_name_are_the_same_name(visitor: Client, db: None) 
     assert [fail(visitor, 1, name)[0] for name in spellings] == [401, 401, 401, 429]
 
 
-def test_a_salvo_gains_nothing(db: None, rf: Any) -> None:
-    request = rf.post("/", REMOTE_ADDR="10.8.0.1")
-
-    def begins(_: int) -> bool:
-        try:
-            Attempt.begin(request, "ada")
-        except TooManyAttempts:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as salvo:
-        assert sum(salvo.map(begins, range(24))) == 3
-
-
-def test_a_salvo_of_the_owners_locks_nobody_out(db: None, rf: Any, settings: Settings) -> None:
-    settings.LOGIN_FAILURES_PER_MINUTE = {"address_and_user": 3, "address": 4}
-    request = rf.post("/", REMOTE_ADDR="10.8.0.2")
-    under_way = [Attempt.begin(request, "ada") for _ in range(3)]
-    for name in ["ada"] * 20 + ["eve", "bob"] * 10:
-        with suppress(TooManyAttempts):
-            under_way.append(Attempt.begin(request, name))
-    assert len(under_way) == 4
-    for attempt in under_way:
-        attempt.forgive()
-    for _ in range(3):
-        Attempt.begin(request, "ada")
-
-
-def test_a_refusal_says_whether_to_wait_for_failures_or_for_others(db: None, rf: Any) -> None:
-    request = rf.post("/", REMOTE_ADDR="10.8.0.3")
-    under_way = [Attempt.begin(request, "ada") for _ in range(3)]
-    with pytest.raises(
-        TooManyAttempts, match=r"Too many attempts to sign in at once\. Try again in 1 second\."
-    ) as busy:
-        Attempt.begin(request, "ada")
-    assert busy.value.wait == 1
-    for attempt in under_way:
-        attempt.fail()
-    with pytest.raises(TooManyAttempts, match=r"Too many failed attempts to sign in\. Try again in 42 seconds\."):
-        Attempt.begin(request, "ada")
-
-
-def test_a_store_that_lost_its_counters_locks_nobody_out(db: None, rf: Any) -> None:
-    request = rf.post("/", REMOTE_ADDR="10.8.0.4")
-    for settle in (Attempt.forgive, Attempt.fail):
-        attempt = Attempt.begin(request, "ada")
-        for counter in attempt.counters:
-            attempt.store.delete(counter)
-        settle(attempt)
-    Attempt.begin(request, "ada")
-
-
 def test_an_outage_of_postgres_is_nobodys_failure(visitor: Client, refused: Any, ada: User) -> None:
     with refused():
         assert fail(visitor, 5) == [503] * 5
@@ -163,18 +110,18 @@ def asked_from(rf: Any, peer: str, forwarded: str = "") -> HttpRequest:
 def test_a_forwarded_address_is_believed_from_our_proxies_alone(rf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     request = asked_from(rf, "10.0.0.1", "6.6.6.6, 203.0.113.9")
     monkeypatch.setattr(api_settings, "NUM_PROXIES", 0)
-    assert client(request) == "10.0.0.1"
+    assert client_address(request) == "10.0.0.1"
     monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
-    assert client(request) == "203.0.113.9"
+    assert client_address(request) == "203.0.113.9"
 
 
-def test_an_ipv6_visitorcounts_by_its_network(rf: Any) -> None:
-    assert client(asked_from(rf, "2001:db8:1:2::1")) == client(asked_from(rf, "2001:db8:1:2:ffff::9"))
-    assert client(asked_from(rf, "2001:db8:1:2::1")) != client(asked_from(rf, "2001:db8:1:3::1"))
+def test_an_ipv6_visitor_counts_by_its_network(rf: Any) -> None:
+    assert client_address(asked_from(rf, "2001:db8:1:2::1")) == client_address(asked_from(rf, "2001:db8:1:2:ffff::9"))
+    assert client_address(asked_from(rf, "2001:db8:1:2::1")) != client_address(asked_from(rf, "2001:db8:1:3::1"))
 
 
 def test_an_address_that_is_none_is_taken_as_it_is(rf: Any) -> None:
-    assert client(asked_from(rf, "")) == ""
+    assert client_address(asked_from(rf, "")) == ""
 
 
 # --- Redis away ------------------------------------------------------------------------------------------

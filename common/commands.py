@@ -37,8 +37,8 @@ class ContinuityCommand(BaseCommand):
     requires_system_checks = ()
     epilog: ClassVar[str] = ""
     """Examples and exit codes, printed below the options by --help."""
-    database_timeout: ClassVar[float | None] = None
-    """Seconds that the whole command may wait for PostgreSQL."""
+    database_timeout: ClassVar[float | None] = 10.0
+    """Seconds that the whole command may wait for PostgreSQL; None for no limit."""
 
     def run(self, *args: Any, **options: Any) -> int | None:
         """Do the work of the command, and return the exit code."""

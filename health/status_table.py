@@ -1,19 +1,15 @@
-"""The verdicts as a table for people: colours on a terminal, plain text anywhere else."""
+"""Render the verdicts of all probes as a table, with colours on a terminal."""
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from common.output import new_table, render
 from health.registry import Probe
 from health.verdict import DEGRADED, ERROR, OK, Verdict
 
 STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
-# What a file or a pipe gets: wide enough that no line is folded.
-WIDTH: Final = 250
 
 
 def table(
@@ -24,35 +20,33 @@ def table(
     failing: Sequence[str],
     *,
     terminal: bool,
+    colour: bool,
 ) -> str:
-    """One line per probe with its status, latency and what it says, then the overall status, who decides it, and
-    which others fail the command all the same.
-    """
-    rows = Table(box=None, pad_edge=False)
-    for heading in ("PROBE", "STATUS", "MS", ""):
-        rows.add_column(heading, justify="right" if heading == "MS" else "left")
+    """Return a line per probe, the overall status, the deciding probes, and further probes that fail the command."""
+    rows = new_table("PROBE", "STATUS", "MS", "", numbers=["MS"])
     for name, verdict in verdicts.items():
         rows.add_row(name, _coloured(verdict.status), str(verdict.latency_ms), Text(says(probes[name], verdict)))
-    decided = f" ({', '.join(deciding)} {'decides' if len(deciding) == 1 else 'decide'})"
-    others = [f"\n{name} fails this command: {says(probes[name], verdicts[name])}" for name in failing]
-    ending = Text.assemble("\nOverall: ", _coloured(status), decided, *others)
-    return _rendered(Group(rows, ending), terminal=terminal)
+    verb = "decides" if len(deciding) == 1 else "decide"
+    further = [f"\n{name} fails this command: {says(probes[name], verdicts[name])}" for name in failing]
+    summary = Text.assemble("\nOverall: ", _coloured(status), f" ({', '.join(deciding)} {verb})", *further)
+    return render(rows, summary, terminal=terminal, colour=colour)
 
 
 def says(probe: Probe, verdict: Verdict) -> str:
-    """What was found; the title, which claims that all is well, only where that was asked and is so."""
+    """Return the reason or the note of a verdict, else the title of the probe."""
     return verdict.reason or verdict.note or probe.title
 
 
-def listed(probes: Mapping[str, Probe]) -> str:
-    """One line per probe: its name, whether the overall status or the exit code depends on it, and its title."""
-    rows = Table(box=None, pad_edge=False, show_header=False)
+def list_probes(probes: Mapping[str, Probe]) -> str:
+    """Return a line per probe: name, effect on the overall status or the exit code, title."""
+    rows = new_table("", "", "")
+    rows.show_header = False
     for probe in probes.values():
-        rows.add_row(probe.name, _weight(probe), Text(probe.title))
-    return _rendered(rows, terminal=False)
+        rows.add_row(probe.name, _effect(probe), Text(probe.title))
+    return render(rows)
 
 
-def _weight(probe: Probe) -> str:
+def _effect(probe: Probe) -> str:
     if probe.essential:
         return "essential"
     return "fails check_health" if probe.fails_command else ""
@@ -60,10 +54,3 @@ def _weight(probe: Probe) -> str:
 
 def _coloured(status: str) -> Text:
     return Text(status, STYLES[status])
-
-
-def _rendered(what: RenderableType, *, terminal: bool) -> str:
-    # Not its `capture`, which touches standard output all the same.
-    text = StringIO()
-    Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH).print(what)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -82,12 +82,12 @@ def test_what_only_informs_does_not_decide_unless_it_is_named(settings: Settings
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["postgre"], "unknown probe 'postgre'. Did you mean 'postgres'? --list-probes shows them all."),
-        (["nope"], "unknown probe 'nope'. --list-probes shows them all."),
-        (["--timeout", "soon"], "'soon' is no number of seconds. Expected: more than 0, such as 10."),
-        (["--timeout", "-1"], "'-1' is no number of seconds."),
-        (["--timeout", "nan"], "'nan' is no number of seconds."),
-        (["--timeout", "inf"], "'inf' is no number of seconds."),
+        (["postgre"], "unknown probe 'postgre'. Did you mean 'postgres'? Allowed: "),
+        (["nope"], "unknown probe 'nope'. Allowed: "),
+        (["--timeout", "soon"], "'soon' is not a number of seconds, more than 0 and at most 86400"),
+        (["--timeout", "-1"], "'-1' is not a number of seconds"),
+        (["--timeout", "nan"], "'nan' is not a number of seconds"),
+        (["--timeout", "inf"], "'inf' is not a number of seconds"),
         (["--fail-level", "warn"], "invalid choice: 'warn'"),
         (["--format", "xml"], "invalid choice: 'xml'"),
     ],
@@ -99,7 +99,9 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_line(
         execute_from_command_line(["manage.py", "check_health", *words])
     printed = capsys.readouterr()
     assert (end.value.code, printed.out) == (2, "")
-    assert said in printed.err.splitlines()[-1]
+    message, hint = printed.err.splitlines()
+    assert said in message
+    assert hint == "See manage.py check_health --help."
 
 
 def test_a_missing_setting_is_exit_code_2_and_one_line() -> None:
@@ -123,7 +125,7 @@ def test_a_report_that_cannot_be_written_is_one_line(words: list[str]) -> None:
             timeout=60,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (3, "CommandError: Could not write the report: No space left on device.\n")
+    assert (done.returncode, done.stderr) == (3, "CommandError: Cannot write the output: No space left on device.\n")
 
 
 def test_no_answer_before_the_timeout_is_could_not_check() -> None:

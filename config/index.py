@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from common.errors import DATABASE_ERRORS
 from common.postgres.deadline import deadline
-from config.access.authentication import LOOK_UP
+from config.access.authentication import LOOKUP_TIMEOUT
 from config.outage import report
 from health.snapshot import snapshot
 
@@ -19,7 +19,7 @@ def index(request: HttpRequest) -> HttpResponse:
     username = None
     down = snapshot.known_down("postgres")
     try:
-        with deadline(LOOK_UP):
+        with deadline(LOOKUP_TIMEOUT):
             username = request.user.get_username() if not down and request.user.is_authenticated else None
     except DATABASE_ERRORS as error:
         report(error)

@@ -1,4 +1,4 @@
-"""Who may ask: JWT, session, API key."""
+"""Authentication by JWT, session and API key."""
 
 from importlib import import_module
 
@@ -10,6 +10,6 @@ class AccessConfig(AppConfig):
     label = "access"
 
     def ready(self) -> None:
-        """Register the system checks, and what drf-spectacular should know."""
+        """Register the system checks and the extensions of drf-spectacular."""
         import_module("config.access.checks")
         import_module("config.access.schemes")

@@ -1,8 +1,8 @@
-"""Who asks: a JWT, an API key or a session, looked up in PostgreSQL each time, within a second.
+"""Authenticate a request by JWT, API key or session, each looked up in PostgreSQL within a second.
 
-While PostgreSQL is down a JWT counts by its signature and an API key by the remembered hash; what cannot be checked
-(a session, a key that nobody remembers, a table that is locked) ends as 503, through OperationalError and
-config/errors.py, never as 401.
+While PostgreSQL is down, a JWT is accepted by signature and an API key by its remembered hash. Credentials that
+cannot be verified (a session, an unknown key, a locked table) raise OperationalError: config/errors.py answers 503,
+never 401.
 """
 
 from typing import Any, Final, cast
@@ -23,60 +23,58 @@ from config.access.principal import KeyHolder
 from health.snapshot import snapshot
 from health.verdict import ERROR
 
-# Seconds for the look-up; config/wsgi.py leaves a whole request a tenth of one while PostgreSQL is known to be down.
-LOOK_UP: Final = 0.8
-# Seconds for the probe that is asked next, which itself takes one: together within the two of /health/detailed.
-SECOND_OPINION: Final = 1.2
+LOOKUP_TIMEOUT: Final = 0.8
+# For a new run of the PostgreSQL probe. With the lookup, less than the 2 seconds of /health/detailed.
+PROBE_TIMEOUT: Final = 1.2
 HEADER: Final = "X-API-Key"
 
 
 class JWTAuthentication(simplejwt.JWTAuthentication):
-    """`Authorization: Bearer <token>`, of a user who is still there, active and with the same password."""
+    """Accept `Authorization: Bearer <token>` of an active user whose password has not changed."""
 
     def get_user(self, validated_token: Token) -> User | TokenUser:  # type: ignore[override]
-        """Return the token's user, or in an outage what the signed token itself says."""
+        """Return the token's user. In an outage, return the user that the signed token describes."""
         try:
-            return self.look_up(validated_token)
+            return self.stored_user(validated_token)
         except DATABASE_ERRORS as error:
             if not _is_down(error):
                 raise
             return TokenUser(validated_token)
 
-    def look_up(self, validated_token: Token) -> User:
-        """Return the token's user as PostgreSQL knows it. Raises AuthenticationFailed, OperationalError."""
+    def stored_user(self, validated_token: Token) -> User:
+        """Return the token's user from PostgreSQL. Raises AuthenticationFailed, OperationalError."""
         try:
-            with deadline(LOOK_UP):
+            with deadline(LOOKUP_TIMEOUT):
                 return cast(User, super().get_user(validated_token))
         except ValueError:
-            # Another service may sign with the same key and call its users by other ids.
+            # Another service may sign with the same key and use another form of user ids.
             raise AuthenticationFailed("The token is not one of this service.") from None
 
 
 class APIKeyAuthentication(authentication.BaseAuthentication):
-    """`X-API-Key: <key>`; the principal is a KeyHolder, `request.auth` the Key."""
+    """Accept `X-API-Key: <key>`. The user is a KeyHolder, `request.auth` the Key."""
 
     def authenticate(self, request: Request) -> tuple[KeyHolder, Key] | None:
-        """Return who holds the key, None without the header. Raises AuthenticationFailed, OperationalError."""
+        """Return the holder and the key; None without the header. Raises AuthenticationFailed, OperationalError."""
         secret = request.headers.get(HEADER)
         if not secret:
             return None
         prefix = keys.prefix_of(secret)
-        key = _look_up(prefix) if prefix else None
-        if key is None or not key.opens(secret):
+        key = _key(prefix) if prefix else None
+        if key is None or not key.matches(secret):
             raise AuthenticationFailed("The API key is unknown.")
         if key.state != "active":
-            # Said only to who holds the whole key.
+            # Reported to holders of the whole key only.
             raise AuthenticationFailed(f"The API key is {key.state}.")
         return KeyHolder(key.prefix, key.name), key
 
     def authenticate_header(self, request: Request) -> str:
-        """Return WWW-Authenticate, where this authenticator stands first."""
         return 'ApiKey realm="api"'
 
 
-def _look_up(prefix: str) -> Key | None:
+def _key(prefix: str) -> Key | None:
     try:
-        with deadline(LOOK_UP):
+        with deadline(LOOKUP_TIMEOUT):
             return keys.stored(prefix)
     except DATABASE_ERRORS as error:
         if (key := keys.remembered(prefix)) and _is_down(error):
@@ -85,19 +83,19 @@ def _look_up(prefix: str) -> Key | None:
 
 
 def _is_down(error: Exception) -> bool:
-    """Whether PostgreSQL is down, for whoever asks: a locked table is silent too, and must not let anybody in."""
+    """Return whether PostgreSQL is down for every client. A locked table times out too, but must not admit anybody."""
     if not is_outage(error):
         return False
     if snapshot.known_down("postgres"):
         return True
-    verdict = snapshot.ask(["postgres"], budget=SECOND_OPINION, fresh=True)["postgres"]
+    verdict = snapshot.ask(["postgres"], budget=PROBE_TIMEOUT, fresh=True)["postgres"]
     return verdict.status == ERROR and verdict.known
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The session cookie of `/api/v1/auth/login` or the admin; what changes something must show the CSRF token."""
+    """Accept the session cookie of `/api/v1/auth/login` or the admin. Unsafe methods need the CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         """Return the session's user, None without a session. Raises PermissionDenied (CSRF), OperationalError."""
-        with deadline(LOOK_UP):
+        with deadline(LOOKUP_TIMEOUT):
             return super().authenticate(request)

@@ -1,4 +1,4 @@
-"""Keeps the API keys at hand for an outage of PostgreSQL."""
+"""Remember the API keys for an outage of PostgreSQL."""
 
 from config.access import keys
 from health.registry import probe

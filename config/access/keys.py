@@ -1,4 +1,4 @@
-"""API keys: issued once, kept as hashes, found by prefix; and the hashes that outlive an outage of PostgreSQL."""
+"""API keys: created once, stored as hashes, looked up by prefix, and remembered for an outage of PostgreSQL."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ State = Literal["active", "expired", "revoked"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What is known of one API key; the key itself is known to its holder alone."""
+    """The record of an API key. Only the holder has the secret."""
 
     prefix: str
     name: str
@@ -30,7 +30,7 @@ class Key:
 
     @classmethod
     def of(cls, row: AbstractAPIKey) -> Self:
-        """Read one row."""
+        """Return the record of a row."""
         return cls(
             prefix=row.prefix,
             name=row.name,
@@ -42,50 +42,50 @@ class Key:
 
     @property
     def state(self) -> State:
-        """Whether it is good now, and if not, why."""
+        """Return whether the key is valid now."""
         if self.revoked:
             return "revoked"
         return "expired" if self.expires is not None and self.expires <= timezone.now() else "active"
 
-    def opens(self, secret: str) -> bool:
-        """Whether this is the record of the complete key `secret` (compared in constant time)."""
+    def matches(self, secret: str) -> bool:
+        """Return whether `secret` is the complete key. The comparison takes constant time."""
         return bool(APIKey.objects.key_generator.verify(secret, self.hashed_key))
 
 
-class UnknownPrefix(LookupError):  # noqa: N818 - what happened, as DoesNotExist is
-    """No key has this prefix; `nearest` is the one that resembles it most, if any does."""
+class UnknownPrefix(LookupError):  # noqa: N818 - named like DoesNotExist
+    """No key has this prefix. `nearest` is a similar prefix or None."""
 
     def __init__(self, nearest: str | None) -> None:
         super().__init__()
         self.nearest = nearest
 
 
-# Replaced as a whole by the refresher's thread, read by request threads: assignment is atomic.
+# The refresher's thread replaces the mapping; request threads read. An assignment is atomic.
 _remembered: Mapping[str, Key] = {}
 
 
 def prefix_of(secret: str) -> str | None:
-    """Return the prefix of what looks like one of our keys, None for anything else: garbage never costs a query."""
-    found = KEY.fullmatch(secret)
-    return found[1] if found else None
+    """Return the prefix of a well-formed key. Return None for other text, so that garbage costs no query."""
+    match = KEY.fullmatch(secret)
+    return match[1] if match else None
 
 
 def stored(prefix: str) -> Key | None:
-    """Look a key up in PostgreSQL. Raises OperationalError when it cannot be asked."""
+    """Return the key from PostgreSQL. Raises OperationalError in an outage."""
     row = APIKey.objects.filter(prefix=prefix).first()
     return Key.of(row) if row else None
 
 
 def remembered(prefix: str) -> Key | None:
-    """Return the key as this process last read it: what there is to go by while PostgreSQL is down."""
+    """Return the key as this process last read it, for use in an outage."""
     return _remembered.get(prefix)
 
 
 def remember() -> None:
-    """Read all usable keys, to go by them in an outage; one that begins meanwhile leaves the last list in place."""
+    """Read all valid keys for a later outage. An outage during the query keeps the previous keys."""
     global _remembered
-    usable = APIKey.objects.filter(Q(expiry_date=None) | Q(expiry_date__gt=timezone.now()), revoked=False)
-    _remembered = {row.prefix: Key.of(row) for row in usable}
+    valid = APIKey.objects.filter(Q(expiry_date=None) | Q(expiry_date__gt=timezone.now()), revoked=False)
+    _remembered = {row.prefix: Key.of(row) for row in valid}
 
 
 def listed() -> list[Key]:
@@ -94,15 +94,15 @@ def listed() -> list[Key]:
 
 
 def issue(name: str, days: int | None) -> tuple[Key, str]:
-    """Make a key that is good for so many days, or until it is revoked; returns it and the secret to hand out."""
+    """Create a key, valid for some days or until revoked. Return the record and the secret."""
     expiry = timezone.now() + timedelta(days=days) if days else None
     row, secret = APIKey.objects.create_key(name=name, expiry_date=expiry)
     return Key.of(row), secret
 
 
 def revoke(prefix: str) -> tuple[Key, bool]:
-    """Revoke a key for good; returns it, and whether it was not revoked before. Raises UnknownPrefix."""
-    # Compare and set: of two who revoke at once, one is told that it was revoked already.
+    """Revoke a key for good. Return the record and whether the key was valid before. Raises UnknownPrefix."""
+    # Compare and set: of two simultaneous calls, only the first returns True.
     changed = APIKey.objects.filter(prefix=prefix, revoked=False).update(revoked=True)
     key = stored(prefix)
     if key is None:

@@ -1,4 +1,4 @@
-"""JSON as REST framework reads it, with one kind of nonsense more that is the sender's fault."""
+"""DRF's JSON parser, safe against deep nesting."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -8,12 +8,11 @@ from rest_framework.exceptions import ParseError
 
 
 class JSONParser(parsers.JSONParser):
-    """Parses JSON; brackets without end are malformed (400), as an unclosed one is."""
+    """Answer 400 to JSON that is nested too deeply, where DRF's parser answers 500."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return what was sent. Raises ParseError."""
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError:

@@ -1,4 +1,4 @@
-"""Who asks when it is nobody with an account: the holder of an API key."""
+"""The user of a request with an API key."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Stands where DRF expects a user: signed in, and with no right beyond that."""
+    """A stand-in for Django's User: authenticated, without permissions."""
 
     prefix: str
     name: str
@@ -22,9 +22,8 @@ class KeyHolder:
         return f"API key {self.prefix} ({self.name})"
 
     def get_username(self) -> str:
-        """Return what a log calls it."""
         return str(self)
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Refuse: a key reads health and consistency, which needs no permission."""
+        """Return False: reading health and consistency needs no permission."""
         return False

@@ -1,4 +1,4 @@
-"""The three ways to show who asks, as the OpenAPI document describes them (drf-spectacular finds them by import)."""
+"""OpenAPI descriptions of the three authentication classes. drf-spectacular registers each class on import."""
 
 from typing import Any
 
@@ -12,13 +12,10 @@ Schema = dict[str, Any]
 
 
 class JWTScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`Authorization: Bearer`."""
-
     target_class = "config.access.authentication.JWTAuthentication"
     name = "jwt"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
-        """Describe it."""
         return {
             "type": "http",
             "scheme": "bearer",
@@ -28,13 +25,10 @@ class JWTScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 class APIKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`X-API-Key`."""
-
     target_class = "config.access.authentication.APIKeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
-        """Describe it."""
         return {
             "type": "apiKey",
             "in": "header",
@@ -44,16 +38,13 @@ class APIKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The session cookie."""
-
     target_class = "config.access.authentication.SessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
-        """Describe it."""
         return {
             "type": "apiKey",
             "in": "cookie",
             "name": settings.SESSION_COOKIE_NAME,
-            "description": "The session of POST /api/v1/auth/login, or of the admin's own sign-in.",
+            "description": "The session of POST /api/v1/auth/login, or of the admin's login page.",
         }

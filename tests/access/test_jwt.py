@@ -181,7 +181,7 @@ def test_a_postgres_with_too_many_connections_is_what_its_probe_says(
     def full(*_: Any, **__: Any) -> None:
         raise OperationalError from TooManyConnections()
 
-    monkeypatch.setattr("config.access.authentication.JWTAuthentication.look_up", full)
+    monkeypatch.setattr("config.access.authentication.JWTAuthentication.stored_user", full)
     assert whoami(client, token).status_code == 503
     monkeypatch.setattr(snapshot, "ask", lambda names, **_: {name: Verdict(status=ERROR) for name in names})
     assert whoami(client, token).status_code == 200

@@ -8,17 +8,18 @@ from config.environment import SettingError
 
 
 def main(argv: list[str]) -> None:
-    """Run one management command; a wrong or missing setting is one line on stderr and exit code 2."""
+    """Run a management command. A missing or wrong setting prints one line on stderr and exits with 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.stdout is None:  # closed, as by `>&-` in a crontab
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
-    for word in argv:
-        if any("\ud800" <= letter <= "\udfff" for letter in word):  # Python's stand-ins for bytes that are none
-            sys.stderr.write(f"{word!a} is not UTF-8.\n")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    for argument in argv:
+        # Python decodes bytes outside UTF-8 as surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            sys.stderr.write(f"{argument!a} is not UTF-8.\n")
             sys.exit(2)
     try:
         if argv[1:2] == ["demo"]:
-            # The demo's servers must have addresses before the settings that read them are imported.
+            # The settings need the addresses of the demo's servers.
             from config.demo.launch import prepare
 
             prepare(argv)
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> None:
 
 
 def execute(argv: list[str]) -> None:
-    """Let Django run it; of an outage, which no traceback explains, one line on stderr and exit code 3."""
+    """Let Django run the command. An outage of PostgreSQL prints one line on stderr and exits with 3."""
     from django.core.management import execute_from_command_line
 
     from common.errors import is_outage, outage_message

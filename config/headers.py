@@ -1,4 +1,4 @@
-"""What a browser may load and run: our own files alone; and what nobody may keep: how things are now."""
+"""Content-Security-Policy and Cache-Control headers."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-# Swagger UI and the pages have inline styles; its styles and the admin's have pictures in data: addresses.
+# Swagger UI and the pages have inline styles. Swagger UI and the admin have images in data: URLs.
 POLICY: Final = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -14,9 +14,7 @@ POLICY: Final = (
 
 
 def headers(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware: the same policy for every page, by which the name of an upload can never become a script; and no
-    answer kept by anybody, but those (static files) that say for how long.
-    """
+    """Middleware: forbid inline scripts on every page, and caches except where a response sets Cache-Control."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

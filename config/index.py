@@ -1,4 +1,4 @@
-"""The first page: what this is, where things are, and who is signed in. It answers with PostgreSQL down, too."""
+"""The index page, which works without PostgreSQL too."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +15,7 @@ from health.snapshot import snapshot
 @require_safe
 @never_cache
 def index(request: HttpRequest) -> HttpResponse:
-    """Show the index page."""
+    """Show the public addresses and the signed-in user."""
     username = None
     down = snapshot.known_down("postgres")
     try:

@@ -1,4 +1,4 @@
-"""`2026-11-25 10:54 UTC`, as `consistency.scan.formats.minute` writes it; without a zone where the value has none."""
+"""Times like `2026-11-25 10:54 UTC`, as common.times.format_minute writes them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Attaching to a platform that exists, step by step as README.md says, on databases that others have made."""
+"""Attaching to an existing platform, step by step as docs/operate.md says, on databases of other owners."""
 
 import json
 import re
@@ -19,8 +19,8 @@ from health.schema import OwnMigrations, inspect
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
 from tests.consistency.processes import check_consistency, manage_each
-from tests.consistency.steps import readme, sh
 from tests.consistency.test_plans import plan, seen, statements
+from tests.documents import block, manage_commands
 from tests.servers import Shared
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -84,9 +84,10 @@ def indexes(media: Platform) -> set[str]:
 
 def administrator(media: Platform, role: str, url: str = "") -> None:
     """Step 1 for this role, which exists, without the grants of tables that do not; by the owner, or who is named."""
-    [block] = readme("sql")
     there = {name for (name,) in media.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
-    for line in re.sub(r"\b(ROLE|TO|AUTHORIZATION|GRANT) continuity\b", rf"\1 {role}", block).splitlines():
+    for line in re.sub(
+        r"\b(ROLE|TO|AUTHORIZATION|GRANT) continuity\b", rf"\1 {role}", block("attach-role")
+    ).splitlines():
         table = re.search(r" ON (\w+) TO ", line)
         if not line.startswith("CREATE ROLE") and (table is None or table[1] in there):
             media.sql(line, url)
@@ -100,7 +101,7 @@ MEDIA = {"files", "monitor_jobs", "schema_migrations", "identities", "runtime_sw
 WANTED = {index.name for model in (File, MonitorJob) for index in model._meta.indexes}
 
 
-def test_the_steps_of_the_readme_attach_a_role_that_owns_nothing_but_its_schema(media: Platform) -> None:
+def test_the_documented_steps_attach_a_role_that_owns_nothing_but_its_schema(media: Platform) -> None:
     media.sql(OWN_STYLE)
     media.sql("DROP TABLE schema_migrations")
     media.sql(CONTENT)
@@ -109,7 +110,7 @@ def test_the_steps_of_the_readme_attach_a_role_that_owns_nothing_but_its_schema(
     role, url = media.reader()
     administrator(media, role)
 
-    adopt, index, see = map(sh, readme("sh"))
+    adopt, index, see = map(manage_commands, ("attach-migrate", "attach-indexes", "attach-scan"))
     *adopted, told, handed_over = manage_each(*adopt, ["check", "--database", "default"], *index, database_url=url)
     assert [done.code for done in (*adopted, told, handed_over)] == [0] * (len(adopt) + 2)
     assert (media.sql(columns), indexes(media)) == (before, set())
@@ -150,7 +151,8 @@ def test_an_owner_fakes_one_migration_less_and_has_the_indexes_built(media: Plat
     media.sql(OWN_STYLE)
     media.sql("DROP TABLE schema_migrations")
     media.sql(CONTENT)
-    adopt = sh(readme("sh")[0].replace("consistency 0003", "consistency 0002"))
+    adopt = manage_commands("attach-migrate")
+    adopt[0] = ["migrate", "consistency", "0002", "--fake"]
     *adopted, scanned = manage_each(*adopt, ["check_consistency", *FOUND, "--format", "json"], database_url=media.url)
     assert [done.code for done in adopted] == [0] * len(adopt), adopted
     assert indexes(media) == WANTED
@@ -165,9 +167,10 @@ def test_a_role_that_may_only_read_scans_a_database_that_nobody_migrated(media: 
     media.sql(
         f"GRANT SELECT ON files, monitor_jobs TO {role}; ALTER ROLE {role} SET default_transaction_read_only = on"
     )
+    [[_, *options]] = manage_commands("replica")
     for how in ("json", "ndjson"):
         scanned = check_consistency(
-            *FOUND, "--database", "replica", "--format", how, database_url=database_url, DATABASE_URL_REPLICA=url
+            *FOUND, *options, "--format", how, database_url=database_url, DATABASE_URL_REPLICA=url
         )
         assert (scanned.returncode, scanned.stderr) == (1, "")
     assert json.loads(scanned.stdout.splitlines()[-1])["complete"]

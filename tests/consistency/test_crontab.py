@@ -1,4 +1,4 @@
-"""The README's line for cron, run as cron runs it: by sh, with next to nothing in the environment."""
+"""The documented line for cron, run as cron runs the line: by sh, with a nearly empty environment."""
 
 import os
 import re
@@ -10,14 +10,16 @@ from config.demo.process import ROOT
 from consistency.models import File
 from consistency.models.history import Scan
 from tests.consistency.data import a_file
+from tests.documents import block
 
 NEEDED = ("SECRET_KEY", "ALLOWED_HOSTS", "REDIS_URL", "QDRANT_URL")
 
 
 def crontab_command() -> str:
-    """What stands behind the five fields of the time."""
-    (command,) = re.findall(r"<!-- crontab -->\n```\n(?:\S+ +){5}(.*)\n```", (ROOT / "README.md").read_text())
-    return str(command)
+    """Return the command after the five fields of the time."""
+    line = re.fullmatch(r"(?:\S+ +){5}(.*)\n", block("crontab"))
+    assert line
+    return line[1]
 
 
 def as_cron(command: str) -> "subprocess.CompletedProcess[str]":

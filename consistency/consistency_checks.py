@@ -1,9 +1,9 @@
-"""What the media server's files and jobs must agree on: the contract's four checks, and further ones by tag."""
+"""Checks of files and jobs: the four checks of the contract, and further checks by tag."""
 
 from django.db.models import Case, Count, Exists, OuterRef, Subquery, When
 from django.db.models.functions import Coalesce
 
-from consistency.expressions import UtcTime, say, sentence, spoken, text
+from consistency.expressions import UtcTime, constant, sentence, shown_word, text
 from consistency.models import File, FileQuerySet, FileStatus, JobStatus, MonitorJob, MonitorJobQuerySet
 from consistency.registry import Severity, check
 
@@ -17,7 +17,7 @@ def _named_job_is_active() -> Exists:
 @check(
     "stale_processing",
     severity=Severity.WARN,
-    detail=say("job_id is null"),
+    detail=constant("job_id is null"),
     hint="No job will ever finish this file: start its processing again, or set the status it had before.",
     tags=("files",),
     default=True,
@@ -31,11 +31,13 @@ def stale_processing() -> FileQuerySet:
     "orphaned_processing",
     severity=Severity.WARN,
     detail=Case(
-        When(job__isnull=True, then=say("job_id is null and no job is active")),
+        When(job__isnull=True, then=constant("job_id is null and no job is active")),
         default=sentence(
             "job ",
             text("job_id"),
-            Coalesce(Subquery(NAMED_JOB.values_list(sentence(" is ", spoken("status")))), say(" does not exist")),
+            Coalesce(
+                Subquery(NAMED_JOB.values_list(sentence(" is ", shown_word("status")))), constant(" does not exist")
+            ),
         ),
     ),
     hint="Nothing works on this file: start its processing again, or mark it completed if its output exists.",
@@ -44,7 +46,7 @@ def stale_processing() -> FileQuerySet:
 )
 def orphaned_processing() -> FileQuerySet:
     """Status=processing but no active monitor_job"""
-    # Two anti joins: an OR within one Exists is probed row by row, eight times slower.
+    # Two anti joins. An OR inside one Exists is evaluated row by row, eight times slower.
     return File.objects.processing().filter(
         ~_named_job_is_active(), ~Exists(MonitorJob.objects.active().of_file(OuterRef("file_uuid")))
     )
@@ -67,8 +69,8 @@ def orphaned_processing() -> FileQuerySet:
 )
 def processing_job_done() -> FileQuerySet:
     """Status=processing but job already completed"""
-    # A completed job is not active, so the first condition changes no row; it is the cheap one (a small index),
-    # and leaves few rows to look up in the large table.
+    # A completed job is not active, so the first condition removes no result. A small index serves the condition and
+    # leaves few rows to look up in the large table.
     completed = MonitorJob.objects.completed().filter(pk=OuterRef("job_id"))
     return File.objects.processing().filter(~_named_job_is_active(), Exists(completed))
 
@@ -76,7 +78,7 @@ def processing_job_done() -> FileQuerySet:
 @check(
     "unregistered_with_uuid",
     severity=Severity.INFO,
-    detail=say("row left over from a migration"),
+    detail=constant("row left over from a migration"),
     hint="An unregistered file should have no row: register it, or let the owner remove the row.",
     tags=("files",),
     default=True,
@@ -89,9 +91,9 @@ def unregistered_with_uuid() -> FileQuerySet:
 @check(
     "unknown_status",
     severity=Severity.WARN,
-    detail=sentence("status is ", spoken("status")),
+    detail=sentence("status is ", shown_word("status")),
     hint=(
-        f"Words are exact. A file is {', '.join(FileStatus.values)}; a job is {', '.join(JobStatus.values)}. "
+        f"Case matters. A file is {', '.join(FileStatus.values)}; a job is {', '.join(JobStatus.values)}. "
         "Until it is corrected, other checks do not see such a row, and such a job does not count as active."
     ),
     tags=("vocabulary",),
@@ -102,7 +104,7 @@ def unknown_status() -> tuple[FileQuerySet, MonitorJobQuerySet]:
 
 
 def _others_of_same_file() -> MonitorJobQuerySet:
-    # The column with itself: no cast, so that the index on it serves whatever its type.
+    # Column against column, without a cast: the index serves any type.
     return MonitorJob.objects.active().filter(file_uuid=OuterRef("file_uuid"))
 
 
@@ -121,7 +123,7 @@ def _others_of_same_file() -> MonitorJobQuerySet:
 def duplicate_active_jobs() -> MonitorJobQuerySet:
     """More than one active job works on the same file"""
     another = _others_of_same_file().exclude(pk=OuterRef("pk"))
-    # Jobs that name no file at all are not jobs of the same file.
+    # Jobs without a file are not jobs of the same file.
     return MonitorJob.objects.active().alias(key=text("file_uuid")).filter(Exists(another), key__gt="")
 
 

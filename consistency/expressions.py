@@ -1,4 +1,4 @@
-"""Expressions that hold on any column type a media server may have chosen: text, varchar, uuid, integer, enum."""
+"""Text expressions for any column type of a media server: text, varchar, uuid, integer, enum."""
 
 from django.db.models import Case, F, Func, TextField, Value, When
 from django.db.models.expressions import Combinable
@@ -6,29 +6,29 @@ from django.db.models.functions import Cast, Coalesce, Concat, NullIf
 
 
 def text(column: str | Combinable) -> Cast:
-    """The column as text; costs nothing, and keeps its indexes usable, where it is text or varchar already."""
+    """Cast a column to text. On text and varchar the cast is free and keeps indexes usable."""
     return Cast(F(column) if isinstance(column, str) else column, TextField())
 
 
-def say(words: str) -> Value:
-    """These very words."""
+def constant(words: str) -> Value:
+    """Return a constant text."""
     return Value(words, output_field=TextField())
 
 
 def sentence(*parts: str | Combinable) -> Concat:
-    """One text of several parts; plain strings stand for themselves, null for nothing."""
-    return Concat(*(say(part) if isinstance(part, str) else part for part in parts), output_field=TextField())
+    """Concatenate strings and expressions; null counts as an empty text."""
+    return Concat(*(constant(part) if isinstance(part, str) else part for part in parts), output_field=TextField())
 
 
-def spoken(column: str) -> Coalesce:
-    """How a sentence names a word in a column: the word itself, `empty`, or `null`."""
-    nothing = Case(When(**{f"{column}__isnull": True}, then=say("null")), default=say("empty"))
-    # As text before it meets '': an enum refuses to be compared with a word that it does not know.
-    return Coalesce(NullIf(text(column), say("")), nothing, output_field=TextField())
+def shown_word(column: str) -> Coalesce:
+    """Return the text of a column for a sentence, with `empty` for an empty text and `null` for null."""
+    absent = Case(When(**{f"{column}__isnull": True}, then=constant("null")), default=constant("empty"))
+    # Cast before the comparison: an enum column rejects unknown words.
+    return Coalesce(NullIf(text(column), constant("")), absent, output_field=TextField())
 
 
 class UtcTime(Func):
-    """A timestamp as `2026-05-18T17:30:00Z`; one without zone is read in the session's zone, which is UTC."""
+    """Format a timestamp as `2026-05-18T17:30:00Z`. The session zone is UTC, also for timestamps without zone."""
 
     template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
     output_field = TextField()

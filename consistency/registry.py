@@ -1,4 +1,4 @@
-"""A check is one rule about stored data: which rows break it, what to say about each, what to do."""
+"""Define and register checks: which rows break a rule, the detail of each row, and a hint."""
 
 import inspect
 import re
@@ -12,12 +12,11 @@ from django.db.models.expressions import Combinable, Expression
 
 Query: TypeAlias = QuerySet[Any, Any]
 
-
-NOTHING: Final = Value(None, output_field=TextField())
+NULL: Final = Value(None, output_field=TextField())
 
 
 class Severity(IntEnum):
-    """How bad a finding is; ordered, so that a threshold is one comparison."""
+    """Severity of a check. Levels are ordered, so a threshold is one comparison."""
 
     INFO = 1
     WARN = 2
@@ -25,17 +24,17 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """The word that reports use."""
+        """Return the lower-case name for reports."""
         return self.name.lower()
 
 
 class CheckError(Exception):
-    """Why a check could not run. The only exception whose text leaves the process: no secret, host or path in it."""
+    """Reason why a check could not run. Clients read the text: no secret, host or path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that breaks a check whose truth lies outside PostgreSQL."""
+    """One object that breaks an external check."""
 
     object_type: str
     object_id: str
@@ -44,55 +43,55 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """How the rows of one model become findings: expressions that yield text; those of the file null without one."""
+    """Text expressions that turn a model's rows into findings. The file columns are null for objects without a file."""
 
     object_type: str
     object_id: Combinable
-    file_uuid: Combinable = NOTHING
-    file_name: Combinable = NOTHING
-    status: Combinable = NOTHING
+    file_uuid: Combinable = NULL
+    file_name: Combinable = NULL
+    status: Combinable = NULL
 
 
-Rows: TypeAlias = Callable[[], Query | tuple[Query, ...]]
-Findings: TypeAlias = Callable[[str], Iterator[Finding]]
-RowOf: TypeAlias = Callable[[str], Query]
+QuerySetFunction: TypeAlias = Callable[[], Query | tuple[Query, ...]]
+FindingsFunction: TypeAlias = Callable[[str], Iterator[Finding]]
+RowFunction: TypeAlias = Callable[[str], Query]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Check:
-    """One rule. Its function returns the rows that break it (empty: consistent), or yields findings from outside."""
+    """One rule about stored data. The function returns the rows that break the rule, or yields external findings."""
 
     name: str
     severity: Severity
     title: str
     detail: Expression | None
-    """An expression over the rows' model: the database writes the sentence. None where the function yields findings."""
+    """SQL expression for the detail text; None for an external check."""
     hint: str
     tags: tuple[str, ...]
     default: bool
-    """In every report unless a request chooses; its rows carry the four keys of a file and nothing else."""
+    """Part of every default report; rows carry the contract's four keys only."""
     function: Callable[..., Any]
-    row: RowOf | None = None
-    """For truth outside PostgreSQL: the query of the row that an object may have there, by its object_id."""
+    row: RowFunction | None = None
+    """External checks only: return the database row of an object by its `object_id`."""
 
     @property
-    def outside(self) -> bool:
-        """Whether the truth lies outside PostgreSQL: the function is a generator that takes the database alias."""
+    def external(self) -> bool:
+        """Return True if the check reads outside PostgreSQL."""
         return self.detail is None
 
     def queries(self) -> tuple[Query, ...]:
-        """The rows that break the rule, one QuerySet per model."""
+        """Return the rows that break the rule, one QuerySet per model."""
         rows = self.function()
         return rows if isinstance(rows, tuple) else (rows,)
 
     def findings(self, using: str) -> Iterator[Finding]:
-        """What breaks the rule now, from outside PostgreSQL."""
+        """Yield the findings of an external check on the database `using`."""
         findings: Iterator[Finding] = self.function(using)
         return findings
 
 
 CHECKS: Final[dict[str, Check]] = {}
-"""Every check by name, in the order of definition, which is the order of reports."""
+"""Every check by name, in the order of definition; reports use the same order."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -105,17 +104,15 @@ def check(
     detail: Expression | None = None,
     tags: tuple[str, ...] = (),
     default: bool = False,
-    row: RowOf | None = None,
-) -> Callable[[Rows | Findings], Check]:
-    """Make a function a check and register it; a definition that lacks something fails at import (TypeError)."""
+    row: RowFunction | None = None,
+) -> Callable[[QuerySetFunction | FindingsFunction], Check]:
+    """Register a function as a check. Raises TypeError at import for an incomplete definition."""
 
-    def register(function: Rows | Findings) -> Check:
-        title = (inspect.getdoc(function) or "").partition("\n")[0]
-        _validate(name, title, hint, detail, row, function)
-        CHECKS[name] = Check(
+    def register(function: QuerySetFunction | FindingsFunction) -> Check:
+        definition = Check(
             name=name,
             severity=severity,
-            title=title,
+            title=(inspect.getdoc(function) or "").partition("\n")[0],
             detail=detail,
             hint=hint,
             tags=tags,
@@ -123,23 +120,23 @@ def check(
             function=function,
             row=row,
         )
-        return CHECKS[name]
+        _validate(definition)
+        CHECKS[name] = definition
+        return definition
 
     return register
 
 
-def _validate(
-    name: str, title: str, hint: str, detail: Expression | None, row: RowOf | None, function: Rows | Findings
-) -> None:
+def _validate(new: Check) -> None:
+    yields_findings = inspect.isgeneratorfunction(new.function)
     problems = {
-        "is already defined": name in CHECKS,
-        "needs a name of lower-case letters, digits and _": not _NAME.fullmatch(name),
-        "needs a docstring, whose first line is its title": not title,
-        "needs a hint that says what to do": not hint.strip(),
-        "needs detail if it returns rows, and none if it yields findings": inspect.isgeneratorfunction(function)
-        is (detail is not None),
-        "needs no row where it returns rows itself": row is not None and detail is not None,
+        "is already defined": new.name in CHECKS,
+        "needs a name of lower-case letters, digits and _": not _NAME.fullmatch(new.name),
+        "needs a docstring, whose first line is its title": not new.title,
+        "needs a hint that says what to do": not new.hint.strip(),
+        "needs detail if it returns rows, and none if it yields findings": yields_findings is (new.detail is not None),
+        "needs no row where it returns rows itself": new.row is not None and not new.external,
     }
     for problem, exists in problems.items():
         if exists:
-            raise TypeError(f"check {name!r} {problem}")
+            raise TypeError(f"check {new.name!r} {problem}")

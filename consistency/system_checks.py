@@ -1,4 +1,4 @@
-"""What `manage.py check` says: checks that would fail at three in the morning, and indexes that a scan misses."""
+"""System checks: checks that would fail in a scan, and indexes that a scan needs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -10,58 +10,61 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from common.choices import UnknownChoiceError, validate_choice
 from consistency.registry import CHECKS
-from consistency.scan.sql import compiled, runnable
+from consistency.scan.sql import query_sql, statements
 
 ID: Final = "consistency"
 
 
 @checks.register("consistency")
 def every_check_compiles(**_: Any) -> list[checks.CheckMessage]:
-    """A misspelt field is found now."""
-    found: list[checks.CheckMessage] = []
+    """Report a check whose SQL does not compile, for example after a misspelt field."""
+    messages: list[checks.CheckMessage] = []
     for check in CHECKS.values():
         try:
-            runnable(check, DEFAULT_DB_ALIAS)
+            statements(check, DEFAULT_DB_ALIAS)
             if check.row:
-                compiled(check.row("any"), connections[DEFAULT_DB_ALIAS])
+                query_sql(check.row("any"), DEFAULT_DB_ALIAS)
         except Exception as error:
-            found.append(
+            messages.append(
                 checks.Error(
-                    f"Check {check.name!r} cannot be asked: {type(error).__name__}: {error}",
+                    f"Check {check.name!r} does not compile: {type(error).__name__}: {error}",
                     hint=f"Correct its definition in {check.function.__module__}.",
                     obj=check.function,
                     id=f"{ID}.E001",
                 )
             )
-    return found
+    return messages
 
 
 @checks.register("consistency")
-def switched_on_checks_exist(**_: Any) -> list[checks.CheckMessage]:
-    """CONSISTENCY_CHECKS names checks that there are."""
-    found: list[checks.CheckMessage] = []
+def added_checks_exist(**_: Any) -> list[checks.CheckMessage]:
+    """Report unknown names in CONSISTENCY_CHECKS."""
+    messages: list[checks.CheckMessage] = []
     for name in settings.CONSISTENCY_CHECKS:
         try:
             validate_choice("check", name, CHECKS)
         except UnknownChoiceError as problem:
-            found.append(checks.Error(f"CONSISTENCY_CHECKS: {problem}", hint="Correct the setting.", id=f"{ID}.E002"))
-    return found
+            messages.append(
+                checks.Error(f"CONSISTENCY_CHECKS: {problem}", hint="Correct the setting.", id=f"{ID}.E002")
+            )
+    return messages
 
 
 @checks.register(checks.Tags.database)
 def scan_indexes_exist(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Each index of ours that a table lacks, with the SQL for whoever owns the table."""
+    """Report each missing index, with the SQL for the owner of the table."""
     return [message for alias in databases or () for message in _missing_indexes(alias)]
 
 
 def _missing_indexes(alias: str) -> Iterator[checks.CheckMessage]:
     for model in apps.get_app_config("consistency").get_models():
-        if (present := _valid_indexes(alias, model._meta.db_table)) is not None:
-            yield from (_missing(alias, model, index) for index in model._meta.indexes if index.name not in present)
+        valid = _valid_indexes(alias, model._meta.db_table)
+        if valid is not None:
+            yield from (_missing(alias, model, index) for index in model._meta.indexes if index.name not in valid)
 
 
 def _valid_indexes(alias: str, table: str) -> set[str] | None:
-    """Names of the table's usable indexes; None if there is no such table, which a scan itself will tell."""
+    """Return the names of the table's usable indexes; None without the table, which a scan reports itself."""
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)::oid", [table])
         if (oid := cursor.fetchone()[0]) is None:

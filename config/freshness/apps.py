@@ -1,4 +1,4 @@
-"""Whether scans still come: health asks what consistency remembers; here, since the engines do not know each other."""
+"""The probe of consistency lives in config, because health and consistency do not import each other."""
 
 from django.apps import AppConfig
 

@@ -1,13 +1,15 @@
-"""The probe of consistency: how old the last complete scan is, so that a cron which silently stopped is found."""
+"""Probe of consistency: the age of the last complete scan shows whether cron still scans."""
 
 from datetime import timedelta
 from typing import TypedDict
 
+from django.db import ProgrammingError
 from django.utils import timezone
 
 from common.times import format_instant
 from consistency.history.overview import Overview, overview
-from health.registry import Degraded, Unasked, probe
+from consistency.history.recorder import recording_problem
+from health.registry import Degraded, Failed, Unasked, probe
 from health.verdict import DEGRADED
 
 
@@ -20,25 +22,28 @@ class Consistency(TypedDict):
 @probe("consistency", ttl=5.0, section="consistency", requires=("postgres",), fails_command=True)
 def consistency() -> Consistency:
     """The last complete scan is not too old."""
-    return _told(overview())
+    try:
+        return _section(overview())
+    except ProgrammingError as error:
+        raise Failed(recording_problem(error)) from error
 
 
-def _told(seen: Overview) -> Consistency:
-    found = _found(seen)
-    if why := seen.too_old:
-        # Unlike other sections this one has a status, as services have: it says why as they do.
-        raise Degraded(why, {**found, "status": DEGRADED, "error": why})
-    if seen.last is None:
-        raise Unasked("no scan is remembered yet: let cron run check_consistency", found)
-    if seen.complete is None:
-        raise Unasked("no scan that is remembered was complete: check_consistency says why", found)
-    return found
+def _section(state: Overview) -> Consistency:
+    section = _values(state)
+    if state.stale:
+        # This section has a status like a service, so the error stands beside that status.
+        raise Degraded(state.stale, {**section, "status": DEGRADED, "error": state.stale})
+    if state.last is None:
+        raise Unasked("no scan is recorded yet: let cron run check_consistency", section)
+    if state.complete is None:
+        raise Unasked("no recorded scan was complete: check_consistency says why", section)
+    return section
 
 
-def _found(seen: Overview) -> Consistency:
-    if seen.complete is None:
+def _values(state: Overview) -> Consistency:
+    if state.complete is None:
         return {"last_complete_scan": None, "age_s": None, "status": None}
-    at = seen.complete.recorded_at
-    # Two clocks may differ by more than the scan is old.
+    at = state.complete.recorded_at
+    # Two clocks may differ by more than the age of the scan.
     age = max(timedelta(), timezone.now() - at)
-    return {"last_complete_scan": format_instant(at), "age_s": int(age.total_seconds()), "status": seen.status}
+    return {"last_complete_scan": format_instant(at), "age_s": int(age.total_seconds()), "status": state.status}

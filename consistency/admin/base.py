@@ -23,8 +23,9 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.text import capfirst
 
 from common.text import printable
-from consistency.history.paginator import BoundedPaginator, ListedPaginator
-from consistency.history.silence import MEMORY
+from consistency.history.paginator import BoundedPaginator
+
+MEMORY = "default"
 
 NOT_NOW: Final = "not_now"
 
@@ -132,7 +133,6 @@ def _lookups(one: Any) -> tuple[str, ...]:
 class ReviewAdmin(ViewOnlyAdmin):
     """The same for what review remembers: changed by acts alone, each with a permission of its own."""
 
-    paginator = ListedPaginator
     list_per_page = 25
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -1,1 +1,1 @@
-"""Findings become anomalies: what scans leave behind, what people say about it, and what both add up to."""
+"""Record scans: findings become anomalies with a history, and people acknowledge and mute."""

@@ -1,4 +1,4 @@
-"""Whether complete scans still come: one rule, for health and for the overview."""
+"""Decide whether complete scans still come: one rule for health and overview."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -7,38 +7,33 @@ from django.conf import settings
 from django.utils import timezone
 
 from common.times import format_instant
-from consistency.history.lists import first_scan
+from consistency.history.queries import first_scan
 from consistency.models.history import Scan
 
-AHEAD: Final = timedelta(minutes=5)
-"""How far two clocks may differ."""
+CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
+"""Accepted difference of two clocks."""
 
 
-def why_too_old(complete: Scan | None, last: Scan | None, database: str) -> str | None:
-    """What is wrong with these, the last complete scan of a database and its last one; None if nothing is.
+def stale_reason(complete: Scan | None, last: Scan | None, database: str) -> str | None:
+    """Return why the scans of a database are too old; None if the last complete scan is recent.
 
-    Where none was ever complete, the first scan tells since when: it is kept for that.
+    Without a complete scan, the age counts from the first scan.
     """
     if not settings.CONSISTENCY_MAX_AGE:
         return None
-    if complete and complete.recorded_at - timezone.now() > AHEAD:
-        return f"the last complete scan is dated in the future, {_of(complete)}: was the clock set back?"
+    if complete and complete.recorded_at - timezone.now() > CLOCK_DIFFERENCE:
+        at = format_instant(complete.recorded_at)
+        return f"the last complete scan is dated in the future, {at}: was the clock set back?"
     since = complete or first_scan(database)
-    if since is None or not _is_past(since.recorded_at):
+    if since is None or not _is_old(since.recorded_at):
         return None
-    what = (
-        f"the last complete scan, of {_of(complete)}, is too old"
-        if complete
-        else "no scan that is remembered was complete"
-    )
-    if last and not _is_past(last.recorded_at):
-        return f"scans come, but {what}: check_consistency says why"
-    return f"{what}: does cron still run check_consistency?"
+    problem = "no recorded scan was complete"
+    if complete:
+        problem = f"the last complete scan, of {format_instant(complete.recorded_at)}, is too old"
+    if last and not _is_old(last.recorded_at):
+        return f"scans come, but {problem}: check_consistency says why"
+    return f"{problem}: does cron still run check_consistency?"
 
 
-def _is_past(moment: datetime) -> bool:
+def _is_old(moment: datetime) -> bool:
     return timezone.now() - moment > timedelta(hours=settings.CONSISTENCY_MAX_AGE)
-
-
-def _of(scan: Scan) -> str:
-    return format_instant(scan.recorded_at)

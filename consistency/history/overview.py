@@ -1,271 +1,219 @@
-"""What the overview shows: how the data stands, check by check, by what was recorded, agreed and muted since."""
+"""The overview of one database: status, age of the scans, and a card per check with its trend."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
-from django.db import connections
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from common.times import format_minute
-from consistency.history.freshness import why_too_old
-from consistency.history.hops import RECORDED_CHECKS
-from consistency.history.lists import acknowledged_of_each_check, last_complete_scan, last_scan, with_last
-from consistency.history.news import why_ended
-from consistency.history.silence import MEMORY, holds
-from consistency.models.history import Mute, MuteEnd, Scan
+from consistency.history.changes import mute_end_text
+from consistency.history.freshness import stale_reason
+from consistency.history.queries import acknowledged_by_check, active_mutes, last_complete_scan, last_scan
+from consistency.models.history import Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import CHECKS, Check, Severity
 
-SCANS: Final = 90
-"""How far back trends go."""
-LATELY: Final = timedelta(days=7)
-"""How long it is told that a mute ended by itself."""
-_BY_ITSELF: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
-
-_TRENDS: Final = f"""
-SELECT named.check_name, past.scan_id, (SELECT recorded_at FROM consistency_scan s WHERE s.id = past.scan_id),
-    past.severity, past.outcome, past.count, past.error, past.new, past.returned, past.duration_ms,
-    past.resolved, past.ongoing, past.doubted
-FROM ({RECORDED_CHECKS}) AS named, LATERAL (
-    SELECT c.* FROM consistency_scancheck c
-    WHERE c.check_name = named.check_name AND c.database = %s ORDER BY c.scan_id DESC LIMIT {SCANS}) AS past
-ORDER BY named.check_name, past.scan_id"""  # noqa: S608 - statements of ours
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What a check came to in one scan."""
-
-    scan: int
-    at: datetime
-    severity: int
-    outcome: str
-    count: int | None
-    error: str
-    new: int
-    returned: int
-    duration_ms: int
-    resolved: int = 0
-    ongoing: int = 0
-    doubted: bool = False
-
-    @property
-    def words(self) -> str:
-        """What it came to, for people."""
-        told = self.error or (f"{self.count:,} found" if self.count or self.doubted else "clean")
-        told += ", two looks differed" if self.doubted else ""
-        return f"{format_minute(self.at)}: {told}"
+TREND_LENGTH: Final = 90
+"""Scans of a check in its trend."""
+RECENT: Final = timedelta(days=7)
+"""Age up to which the overview shows the end of a mute."""
+ENDED_BY_SCAN: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """How one check stands on one database."""
+    """State of one check on one database."""
 
     name: str
-    points: Sequence[Point]
-    """Its last scans, the oldest first; never empty."""
+    runs: Sequence[ScanCheck]
+    """Last scans of the check, oldest first, with `recorded_at`; never empty."""
     acknowledged: int
     mute: Mute | None
-    """The one in force."""
+    """Mute in force."""
     ended: Mute | None
-    """Else the last one, if it ended by itself, and lately."""
+    """Last mute, if a scan ended the mute recently."""
     current: bool
-    """Whether the last complete scan, or one since, asked it: else it decides nothing."""
+    """True if the last complete scan or a later one ran the check. Other cards do not decide the status."""
 
     @property
     def check(self) -> Check | None:
-        """Its definition, if it is not retired."""
+        """Return the definition; None for a retired check."""
         return CHECKS.get(self.name)
 
     @property
-    def last(self) -> Point:
-        """What it came to last."""
-        return self.points[-1]
+    def last(self) -> ScanCheck:
+        """Return the last result, also of a check that could not run."""
+        return self.runs[-1]
 
     @property
     def severity(self) -> Severity:
-        """How bad it was when last asked."""
+        """Return the severity of the last scan."""
         return Severity(self.last.severity)
 
     @property
-    def answered(self) -> Point | None:
-        """What it came to when it last could be asked: since then, nothing has changed in the list."""
-        return _answered(self.points)
+    def last_run(self) -> ScanCheck | None:
+        """Return the last result with a count: the list of anomalies is of that scan."""
+        return next((run for run in reversed(self.runs) if run.count is not None), None)
 
     @property
     def open(self) -> int:
-        """How many there were when it last could be asked."""
-        return (self.answered.count or 0) if self.answered else 0
+        """Return the open anomalies after the last run."""
+        return (self.last_run.count or 0) if self.last_run else 0
 
     @property
     def numbers(self) -> list[tuple[str, int]]:
-        """What is told of it: the word by which the list shows exactly those, and how many they are."""
-        new, returned = (self.answered.new, self.answered.returned) if self.answered else (0, 0)
-        told = [("open", self.open), ("new", new), ("returned", returned)]
-        return [*told, ("acknowledged", self.acknowledged), ("muted", self.muted)]
+        """Return pairs of a state, by which the list shows the anomalies, and their number."""
+        new, returned = (self.last_run.new, self.last_run.returned) if self.last_run else (0, 0)
+        counts = [("open", self.open), ("new", new), ("returned", returned)]
+        return [*counts, ("acknowledged", self.acknowledged), ("muted", self.muted)]
 
     @property
     def muted(self) -> int:
-        """How many are silent through the mute alone."""
+        """Return the open anomalies that only the mute suppresses."""
         return max(0, self.open - self.acknowledged) if self.mute else 0
 
     @property
-    def loud(self) -> int:
-        """How many nobody has silenced."""
+    def unsuppressed(self) -> int:
+        """Return the open anomalies that are neither acknowledged nor muted."""
         return max(0, self.open - self.acknowledged - self.muted)
 
     @property
     def degraded(self) -> bool:
-        """Whether it alone makes the whole degraded; a mute hides no check that could not run."""
-        if not self.current or self.check is None:
-            return False
-        return bool(self.last.error) or self._warns
+        """Return True if this check alone makes the status degraded. A mute hides no check that could not run."""
+        return self.current and self.check is not None and (bool(self.last.error) or self._warns)
 
     @property
     def left_out(self) -> bool:
-        """Whether it would, had the last complete scan asked it."""
+        """Return True if the check has findings above info that the status does not count."""
         return not self.current and self.check is not None and self._warns
 
     @property
     def _warns(self) -> bool:
-        return self.loud > 0 and self.severity > Severity.INFO
+        return self.unsuppressed > 0 and self.severity > Severity.INFO
 
     @property
     def ended_at(self) -> datetime | None:
-        """When that mute was over; a scan may have noted it later."""
+        """Return the end of the ended mute; a scan may have recorded the end later."""
         return min(self.ended.until, self.ended.ended_at or self.ended.until) if self.ended else None
 
     @property
     def ended_because(self) -> str:
-        """Why it was, for people."""
+        """Return the cause of that end, for people."""
         if self.ended is None:
             return ""
-        counts = [point.count for point in self.points if point.at == self.ended.ended_at]
-        return why_ended(self.ended.ended_because or MuteEnd.TIME.value, counts[0] if counts else None, self.ended.mark)
+        counts = [run.count for run in self.runs if run.recorded_at == self.ended.ended_at]  # type: ignore[attr-defined]
+        because = self.ended.ended_because or MuteEnd.TIME.value
+        return mute_end_text(because, counts[0] if counts else None, self.ended.mark)
 
     @property
     def tone(self) -> str:
-        """The word for its colour: bad, told, silent, clean, unknown or past."""
+        """Return the word for the colour of the card."""
         if self.check is None or not self.current:
             return "past"
         if self.last.error:
             return "unknown"
         if not self.open:
             return "clean"
-        return ("bad" if self.severity > Severity.INFO else "told") if self.loud else "silent"
+        if not self.unsuppressed:
+            return "suppressed"
+        return "bad" if self.severity > Severity.INFO else "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """How the data of one database stands."""
+    """State of one database."""
 
     database: str
     last: Scan | None
     complete: Scan | None
-    """The last one in which all checks ran."""
-    too_old: str | None
-    """Why somebody must look after the scans themselves, by their age; None while complete ones come."""
+    """Last scan in which all checks ran."""
+    stale: str | None
+    """Reason why the scans are too old; None while complete scans come."""
     cards: Sequence[Card]
 
     @property
     def retired(self) -> bool:
-        """Whether the settings do not name it any more: what is remembered of it is the past."""
+        """Return True if the settings no longer name the database."""
         return self.database not in connections
 
     @property
     def status(self) -> str:
-        """`ok` or `degraded`, as it is now that somebody may have agreed to silence; `unknown` where nothing speaks
-        against it, but no scan was complete; `retired` where nothing will.
-        """
+        """Return `ok` or `degraded` by suppressions of now; `unknown` without a complete scan; `retired`."""
         if self.retired:
             return "retired"
-        if self.degraded or self.too_old:
+        if self.degraded or self.stale:
             return "degraded"
         return "ok" if self.complete else "unknown"
 
     @property
     def degraded(self) -> list[Card]:
-        """The checks that make it so."""
+        """Return the cards that make the status degraded."""
         return [card for card in self.cards if card.degraded]
 
     @property
     def left_out(self) -> list[Card]:
-        """The checks that are not in the status, for no scan since the last complete one asked them, though what they
-        found is open, not silenced, and worse than info.
-        """
+        """Return the cards with findings that the status does not count, since no complete scan ran the check."""
         return [] if self.retired else [card for card in self.cards if card.left_out]
 
     @property
-    def news(self) -> list[tuple[str, int, str]]:
-        """What the last scan that each check answered in came to, in all, retired ones aside: a word, how many, and by
-        which choice of `last scan` the list shows exactly those.
-        """
-        answers = [card.answered for card in self.cards if card.answered and card.check]
-        shown = {"new": "1", "returned": "1", "resolved": "resolved", "ongoing": "seen"}
-        return [(word, sum(getattr(answer, word) for answer in answers), news) for word, news in shown.items()]
+    def changes(self) -> list[tuple[str, int, str]]:
+        """Return the changes of the last run of each check: word, number, and value of the list's filter."""
+        runs = [card.last_run for card in self.cards if card.last_run and card.check]
+        filters = {"new": "1", "returned": "1", "resolved": "resolved", "ongoing": "seen"}
+        return [(word, sum(getattr(run, word) for run in runs), value) for word, value in filters.items()]
 
     @property
     def never_ran(self) -> list[Check]:
-        """Checks that no scan which is remembered has asked."""
-        seen = {card.name for card in self.cards}
-        return [check for check in CHECKS.values() if check.name not in seen]
+        """Return the checks without a recorded scan."""
+        names = {card.name for card in self.cards}
+        return [check for check in CHECKS.values() if check.name not in names]
 
 
-def overview(database: str = MEMORY) -> Overview:
-    """How it stands, in six questions by index at most, however many anomalies there are."""
+def overview(database: str = DEFAULT_DB_ALIAS) -> Overview:
+    """Return the overview of a database."""
     complete, last = last_complete_scan(database), last_scan(database)
-    too_old = why_too_old(complete, last, database) if database in connections else None
+    stale = stale_reason(complete, last, database) if database in connections else None
     cards = _cards(database, complete.pk if complete else 0)
-    return Overview(database=database, last=last, complete=complete, too_old=too_old, cards=cards)
+    return Overview(database=database, last=last, complete=complete, stale=stale, cards=cards)
 
 
-def _cards(database: str, since: int) -> list[Card]:
-    trends = _trends(database)
-    answers = ((name, _answered(points)) for name, points in trends)
-    doubted = {name: answer.scan for name, answer in answers if answer and answer.doubted}
-    acknowledged = acknowledged_of_each_check(database, doubted)
-    mutes, ended = _mutes(database)
+def _cards(database: str, complete_scan: int) -> list[Card]:
+    acknowledged = acknowledged_by_check(database)
+    mutes = {mute.check_name: mute for mute in active_mutes(database)}
+    ended = _recently_ended(database)
     cards = [
         Card(
             name=name,
-            points=points,
+            runs=runs,
             acknowledged=acknowledged.get(name, 0),
             mute=mutes.get(name),
             ended=ended.get(name),
-            current=name in CHECKS and database in connections and points[-1].scan >= since,
+            current=name in CHECKS and database in connections and runs[-1].scan_id >= complete_scan,
         )
-        for name, points in trends
+        for name, runs in _trends(database)
     ]
     order = {name: position for position, name in enumerate(CHECKS)}
     return sorted(cards, key=lambda card: (not card.current, order.get(card.name, len(order)), card.name))
 
 
-def _answered(points: Sequence[Point]) -> Point | None:
-    return next((point for point in reversed(points) if point.count is not None), None)
-
-
-def _mutes(database: str) -> tuple[dict[str, Mute], dict[str, Mute]]:
-    """The last mute of each check that has one of late: where it is in force, and where it ended by itself."""
+def _recently_ended(database: str) -> dict[str, Mute]:
+    """Return the last mute of each check, if its time or a scan ended the mute recently."""
     now = timezone.now()
-    lately = Q(ended_at__gte=now - LATELY) | Q(ended_at__isnull=True, until__gte=now - LATELY)
-    last = with_last(Mute.objects.using(MEMORY).filter(lately, database=database).order_by("check_name", "-id"))
-    by_check: dict[str, Any] = {mute.check_name: mute for mute in last.distinct("check_name")}
-    return (
-        {name: mute for name, mute in by_check.items() if holds(mute, mute.last, now)},
-        {name: mute for name, mute in by_check.items() if _ended_by_itself(mute, now)},
-    )
+    recent = Q(ended_at__gte=now - RECENT) | Q(ended_at__isnull=True, until__gte=now - RECENT)
+    last = Mute.objects.filter(recent, database=database).order_by("check_name", "-id").distinct("check_name")
+    return {
+        mute.check_name: mute for mute in last if mute.is_over and (mute.ended_because or MuteEnd.TIME) in ENDED_BY_SCAN
+    }
 
 
-def _ended_by_itself(mute: Mute, now: datetime) -> bool:
-    over = mute.ended_at is not None or mute.until <= now
-    return over and (mute.ended_because or MuteEnd.TIME) in _BY_ITSELF
-
-
-def _trends(database: str) -> list[tuple[str, list[Point]]]:
-    with connections[MEMORY].cursor() as cursor:
-        cursor.execute(_TRENDS, [database])
-        rows = cursor.fetchall()
-    return [(name, [Point(*row[1:]) for row in group]) for name, group in groupby(rows, key=lambda row: row[0])]
+def _trends(database: str) -> Iterable[tuple[str, list[ScanCheck]]]:
+    """Yield each check with its last scans, oldest first."""
+    rank = Window(RowNumber(), partition_by="check_name", order_by=F("scan_id").desc())
+    runs = ScanCheck.objects.filter(database=database).annotate(rank=rank, recorded_at=F("scan__recorded_at"))
+    ordered = runs.filter(rank__lte=TREND_LENGTH).order_by("check_name", "scan_id")
+    for name, group in groupby(ordered, key=lambda run: run.check_name):
+        yield name, list(group)

@@ -6,8 +6,6 @@ from typing import Any, Final
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
-from consistency.history.kinds import Listed
-
 MOST: Final = 10_000
 """Rows that are counted, and can be paged through; a search finds the others."""
 
@@ -32,16 +30,3 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         """How many rows, up to so many, in whatever order is quickest."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[:most].count()
-
-
-class ListedPaginator(BoundedPaginator):
-    """Counts and shows a list of review by the indexes that each has."""
-
-    @cached_property
-    def listed(self) -> Listed[Any]:
-        """The list, to be had in parts."""
-        return Listed(self.object_list)  # type: ignore[arg-type]
-
-    def counted(self, most: int) -> int:
-        """Along its own order: in no order, it may be cheapest to read the table, until it is not."""
-        return self.listed.count(most)

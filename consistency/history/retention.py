@@ -1,83 +1,72 @@
-"""What is forgotten, and when: old scans and long resolved anomalies, a few rows at a time. Mutes stay: people make
-them one by one, and who silenced what is asked years later. One scan of each database stays: by its age it is known
-that complete ones have stopped to come.
+"""Delete old scans and anomalies that were resolved long ago, some rows at a time. Mutes stay: people make them.
+
+The last run of each check stays too: the state of its anomalies is derived from that run. So does a complete scan of
+each database: its age shows that complete scans have stopped.
 """
 
 import logging
-from contextlib import AbstractContextManager
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connections, models
 from django.utils import timezone
 
 from common.budget import Budget
-from consistency.history.hops import scanned
-from consistency.history.kinds import Listed
-from consistency.history.lists import first_scan, last_complete_scan
-from consistency.history.silence import MEMORY
-from consistency.models.history import OPEN, Anomaly, Scan, ScanCheck
-from consistency.scan.transaction import bounded, patient
+from common.postgres.deadline import deadline
+from consistency.history.locks import AnomaliesLockedError, bounded_transaction, changing_anomalies
+from consistency.history.queries import first_scan, last_complete_scan, last_runs
+from consistency.models.history import Anomaly, AnomalyEvent, Scan, ScanCheck
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 1000
-SECONDS: Final = 2.0
-"""For all batches after one scan; the rest waits for the next one."""
-LOCKS: Final = 0.5
-"""For a table that somebody holds locked; of rows those are left that somebody holds."""
+BATCH_SIZE: Final = 1000
+PRUNE_TIMEOUT: Final = 2.0
+"""Seconds for all batches after one scan. The next scan deletes the rest."""
+LOCK_TIMEOUT: Final = 0.5
 
 
 def prune() -> None:
-    """Forget what is past its days. Never raises for the database: a scan is recorded, forgetting can wait."""
-    budget = Budget(SECONDS)
+    """Delete history past its days. Never raises for the database: the scan is recorded, and pruning can wait."""
+    budget = Budget(PRUNE_TIMEOUT)
     try:
-        with bounded(connections[MEMORY], SECONDS + LOCKS):
-            with _batch():
-                kept = _kept()
-            while budget.left() and (_some_scans(kept) | _some_anomalies()):
+        with deadline(PRUNE_TIMEOUT + LOCK_TIMEOUT):
+            kept = _kept_scans()
+            while budget.left() and (_prune_scans(kept) | _prune_anomalies()):
                 pass
+    except AnomaliesLockedError:
+        pass
     except DatabaseError:
         logger.warning("Old scans and anomalies could not be pruned", exc_info=True)
 
 
-def _kept() -> list[int]:
-    """The last complete scan of each database; where none was, the first."""
-    found = [last_complete_scan(database) or first_scan(database) for database in scanned()]
-    return [scan.pk for scan in found if scan]
+def _kept_scans() -> list[int]:
+    kept = set(last_runs().values_list("scan_id", flat=True))
+    for database in set(last_runs().values_list("database", flat=True)):
+        kept |= {scan.pk for scan in [last_complete_scan(database) or first_scan(database)] if scan}
+    return list(kept)
 
 
-def _some_scans(kept: list[int]) -> bool:
-    old = Scan.objects.using(MEMORY).filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS))
-    old = old.exclude(pk__in=kept)
-    with _batch():
-        some = list(_free(old.order_by("recorded_at"))[:BATCH])
-        checks = ScanCheck.objects.using(MEMORY).filter(scan__in=some)
-        checks.filter(pk__in=list(_free(checks)))._raw_delete(MEMORY)
-        held = checks.values_list("scan_id", flat=True)
-        Scan.objects.using(MEMORY).filter(pk__in={*some}.difference(held))._raw_delete(MEMORY)
-    return len(some) == BATCH
+def _prune_scans(kept: list[int]) -> bool:
+    """Delete a batch of scans; return True if more may be left."""
+    old = Scan.objects.filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS)).exclude(pk__in=kept)
+    keys = list(old.order_by("recorded_at").values_list("pk", flat=True)[:BATCH_SIZE])
+    with bounded_transaction(PRUNE_TIMEOUT, lock_timeout=LOCK_TIMEOUT):
+        # Deleting the rows in SQL: the ORM would load each row for its cascade.
+        ScanCheck.objects.filter(scan_id__in=keys)._raw_delete("default")
+        Scan.objects.filter(pk__in=keys)._raw_delete("default")
+    return len(keys) == BATCH_SIZE
 
 
-def _some_anomalies() -> bool:
-    old = Anomaly.objects.using(MEMORY).filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
-    with _batch():
-        some = Listed(old.filter(~OPEN).order_by("resolved_at", "appeared_at", "id")).rows(0, BATCH)
-        free = list(_free(old.filter(pk__in=[anomaly.pk for anomaly in some])))
-        Anomaly.objects.using(MEMORY).filter(pk__in=free)._raw_delete(MEMORY)
-    return len(some) == BATCH and bool(free)
+def _prune_anomalies() -> bool:
+    """Delete a batch of anomalies with their events; return True if more may be left."""
+    old = Anomaly._base_manager.filter(resolved_at__lt=_before(settings.CONSISTENCY_KEEP_RESOLVED))
+    with changing_anomalies(LOCK_TIMEOUT):
+        keys = list(old.order_by("resolved_event").values_list("pk", flat=True)[:BATCH_SIZE])
+        AnomalyEvent.objects.filter(anomaly_id__in=keys)._raw_delete("default")
+        Anomaly._base_manager.filter(pk__in=keys)._raw_delete("default")
+    return len(keys) == BATCH_SIZE
 
 
-def _before(days: int) -> Any:
+def _before(days: int) -> datetime:
     return timezone.now() - timedelta(days=days)
-
-
-def _batch() -> AbstractContextManager[None]:
-    return patient(connections[MEMORY], SECONDS, locks=LOCKS)
-
-
-def _free(rows: "models.QuerySet[Any, Any]") -> "models.QuerySet[Any, int]":
-    # Those that nobody holds: a recording in which one of them returns may take minutes, and is not waited for.
-    return rows.select_for_update(skip_locked=True).values_list("pk", flat=True)

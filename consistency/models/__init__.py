@@ -1,6 +1,6 @@
-"""The models of consistency: what the media server stores, and what we remember of it."""
+"""Models: the media server's files and jobs, and the history of scans."""
 
-from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
+from consistency.models.history import Anomaly, AnomalyEvent, BackgroundTask, Mute, Scan, ScanCheck
 from consistency.models.media import (
     ACTIVE_JOB,
     File,
@@ -9,12 +9,14 @@ from consistency.models.media import (
     JobStatus,
     MonitorJob,
     MonitorJobQuerySet,
-    outside,
+    outside_vocabulary,
 )
 
 __all__ = [
     "ACTIVE_JOB",
     "Anomaly",
+    "AnomalyEvent",
+    "BackgroundTask",
     "File",
     "FileQuerySet",
     "FileStatus",
@@ -24,5 +26,5 @@ __all__ = [
     "Mute",
     "Scan",
     "ScanCheck",
-    "outside",
+    "outside_vocabulary",
 ]

@@ -1,54 +1,29 @@
-"""What review remembers: each scan, passes too; each anomaly, healthy rows never; each agreed silence."""
+"""The history in tables of our own: scans, anomalies with their events, mutes, and background tasks."""
 
+from datetime import datetime
 from typing import ClassVar
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models
-from django.db.models import Case, Expression, Func, Q, Value, When
-from django.db.models.functions import Cast, Collate, Left
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Collate, Left
 from django.utils import timezone
 
 from common.text import printable
 from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
-AGREED = OPEN & Q(acknowledged_until__isnull=False)
-ASSIGNED = Q(assigned_kind__isnull=False)
-NO_FILE = ~Q(object_type="file")
-
-STARTS = 100
-"""Characters of an identifier or a name that an index holds: a whole one may be longer than an index can."""
+PREFIX_LENGTH = 100
+"""Characters of an identifier or a name that an index holds. A whole text may be longer than an index entry can be."""
+SEVERITY_CHOICES = [(level.value, level.word) for level in Severity]
 
 
-def starting(field: str) -> Collate:
-    """The first characters of a text, by bytes: what an index finds by their beginning."""
-    return Collate(Left(field, STARTS), "C")
-
-
-WITHIN = "|"
-"""Between the parts of a kind."""
-
-
-def kind() -> Func:
-    """What a list can be asked for, but times and texts, in one: see `consistency.history.kinds`."""
-    back = Case(When(returned_count__gt=0, then=Value("back")), default=Value(""))
-    agreed = Case(When(AGREED, then=Value("agreed")), default=Value(""))
-    assigned = Case(When(assignee__isnull=False, then=Value("assigned")), default=Value(""))
-    return _joined("check_name", "database", Cast("severity", models.TextField()), "state", back, agreed, assigned)
-
-
-def assigned_kind() -> Func:
-    """The same of one person; null while it is assigned to nobody."""
-    return _joined(kind(), "assignee")
-
-
-def _joined(first: str | Func, *others: str | Expression) -> Func:
-    parts = (first, *(word for part in others for word in (Value(WITHIN), part)))
-    return Func(*parts, template="(%(expressions)s)", arg_joiner=" || ", output_field=models.TextField())
+def prefix(field: str) -> Collate:
+    """Return the first characters of a text in byte order, for an index that serves searches by prefix."""
+    return Collate(Left(field, PREFIX_LENGTH), "C")
 
 
 class Trigger(models.TextChoices):
-    """Through which door a scan came."""
+    """Surface that started a scan."""
 
     COMMAND = "command"
     API = "api"
@@ -56,7 +31,7 @@ class Trigger(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """Where an anomaly stands after the last scan whose check completed."""
+    """State of an anomaly after the last scan in which its check ran."""
 
     NEW = "new"
     ONGOING = "ongoing"
@@ -64,17 +39,24 @@ class State(models.TextChoices):
     RESOLVED = "resolved"
 
 
-class Hearing(models.TextChoices):
-    """Whether an anomaly was silent, acknowledged or with its whole check, when a scan last saw it."""
+class EventKind(models.TextChoices):
+    """Kind of an event in the history of an anomaly."""
 
-    HEARD = "heard"
-    SILENT = "silent"
-    AGAIN = "again"
-    """Heard, and silent when it was seen before."""
+    FOUND = "found"
+    RETURNED = "returned"
+    RESOLVED = "resolved"
+    REVIEWED = "reviewed"
+    ACKNOWLEDGED = "acknowledged"
+    ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
+    ASSIGNED = "assigned"
+    COMMENTED = "commented"
+
+
+ACKNOWLEDGEMENT_EVENTS = (EventKind.ACKNOWLEDGED.value, EventKind.ACKNOWLEDGEMENT_ENDED.value)
 
 
 class MuteEnd(models.TextChoices):
-    """Why a mute is over."""
+    """Cause of the end of a mute."""
 
     TIME = "time"
     CLEAN = "clean"
@@ -83,8 +65,8 @@ class MuteEnd(models.TextChoices):
     UNMUTED = "unmuted"
 
 
-class AboutCheck(models.Model):
-    """A row about a check on a database, by names only: history outlives code."""
+class CheckRecord(models.Model):
+    """A row about one check on one database. Both are stored by name, since history outlives code."""
 
     check_name = models.TextField("check")
     database: "models.TextField[str, str]"
@@ -94,18 +76,18 @@ class AboutCheck(models.Model):
 
     @property
     def retired(self) -> bool:
-        """Whether nothing asks it any more: no such check is defined, or no such database configured."""
+        """Return True if the check is no longer defined, or the database no longer configured."""
         return self.check_name not in CHECKS or self.database not in connections
 
 
 class Scan(models.Model):
-    """One recorded scan, passes included."""
+    """One recorded scan."""
 
     database = models.TextField()
     recorded_at = models.DateTimeField()
-    snapshot_at = models.DateTimeField(null=True, help_text="The database's time; none where it was not asked.")
+    snapshot_at = models.DateTimeField(null=True, help_text="Time of the database; null if the database was not read.")
     trigger = models.TextField(choices=Trigger.choices)
-    actor = models.TextField(help_text="The OS user, the user's or the key's name.")
+    actor = models.TextField(help_text="Name of the OS user, the user or the API key.")
     complete = models.BooleanField()
     status = models.TextField(choices=[(word, word) for word in ("ok", "degraded")])
     duration_ms = models.PositiveIntegerField()
@@ -123,7 +105,6 @@ class Scan(models.Model):
             models.Index(fields=["database", "-snapshot_at"], name="scan_newest_snapshot"),
             models.Index(fields=["recorded_at"], name="scan_recorded_at"),
             models.Index(fields=["database", "-id"], name="scan_of_database"),
-            models.Index(fields=["complete", "-id"], name="scan_completeness"),
             models.Index(fields=["database", "-id"], condition=Q(complete=True), name="scan_complete"),
         ]
 
@@ -131,21 +112,19 @@ class Scan(models.Model):
         return f"scan {self.pk} of {self.database}"
 
 
-class ScanCheck(AboutCheck):
-    """What one check came to in one scan."""
+class ScanCheck(CheckRecord):
+    """Result of one check in one scan."""
 
     scan = models.ForeignKey(Scan, models.CASCADE, related_name="checks")
-    database = models.TextField(help_text="The scan's: what a check came to there is found by index.")
-    severity = models.PositiveSmallIntegerField(choices=[(level.value, level.word) for level in Severity])
+    database = models.TextField(help_text="Database of the scan, repeated for the indexes.")
+    severity = models.PositiveSmallIntegerField(choices=SEVERITY_CHOICES)
     outcome = models.TextField(choices=[(word, word.replace("_", " ")) for word in ("clean", "found", "could_not_run")])
-    count = models.BigIntegerField(null=True)
+    count = models.BigIntegerField(null=True, help_text="Open anomalies after the scan; null if the check did not run.")
+    run = models.PositiveIntegerField(null=True, help_text="Number of this run of the check; null if it did not run.")
     acknowledged = models.PositiveIntegerField(default=0)
     muted = models.PositiveIntegerField(default=0)
     duration_ms = models.PositiveIntegerField()
     error = models.TextField(blank=True, default="")
-    doubted = models.BooleanField(
-        default=False, db_default=False, help_text="Whether two looks differed: what about, stays as it was."
-    )
     new = models.PositiveIntegerField(default=0)
     returned = models.PositiveIntegerField(default=0)
     resolved = models.PositiveIntegerField(default=0)
@@ -165,96 +144,163 @@ class ScanCheck(AboutCheck):
         return f"{self.check_name} in scan {self.scan_id}"
 
 
-class Anomaly(AboutCheck):
-    """A finding with a memory."""
+class AnomalyManager(models.Manager["Anomaly"]):
+    """Annotate each anomaly with the last run of its check, from which state, last_seen and times_seen follow."""
+
+    def get_queryset(self) -> "models.QuerySet[Anomaly]":
+        """Return all anomalies with `last_run`, `last_scan` and `last_run_at`; null without a recorded run."""
+        last = ScanCheck.objects.filter(
+            check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
+        ).order_by("-scan_id")
+        at = Coalesce("scan__snapshot_at", "scan__recorded_at")
+        return (
+            super()
+            .get_queryset()
+            .annotate(
+                last_run=Subquery(last.values("run")[:1]),
+                last_scan=Subquery(last.values("scan_id")[:1]),
+                last_run_at=Subquery(last.values(at=at)[:1]),
+            )
+        )
+
+
+class Anomaly(CheckRecord):
+    """A finding with a history. A scan writes a row only if something changed: see `state` and `last_seen`."""
 
     database = models.TextField()
     object_type = models.TextField()
     object_id = models.TextField()
-    severity = models.PositiveSmallIntegerField(choices=[(level.value, level.word) for level in Severity])
-    detail = models.TextField(help_text="As it was when last seen.")
+    severity = models.PositiveSmallIntegerField(choices=SEVERITY_CHOICES)
+    detail = models.TextField(help_text="Detail when last seen.")
     file_uuid = models.TextField(null=True, blank=True)
     file_name = models.TextField(null=True, blank=True)
     status = models.TextField("file's status", null=True, blank=True)
-    state = models.TextField(choices=State.choices)
     first_seen = models.DateTimeField()
-    appeared_at = models.DateTimeField(help_text="When it was news last: first seen, or back.")
-    appeared_scan = models.BigIntegerField(help_text="Number of the scan that it was news in; that one may be pruned.")
-    last_seen = models.DateTimeField()
-    last_scan = models.BigIntegerField(help_text="Number of the scan that saw it last; that one may be pruned.")
-    times_seen = models.PositiveIntegerField()
+    appeared_at = models.DateTimeField(help_text="Time when last found new or returned.")
+    appeared_scan = models.BigIntegerField(help_text="Number of the scan that found it new or returned.")
+    appeared_run = models.PositiveIntegerField(help_text="Number of the run of its check in that scan.")
+    appeared_event = models.BigIntegerField(
+        unique=True, help_text="Id of the event found or returned: the order of lists."
+    )
     resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_event = models.BigIntegerField(null=True, blank=True, help_text="Id of the event: the order of lists.")
     returned_count = models.PositiveIntegerField()
+    times_seen_before = models.PositiveIntegerField(default=0, help_text="Scans that saw it in earlier open periods.")
+    last_seen_before = models.DateTimeField(null=True, help_text="End of the last open period.")
     acknowledged_by = models.TextField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_until = models.DateTimeField(null=True, blank=True)
     acknowledged_reason = models.TextField(null=True, blank=True)
     assignee = models.TextField(null=True, blank=True)
     note = models.TextField(blank=True, default="", db_default="")
-    hearing = models.TextField(
-        choices=Hearing.choices, default=Hearing.HEARD, db_default=Hearing.HEARD, help_text="When last seen."
-    )
-    acts: "ArrayField[list[int], list[int]]" = ArrayField(
-        models.BigIntegerField(),
-        default=list,
-        db_default=[],
-        help_text="Numbers of the lines in the admin's log that are about it and others.",
-    )
-    kind = models.GeneratedField(expression=kind(), output_field=models.TextField(), db_persist=True)
-    assigned_kind = models.GeneratedField(
-        expression=assigned_kind(), output_field=models.TextField(null=True), db_persist=True
-    )
+
+    objects: ClassVar[AnomalyManager] = AnomalyManager()
+
+    # Annotations of the manager.
+    last_run: int | None
+    last_scan: int | None
+    last_run_at: datetime | None
 
     class Meta:
         verbose_name_plural = "anomalies"
         default_permissions = ("view",)
         permissions = (("acknowledge_anomaly", "Can acknowledge, assign and annotate anomalies"),)
-        ordering = ("-appeared_at", "-id")
+        ordering = ("-appeared_event",)
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["check_name", "database", "object_type", "object_id"], name="anomaly_one_per_object"
             )
         ]
-        # Every list is read by the first four, kind by kind: of all or of one person, by when they were news or by
-        # when they were resolved. That costs a row that comes, or goes on for the first time (its kind); from then on,
-        # a scan that sees it again changes nothing that an index holds, and PostgreSQL may leave them all alone (HOT).
         indexes: ClassVar = [
-            models.Index(fields=["kind", "-appeared_at", "-id"], name="anomaly_kind"),
+            models.Index(fields=["-appeared_event"], condition=OPEN, name="anomaly_open_appeared"),
+            models.Index(fields=["check_name", "-appeared_event"], condition=OPEN, name="anomaly_open_check"),
+            models.Index(fields=["-resolved_event"], condition=~OPEN, name="anomaly_resolved"),
+            models.Index(fields=["appeared_scan"], name="anomaly_appeared_scan"),
             models.Index(
-                fields=["kind", "-resolved_at", "-appeared_at", "-id"], condition=~OPEN, name="anomaly_kind_resolved"
+                fields=["acknowledged_until"],
+                condition=Q(acknowledged_until__isnull=False),
+                name="anomaly_acknowledged",
             ),
-            models.Index(fields=["assigned_kind", "-appeared_at", "-id"], condition=ASSIGNED, name="anomaly_assigned"),
             models.Index(
-                fields=["assigned_kind", "-resolved_at", "-appeared_at", "-id"],
-                condition=ASSIGNED & ~OPEN,
-                name="anomaly_assigned_resolved",
+                fields=["assignee", "-appeared_event"], condition=Q(assignee__isnull=False), name="anomaly_assigned"
             ),
-            models.Index(fields=["check_name", "database"], condition=OPEN, name="anomaly_open"),
-            models.Index(
-                fields=["acknowledged_until", "database", "check_name"], condition=AGREED, name="anomaly_acknowledged"
-            ),
-            models.Index(fields=["appeared_scan", "appeared_at"], name="anomaly_news_of_scan"),
-            models.Index(starting("file_uuid"), name="anomaly_file_uuid"),
-            models.Index(starting("file_name"), name="anomaly_file_name"),
-            models.Index(starting("object_id"), condition=NO_FILE, name="anomaly_object_id"),
+            models.Index(prefix("file_uuid"), name="anomaly_file_uuid"),
+            models.Index(prefix("file_name"), name="anomaly_file_name"),
+            models.Index(prefix("object_id"), condition=~Q(object_type="file"), name="anomaly_object_id"),
         ]
 
     def __str__(self) -> str:
         return f"{self.check_name}: {self.object_type} {printable(self.object_id)}"
 
+    @property
+    def state(self) -> State:
+        """Return the state. An open anomaly was seen by the last run of its check."""
+        if self.resolved_at:
+            return State.RESOLVED
+        if self.last_scan is not None and self.last_scan > self.appeared_scan:
+            return State.ONGOING
+        return State.RETURNED if self.returned_count else State.NEW
 
-class Mute(AboutCheck):
-    """An agreed silence of one check on one database; past ones stay."""
+    @property
+    def last_seen(self) -> datetime:
+        """Return the time of the last run that saw the anomaly."""
+        if self.resolved_at or self.last_run_at is None:
+            return self.last_seen_before or self.appeared_at
+        return max(self.last_run_at, self.appeared_at)
+
+    @property
+    def times_seen(self) -> int:
+        """Return the number of runs that saw the anomaly."""
+        if self.resolved_at:
+            return self.times_seen_before
+        return self.times_seen_before + max(0, (self.last_run or 0) - self.appeared_run) + 1
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Return True while an acknowledgement is in force. The next scan removes an expired one from the row."""
+        return not self.resolved_at and bool(self.acknowledged_until and self.acknowledged_until > timezone.now())
+
+
+class AnomalyEvent(models.Model):
+    """One event in the history of an anomaly. Retention deletes the events with their anomaly."""
+
+    # No database constraint: a scan inserts an event per new anomaly, and a check per row would double that cost.
+    anomaly = models.ForeignKey(Anomaly, models.CASCADE, related_name="events", db_constraint=False, db_index=False)
+    kind = models.TextField(choices=[(kind.value, kind.value.replace("_", " ")) for kind in EventKind])
+    at = models.DateTimeField()
+    by = models.TextField(blank=True, default="", help_text="Name of the person; empty for a scan.")
+    text = models.TextField(blank=True, default="")
+    scan = models.BigIntegerField(null=True, help_text="Number of the scan; retention may have deleted it.")
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        indexes: ClassVar = [
+            models.Index(fields=["anomaly", "-id"], name="event_of_anomaly"),
+            models.Index(fields=["-id"], condition=~Q(by=""), name="event_by_person"),
+            models.Index(
+                fields=["anomaly", "-id"], condition=Q(kind__in=ACKNOWLEDGEMENT_EVENTS), name="event_acknowledgement"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} by {printable(self.by) or f'scan {self.scan}'}"
+
+
+class Mute(CheckRecord):
+    """Suppression of one check on one database. Ended mutes stay."""
 
     database = models.TextField(default="default")
     created_at = models.DateTimeField()
     by = models.TextField()
     reason = models.TextField()
     until = models.DateTimeField()
-    sticky = models.BooleanField(default=False, help_text="Whether it holds however many there are, and when clean.")
-    mark = models.BigIntegerField(null=True, help_text="More findings than this end it; falls as things improve.")
+    sticky = models.BooleanField(default=False, help_text="Holds for any number of findings, and while clean.")
+    mark = models.BigIntegerField(null=True, help_text="More findings end the mute. Falls as findings are resolved.")
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_because = models.TextField(choices=MuteEnd.choices, null=True, blank=True)
+    ended_by = models.TextField(blank=True, default="", db_default="")
+    ended_reason = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         ordering = ("-id",)
@@ -270,6 +316,36 @@ class Mute(AboutCheck):
         return f"mute of {self.check_name} until {self.until:%Y-%m-%dT%H:%M:%SZ}"
 
     @property
-    def over(self) -> bool:
-        """Whether nothing is left to end, though no scan may have noted yet that its time is over."""
+    def is_over(self) -> bool:
+        """Return True after the end, also before a scan has recorded that end."""
         return self.ended_at is not None or self.until <= timezone.now()
+
+    def holds(self, count: int) -> bool:
+        """Return True if the mute suppresses a check with `count` findings now."""
+        if self.is_over:
+            return False
+        return self.sticky or (count > 0 and (self.mark is None or count <= self.mark))
+
+
+class BackgroundTask(models.Model):
+    """A scan or a bulk action that a server process runs in a thread, with its progress."""
+
+    title = models.TextField()
+    database = models.TextField(blank=True, default="", help_text="Scanned database; empty for a bulk action.")
+    by = models.TextField()
+    started_at = models.DateTimeField()
+    updated_at = models.DateTimeField(help_text="A task that is not updated for minutes has died with its process.")
+    finished_at = models.DateTimeField(null=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    step = models.TextField(blank=True, default="", help_text="Part of the work under way.")
+    result = models.TextField(blank=True, default="")
+    failed = models.BooleanField(default=False)
+    reported = models.BooleanField(default=False, help_text="The person who started the task has read the result.")
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.title

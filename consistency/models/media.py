@@ -1,4 +1,4 @@
-"""The media server's files and jobs, as far as their consistency depends on them."""
+"""Files and jobs of the media server."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from consistency.registry import Columns
 
 
 class FileStatus(models.TextChoices):
-    """The vocabulary of `files.status`; words are exact, another case is another word."""
+    """Words of `files.status`. Case matters."""
 
     UNREGISTERED = "unregistered"
     REGISTERED = "registered"
@@ -21,7 +21,7 @@ class FileStatus(models.TextChoices):
 
 
 class JobStatus(models.TextChoices):
-    """The vocabulary of `monitor_jobs.status`."""
+    """Words of `monitor_jobs.status`."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -32,31 +32,31 @@ class JobStatus(models.TextChoices):
 ACTIVE_JOB: tuple[str, ...] = (JobStatus.PENDING.value, JobStatus.RUNNING.value)
 
 
-def outside(vocabulary: type[models.TextChoices], column: str = "status") -> Q:
-    """Rows whose status is no word of the vocabulary; null is none either, where an attached column allows it."""
+def outside_vocabulary(vocabulary: type[models.TextChoices], column: str = "status") -> Q:
+    """Match rows with a status outside the vocabulary. An attached column may allow null, which is outside too."""
     return Q(**{f"{column}__isnull": True}) | ~Q(**{f"{column}__in": vocabulary.values})
 
 
 class MonitorJobQuerySet(models.QuerySet["MonitorJob"]):
     def active(self) -> "MonitorJobQuerySet":
-        """Jobs that still work on their file: pending or running."""
+        """Return pending and running jobs."""
         return self.filter(status__in=ACTIVE_JOB)
 
     def completed(self) -> "MonitorJobQuerySet":
-        """Jobs that ended well."""
+        """Return completed jobs."""
         return self.filter(status=JobStatus.COMPLETED)
 
     def of_file(self, file_uuid: OuterRef) -> "MonitorJobQuerySet":
-        """The jobs of an outer query's file. As text: the two tables need not agree on the type of the key."""
+        """Return the jobs of an outer query's file. Compare as text: the key types of the two tables may differ."""
         return self.alias(key=text("file_uuid")).filter(key=text(file_uuid))
 
     def unknown_status(self) -> "MonitorJobQuerySet":
-        """Jobs whose status is no word of the vocabulary. As text: an enum refuses to be asked for a foreign word."""
-        return self.alias(word=text("status")).filter(outside(JobStatus, "word"))
+        """Return jobs with an unknown status. Compare as text: an enum column rejects unknown words."""
+        return self.alias(word=text("status")).filter(outside_vocabulary(JobStatus, "word"))
 
 
 class MonitorJob(models.Model):
-    """One run of the pipeline over a file. It may outlive its file, so `file_uuid` is no foreign key."""
+    """One run of the pipeline over a file. A job may outlive the file, so `file_uuid` is no foreign key."""
 
     id = models.BigAutoField(primary_key=True)
     file_uuid = models.TextField()
@@ -74,7 +74,7 @@ class MonitorJob(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["file_uuid"], condition=Q(status__in=ACTIVE_JOB), name="monitor_jobs_active_file"),
             models.Index(fields=["id"], condition=Q(status__in=ACTIVE_JOB), name="monitor_jobs_active_id"),
-            models.Index(fields=["id"], condition=outside(JobStatus), name="monitor_jobs_unknown_status"),
+            models.Index(fields=["id"], condition=outside_vocabulary(JobStatus), name="monitor_jobs_unknown_status"),
         ]
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class MonitorJob(models.Model):
 
     @classmethod
     def finding_columns(cls) -> Columns:
-        """A job, with the keys of its file where that exists."""
+        """Return the columns of a job finding, with the file of the job if the file exists."""
         file = File.objects.of_key(OuterRef("file_uuid"))
         return Columns(
             object_type="job",
@@ -95,24 +95,24 @@ class MonitorJob(models.Model):
 
 class FileQuerySet(models.QuerySet["File"]):
     def processing(self) -> "FileQuerySet":
-        """Files that claim to be in the pipeline."""
+        """Return files in the pipeline."""
         return self.filter(status=FileStatus.PROCESSING)
 
     def unregistered(self) -> "FileQuerySet":
-        """Files that should have no row at all."""
+        """Return files that should have no row."""
         return self.filter(status=FileStatus.UNREGISTERED)
 
     def of_key(self, file_uuid: OuterRef) -> "FileQuerySet":
-        """The file that an outer query's row belongs to, by text as in `MonitorJobQuerySet.of_file`."""
+        """Return the file of an outer query's row, compared as text like `MonitorJobQuerySet.of_file`."""
         return self.alias(key=text("file_uuid")).filter(key=text(file_uuid))
 
     def unknown_status(self) -> "FileQuerySet":
-        """Files whose status is no word of the vocabulary."""
-        return self.alias(word=text("status")).filter(outside(FileStatus, "word"))
+        """Return files with an unknown status."""
+        return self.alias(word=text("status")).filter(outside_vocabulary(FileStatus, "word"))
 
 
 class File(models.Model):
-    """One media file. `file_uuid` is opaque: its length and form have changed over the years."""
+    """One media file. `file_uuid` is opaque: length and form have changed over the years."""
 
     file_uuid = models.TextField(primary_key=True)
     file_name = models.TextField()
@@ -120,8 +120,8 @@ class File(models.Model):
     status = models.TextField(
         choices=FileStatus.choices, default=FileStatus.REGISTERED, db_default=FileStatus.REGISTERED
     )
-    # No database constraint: a link to a job that is gone is one of the things we look for. No index of its
-    # own either: the media server owns the table, and no check looks a file up by its job.
+    # No database constraint: checks look for links to deleted jobs. No index: the media server owns the table, and
+    # no check looks up a file by job.
     job = models.ForeignKey(
         MonitorJob,
         models.DO_NOTHING,
@@ -152,7 +152,7 @@ class File(models.Model):
                 condition=Q(status=FileStatus.UNREGISTERED),
                 name="files_unregistered",
             ),
-            models.Index(fields=["file_uuid"], condition=outside(FileStatus), name="files_unknown_status"),
+            models.Index(fields=["file_uuid"], condition=outside_vocabulary(FileStatus), name="files_unknown_status"),
         ]
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class File(models.Model):
 
     @classmethod
     def finding_columns(cls) -> Columns:
-        """A file is its own subject."""
+        """Return the columns of a file finding."""
         return Columns(
             object_type="file",
             object_id=text("file_uuid"),

@@ -17,14 +17,11 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.mail import mail_admins
 from django.db import Error as DatabaseError
-from django.db import connections
 
 from common.budget import Budget
-from consistency.history.news import RecordedScan
-from consistency.history.silence import MEMORY
+from common.postgres.deadline import deadline
+from consistency.history.scanning import Recorded
 from consistency.notices.notice import Notice, notice_of
-from consistency.scan.report import Report
-from consistency.scan.transaction import bounded
 
 if TYPE_CHECKING:
     import httpx
@@ -56,12 +53,12 @@ def ways() -> dict[str, Way]:
     return {name: way for name, (way, wanted) in known.items() if wanted}
 
 
-def tell(report: Report, scan: RecordedScan, database: str) -> list[str]:
-    """Send what the scan gives to tell, on every way, within SECONDS; returns what went wrong, a sentence each."""
+def notify(recorded: Recorded) -> list[str]:
+    """Send the notice of a recorded scan on every channel; return the problems, a sentence each."""
     if not ways():
         return []
     try:
-        notice = told_by(report, scan, database)
+        notice = bounded_notice(recorded)
     except DatabaseError:
         # Told in words: cron mails them, and needs no traceback.
         logger.debug("What a notice compares with could not be read", exc_info=True)
@@ -69,12 +66,12 @@ def tell(report: Report, scan: RecordedScan, database: str) -> list[str]:
     return send(notice) if notice else []
 
 
-def tell_later(report: Report, scan: RecordedScan, database: str) -> None:
+def notify_later(recorded: Recorded) -> None:
     """The same for a server process: sent by a thread of its own, so that nobody waits; problems go to the log."""
     if not ways():
         return
     try:
-        notice = told_by(report, scan, database)
+        notice = bounded_notice(recorded)
     except DatabaseError:
         logger.warning("What a notice compares with could not be read", exc_info=True)
         return
@@ -82,10 +79,10 @@ def tell_later(report: Report, scan: RecordedScan, database: str) -> None:
         Thread(target=_send_and_log, args=(notice,), name="notice", daemon=True).start()
 
 
-def told_by(report: Report, scan: RecordedScan, database: str) -> Notice | None:
+def bounded_notice(recorded: Recorded) -> Notice | None:
     """The notice, from a memory that is waited for no longer than a notice may take."""
-    with bounded(connections[MEMORY], SECONDS):
-        return notice_of(report, scan, database)
+    with deadline(SECONDS):
+        return notice_of(recorded)
 
 
 def send(notice: Notice, seconds: float = SECONDS) -> list[str]:

@@ -1,6 +1,4 @@
-"""What is worth telling after a scan: what is new, worse, recovered or running again and not silenced; never what is
-still so.
-"""
+"""Decide what a recorded scan has to report: new, worse, recovered or running again, and not suppressed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.times import format_instant
-from consistency.history.lists import before
-from consistency.history.news import News, RecordedScan
+from consistency.history.changes import Changes, RecordedScan
+from consistency.history.queries import previous_run
+from consistency.history.scanning import Recorded
 from consistency.models.history import ScanCheck
 from consistency.registry import Severity
 from consistency.scan.report import Outcome, Report
@@ -17,29 +16,29 @@ from consistency.scan.report import Outcome, Report
 NEW: Final = "new"
 WORSE: Final = "worse"
 RECOVERED: Final = "recovered"
-"""Nothing is left that decides a status: whoever opened an incident may close it."""
+"""Nothing unsuppressed is left: a receiver may close its incident."""
 RUNNING_AGAIN: Final = "running again"
-"""It could not run, now it does, and some of what it finds is still neither acknowledged nor muted."""
+"""The check could not run, runs now, and has unsuppressed findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """How one check differs from the last recorded scan that ran it."""
+class CheckNotice:
+    """Change of one check since the last recorded scan of the check."""
 
     kind: str
     outcome: Outcome
-    news: News
+    changes: Changes
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs; counts only, no file names."""
+        """Return the change for programs: counts, no file names."""
         outcome = self.outcome
         return {
             "check": outcome.check.name,
             "change": self.kind,
             "severity": outcome.check.severity.word,
-            "new": self.news.new,
-            "returned": self.news.returned,
-            "resolved": self.news.resolved,
+            "new": self.changes.new,
+            "returned": self.changes.returned,
+            "resolved": self.changes.resolved,
             "count": outcome.count,
             "acknowledged": outcome.acknowledged,
             "muted": outcome.muted,
@@ -48,38 +47,42 @@ class Change:
             "hint": outcome.check.hint,
         }
 
-    def __str__(self) -> str:
+    @property
+    def lines(self) -> list[str]:
+        """Return the change for people."""
         outcome = self.outcome
-        found = f"could not run: {outcome.error}" if outcome.error else f"{self.news}; {outcome.count} in all"
-        return f"{self.kind}: {outcome.check.name} ({outcome.check.severity.word}): {found}"
+        result = f"could not run: {outcome.error}" if outcome.error else f"{self.changes}; {outcome.count} in all"
+        first = f"{self.kind}: {outcome.check.name} ({outcome.check.severity.word}): {result}"
+        hint = [] if self.kind == RECOVERED else [f"  {outcome.check.hint}"]
+        return [first, f"  {outcome.check.title}", *hint, ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message about one scan."""
+    """Message about one scan."""
 
     report: Report
     scan: RecordedScan
     database: str
-    changes: Sequence[Change]
+    checks: Sequence[CheckNotice]
 
     @property
     def subject(self) -> str:
-        """What happened, in a line: `2 checks new, 1 check recovered (database default)`."""
-        kinds = Counter(change.kind for change in self.changes)
-        told = ", ".join(f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items())
-        return f"Consistency {self.report.status}: {told} (database {self.database})"
+        """Return one line: `Consistency degraded: 2 checks new, 1 check recovered (database default)`."""
+        kinds = Counter(check.kind for check in self.checks)
+        parts = ", ".join(f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items())
+        return f"Consistency {self.report.status}: {parts} (database {self.database})"
 
     @property
     def text(self) -> str:
-        """For people."""
-        where = f"Scan {self.scan.id} of database {self.database}"
-        head = f"{where}, {format_instant(self.report.checked_at)}: {self.report.status}."
-        lines = [line for change in self.changes for line in _lines(change)]
+        """Return the message for people."""
+        at = format_instant(self.report.checked_at)
+        head = f"Scan {self.scan.id} of database {self.database}, {at}: {self.report.status}."
+        lines = [line for check in self.checks for line in check.lines]
         return "\n".join([head, "", *lines, "manage.py show_anomalies and the admin have the rows."]) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the message for programs."""
         return {
             "event": "consistency.scan",
             "summary": self.subject,
@@ -88,43 +91,41 @@ class Notice:
             "complete": self.report.complete,
             "checked_at": format_instant(self.report.checked_at),
             "recorded": self.scan.as_dict(),
-            "changes": [change.as_dict() for change in self.changes],
+            "changes": [check.as_dict() for check in self.checks],
         }
 
 
-def _lines(change: Change) -> list[str]:
-    hint = [] if change.kind == RECOVERED else [f"  {change.outcome.check.hint}"]
-    return [str(change), f"  {change.outcome.check.title}", *hint, ""]
+def notice_of(recorded: Recorded) -> Notice | None:
+    """Return the notice about a recorded scan; None if the scan is not recorded or nothing changed."""
+    scan = recorded.scan
+    if scan is None:
+        return None
+    checks = [
+        CheckNotice(kind=kind, outcome=outcome, changes=changes)
+        for outcome in recorded.report.outcomes
+        if (changes := scan.by_check[outcome.check.name])
+        and (kind := _kind(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)))
+    ]
+    if not checks:
+        return None
+    return Notice(report=recorded.report, scan=scan, database=recorded.database, checks=checks)
 
 
-def notice_of(report: Report, scan: RecordedScan, database: str) -> Notice | None:
-    """What this recorded scan gives to tell; None if all is as it was."""
-    found = [_change(outcome, scan, database) for outcome in report.outcomes]
-    changes = [change for change in found if change]
-    return Notice(report=report, scan=scan, database=database, changes=changes) if changes else None
+def _kind(outcome: Outcome, changes: Changes, previous: ScanCheck | None) -> str | None:
+    """Return the change of a check since its previous run; None if there is nothing to report.
 
-
-def _change(outcome: Outcome, scan: RecordedScan, database: str) -> Change | None:
-    news = scan.by_check[outcome.check.name]
-    kind = kind_of(outcome, news, before(scan.id, outcome.check.name, database))
-    return Change(kind=kind, outcome=outcome, news=news) if kind else None
-
-
-def kind_of(outcome: Outcome, news: News, last: ScanCheck | None) -> str | None:
-    """What became of a check since it was last recorded. Info decides no status: only that it cannot be asked is told,
-    and the end of that.
+    Findings of an info check are not reported. Its failures to run are.
     """
-    could_not_run = last is not None and last.outcome == "could_not_run"
+    could_not_run = previous is not None and previous.count is None
     if outcome.error:
         return None if could_not_run else WORSE
     if outcome.check.severity <= Severity.INFO:
         return RECOVERED if could_not_run else None
-    if outcome.loud and news.any_news:
+    if outcome.unsuppressed and changes.appeared:
         return NEW
+    unsuppressed = outcome.unsuppressed or changes.kept_unsuppressed
     if could_not_run:
-        return RUNNING_AGAIN if outcome.loud or news.left_heard else RECOVERED
-    if outcome.loud:
-        # Sums would hide one behind another: each anomaly knows whether it was silent.
-        return WORSE if news.heard_again else None
-    mended = news.resolved > news.resolved_silent
-    return RECOVERED if mended and not news.left_heard else None
+        return RUNNING_AGAIN if unsuppressed else RECOVERED
+    if unsuppressed:
+        return WORSE if changes.no_longer_suppressed else None
+    return RECOVERED if changes.resolved > changes.resolved_suppressed else None

@@ -1,60 +1,69 @@
-"""What a report says about each finding, in the same shape wherever the truth of a check lies."""
+"""Turn the rows of a check into findings, the rows of a report."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from consistency.registry import NOTHING, Check, Columns, Finding, Query
+from consistency.registry import NULL, Check, Columns, Finding, Query
 
 Row: TypeAlias = dict[str, str | None]
 
 FILE_KEYS = ("file_name", "file_uuid", "status")
 
 
-def columns(query: Query) -> Columns:
-    """How rows of this model become findings: every model that a check looks at says it once."""
-    found: Columns = query.model.finding_columns()
-    return found
+def finding_columns(query: Query) -> Columns:
+    """Return the column expressions that the model of a query defines for findings."""
+    columns: Columns = query.model.finding_columns()
+    return columns
 
 
-def cells(query: Query, check: Check) -> Query:
-    """The query, ordered by primary key, yielding of each row what a finding needs and no model instance."""
-    told = columns(query)
-    detail = check.detail or NOTHING
-    return query.order_by("pk").values_list(told.object_id, told.file_name, told.file_uuid, told.status, detail)
+def finding_values(query: Query, check: Check) -> Query:
+    """Return the query ordered by primary key, as tuples of the values of a finding."""
+    columns = finding_columns(query)
+    values = (columns.object_id, columns.file_name, columns.file_uuid, columns.status, check.detail or NULL)
+    return query.order_by("pk").values_list(*values)
 
 
-def rows(query: Query, check: Check, found: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
-    """The report's rows for what `cells` yielded."""
-    object_type = columns(query).object_type
-    for object_id, *file, detail in found:
-        # What a definition makes of NULL is NULL; a finding says something, were it nothing.
-        yield row(check, object_type, object_id, dict(zip(FILE_KEYS, file, strict=True)), detail or "")
+def rows(query: Query, check: Check, values: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+    """Yield report rows for the tuples of `finding_values`."""
+    object_type = finding_columns(query).object_type
+    for object_id, *file_values, detail in values:
+        file = dict(zip(FILE_KEYS, file_values, strict=True))
+        yield _row(check, object_type, object_id, file, detail or "")
 
 
-def row(check: Check, object_type: str, object_id: str, file: Row, detail: str) -> Row:
-    """One row: a default check's has the file's keys and `detail`; others name their object as well."""
+def _row(check: Check, object_type: str, object_id: str, file: Row, detail: str) -> Row:
+    """Return the four contract keys for a default check; rows of the rest also name their object."""
     if check.default:
         return {**file, "detail": detail}
-    existing = file if file["file_uuid"] is not None else {}
-    return {"object_type": object_type, "object_id": object_id, **existing, "detail": detail}
+    file_keys = file if file["file_uuid"] is not None else {}
+    return {"object_type": object_type, "object_id": object_id, **file_keys, "detail": detail}
 
 
-def outside_row(finding: Finding) -> Row:
-    """One row for what was found outside PostgreSQL."""
-    found = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
-    # A name on disk may be no text at all; PostgreSQL has only text, and no NUL in it.
+def external_row(finding: Finding) -> Row:
+    """Return the report row of an external finding."""
+    values = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
+    # A file name may hold bytes that are no text, or NUL. PostgreSQL stores neither.
     return {
-        key: value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for key, value in found.items()
+        key: value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for key, value in values.items()
     }
 
 
-def affected(queries: Sequence[Query]) -> Query | None:
-    """The distinct files that these queries' rows belong to, one row each; None if there are no queries."""
+def object_key(row: Row) -> tuple[str, str]:
+    """Return object type and id of a row. Rows of default checks are files."""
+    if "object_type" in row:
+        return str(row["object_type"]), str(row["object_id"])
+    return "file", str(row["file_uuid"])
+
+
+def affected_files(queries: Sequence[Query]) -> Query | None:
+    """Return the distinct file uuids that the rows of these queries belong to; None without queries."""
     files = [
         query.order_by()
-        .annotate(affected=columns(query).file_uuid)
+        .annotate(affected=finding_columns(query).file_uuid)
         .filter(affected__isnull=False)
         .values_list("affected")
         for query in queries
     ]
-    return files[0].union(*files[1:]) if files[1:] else files[0].distinct() if files else None
+    if len(files) < 2:
+        return files[0].distinct() if files else None
+    return files[0].union(*files[1:])

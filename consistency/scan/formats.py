@@ -1,124 +1,117 @@
-"""What a report looks like as JSON, NDJSON and CSV: the same words on REST, in the terminal and in files."""
+"""Write findings as NDJSON and CSV, the same for REST, terminal and files."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from common.text import printable
 from common.times import format_instant
-from consistency.scan.report import Muted, Outcome, Report
-from consistency.scan.stream import Stream
+from consistency.models.history import Mute
+from consistency.registry import Check
+from consistency.scan.findings import Row
+from consistency.scan.report import Outcome, Report
+from consistency.scan.serializers import report_data
 
 CSV_COLUMNS: Final = ("check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail")
-# A spreadsheet runs a cell that begins with one of = + - @ (some take the wide ones too) as a formula, and file names
-# come from anybody. Where a language writes 1,5 the separator is `;`: quotes in mid-line then hold nothing together,
-# and a text goes on in a next cell after `;`, tab or a new line, be it behind blanks or an empty pair of quotes.
-_UNSEEN: Final = r"\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-_START: Final = rf'\A(?:(?![\t\r\n])[{_UNSEEN}])*|[;\t\r\n][{_UNSEEN}"]*'
-# The sign may be absent, so that each blank is looked at once, however many there are.
+# A spreadsheet runs a cell that begins with = + - @ as a formula, and file names come from anybody. Where the separator
+# is `;`, a text continues in a new cell after `;`, tab or newline, even behind blanks or an empty pair of quotes.
+_INVISIBLE: Final = r"\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_START: Final = rf'\A(?:(?![\t\r\n])[{_INVISIBLE}])*|[;\t\r\n][{_INVISIBLE}"]*'
+# The sign is optional, so the pattern reads each blank once.
 _CELL: Final = re.compile(rf"({_START})([=+\-@\uff1d\uff0b\uff0d\uff20]?)")
 
 
-Ending: TypeAlias = Callable[[Report], dict[str, Any]]
+class StreamFormat(Protocol):
+    """A text format that is written chunk by chunk."""
+
+    content_type: str
+
+    def head(self) -> str:
+        """Return the text before the first finding."""
+
+    def rows(self, check: Check, rows: Sequence[Row]) -> str:
+        """Return the text of some findings."""
+
+    def ending(self, report: Report, more: Mapping[str, Any]) -> str:
+        """Return the last line: the report without rows, and the keys of `more`."""
 
 
-def nothing(report: Report) -> dict[str, Any]:
-    """No more than the report itself."""
-    return {}
+class NDJSON:
+    """A line of JSON per finding."""
+
+    content_type = "application/x-ndjson"
+
+    def head(self) -> str:
+        return ""
+
+    def rows(self, check: Check, rows: Sequence[Row]) -> str:
+        head = {"check": check.name, "severity": check.severity.word}
+        return "".join(json.dumps(head | row) + "\n" for row in rows)
+
+    def ending(self, report: Report, more: Mapping[str, Any]) -> str:
+        return json.dumps(report_data(report, rows=False) | more) + "\n"
 
 
-def as_dict(report: Report, *, rows: bool = True) -> dict[str, Any]:
-    """The report as the contract has it; without rows it is the last line of a stream."""
-    return {
+class CSV:
+    """A header, a record per finding, and a last line that begins with `#`."""
+
+    content_type = "text/csv; charset=utf-8"
+
+    def head(self) -> str:
+        return csv_records([CSV_COLUMNS])
+
+    def rows(self, check: Check, rows: Sequence[Row]) -> str:
+        head = {"check": check.name, "severity": check.severity.word}
+        return csv_records([safe_cell((head | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
+
+    def ending(self, report: Report, more: Mapping[str, Any]) -> str:
+        return f"# {safe_cell(_ending_text(report, more))}\r\n"
+
+
+STREAM_FORMATS: Final[dict[str, StreamFormat]] = {"ndjson": NDJSON(), "csv": CSV()}
+
+
+def _ending_text(report: Report, more: Mapping[str, Any]) -> str:
+    values = {
+        "complete": str(report.complete).lower(),
         "status": report.status,
         "checked_at": format_instant(report.checked_at),
-        "complete": report.complete,
-        "affected_files": report.affected_files,
-        "checks": [_outcome(outcome) | ({"files": list(outcome.rows)} if rows else {}) for outcome in report.outcomes],
+        **{outcome.check.name: outcome.error or _count_text(outcome) for outcome in report.outcomes},
+        **{name: _value_text(value) for name, value in (more.get("recorded") or {}).items()},
     }
+    return ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    told = {
-        "check": outcome.check.name,
-        "severity": outcome.check.severity.word,
-        "count": outcome.count,
-        "acknowledged": outcome.acknowledged,
-        "muted": outcome.muted,
-        "truncated": outcome.truncated,
-        "duration_ms": outcome.duration_ms,
-        "hint": outcome.check.hint,
-    }
-    return told | _mute(outcome.mute) | ({"error": outcome.error} if outcome.error else {})
-
-
-def _mute(mute: Muted | None) -> dict[str, str]:
-    return {"muted_until": format_instant(mute.until), "muted_by": mute.by, "muted_reason": mute.reason} if mute else {}
-
-
-def ndjson(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
-    """One line per finding, in pieces of many lines; the last line is the report without its rows, and `ending`."""
-    for check, rows in stream:
-        named = {"check": check.name, "severity": check.severity.word}
-        yield "".join(json.dumps(named | row) + "\n" for row in rows)
-    report = stream.report
-    yield json.dumps(as_dict(report, rows=False) | ending(report)) + "\n"
-
-
-def csv_pieces(stream: Stream, ending: Ending = nothing) -> Iterator[str]:
-    """A header, one record per finding, in pieces of many; the last line, after a `#`, says how it ended."""
-    yield csv_records([CSV_COLUMNS])
-    for check, rows in stream:
-        named = {"check": check.name, "severity": check.severity.word}
-        yield csv_records([safe_cell((named | row).get(column) or "") for column in CSV_COLUMNS] for row in rows)
-    report = stream.report
-    # Reasons of mutes are among it.
-    yield f"# {safe_cell(_ending(report, ending(report)))}\r\n"
-
-
-def _ending(report: Report, more: Mapping[str, Any]) -> str:
-    counts = [f"{outcome.check.name}: {outcome.error or _counted(outcome)}" for outcome in report.outcomes]
-    told = [
-        f"complete: {str(report.complete).lower()}",
-        f"status: {report.status}",
-        f"checked_at: {format_instant(report.checked_at)}",
-    ]
-    recorded = [f"{word}: {_in_words(value)}" for word, value in (more.get("recorded") or {}).items()]
-    return ", ".join(told + counts + recorded)
-
-
-def _in_words(value: Any) -> str:
-    """A number; or of the mutes that ended each check and why."""
+def _value_text(value: Any) -> str:
+    """Return a number, or the mutes that ended with their causes."""
     if not isinstance(value, list):
         return str(value)
     return "; ".join(f"{mute['check']} ({mute['because']})" for mute in value) or "none"
 
 
-def _counted(outcome: Outcome) -> str:
-    silent = {"acknowledged": outcome.acknowledged, muted_words(outcome.mute): outcome.muted}
-    told = "; ".join(f"{number} {words}" for words, number in silent.items() if number)
-    return f"{outcome.count} ({told})" if told else f"{outcome.count}"
+def _count_text(outcome: Outcome) -> str:
+    suppressed = {"acknowledged": outcome.acknowledged, mute_text(outcome.mute): outcome.muted}
+    parts = "; ".join(f"{number} {text}" for text, number in suppressed.items() if number)
+    return f"{outcome.count} ({parts})" if parts else f"{outcome.count}"
 
 
-def muted_words(mute: Muted | None, left: str = "") -> str:
-    """Who muted a check, until when and why, in one line, whatever was given as the reason."""
+def mute_text(mute: Mute | None, remaining: str = "") -> str:
+    """Return author, end and reason of a mute in one line; `remaining` follows the end."""
     if mute is None:
         return "muted"
-    return f"muted by {printable(mute.by)} until {format_instant(mute.until)}{left}: {printable(mute.reason)}"
+    return f"muted by {printable(mute.by)} until {format_instant(mute.until)}{remaining}: {printable(mute.reason)}"
 
 
 def csv_records(records: Iterable[Iterable[str]]) -> str:
-    """Lines of CSV."""
+    """Return lines of CSV."""
     text = io.StringIO()
     csv.writer(text).writerows(records)
     return text.getvalue()
 
 
 def safe_cell(cell: str) -> str:
-    """The cell, such that no spreadsheet takes it, or a part of it, for a formula: with an apostrophe before each sign
-    that would begin one.
-    """
+    """Return the cell with an apostrophe before each sign that a spreadsheet would take for a formula."""
     return _CELL.sub(lambda start: f"{start[1]}'{start[2]}" if start[2] else start[1], cell)

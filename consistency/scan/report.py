@@ -1,79 +1,99 @@
-"""What a scan says: per check one of three outcomes (clean, found, could not run), and what follows for the whole."""
+"""The result of a scan: one outcome per check (clean, found, could not run) and the overall status."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
+from consistency.models.history import Mute
 from consistency.registry import Check, Severity
-from consistency.scan.findings import Row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Muted:
-    """Why a whole check is silent: until when at the latest, by whom, and the reason given."""
-
-    until: datetime
-    by: str
-    reason: str
+from consistency.scan.findings import Row, object_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one check came to."""
+    """Result of one check in one scan."""
 
     check: Check
     count: int | None
-    """How many findings, exactly; None if the check could not run."""
+    """Exact number of findings; None if the check could not run."""
     rows: Sequence[Row] = ()
-    """The first findings by primary key, at most as many as were asked for; none where they were streamed."""
+    """First findings by primary key, up to the limit of the scan. Streams leave this empty."""
     truncated: bool = False
-    """Whether there are more findings than were asked for."""
+    """True if there are more findings than the limit."""
     error: str | None = None
-    """Why it could not run, in words fit for outside."""
+    """Reason why the check could not run, safe for clients."""
     duration_ms: int = 0
     acknowledged: int = 0
-    """How many of the findings somebody has acknowledged, each by itself."""
+    """Findings with an acknowledged anomaly."""
     muted: int = 0
-    """How many more are silent because the whole check is muted."""
-    mute: Muted | None = None
-    """That mute; None while nothing is silent through one."""
-    doubted: bool = False
-    """Whether two looks differed about some object, which is then not found and not gone either: it stays as it was."""
+    """Further findings, suppressed by a mute of the check."""
+    mute: Mute | None = None
+    """The mute that suppresses findings now."""
 
     @property
-    def loud(self) -> int:
-        """How many findings are neither acknowledged nor muted: these alone decide a status or an exit code."""
+    def unsuppressed(self) -> int:
+        """Return the findings that decide status, exit code and notices."""
         return (self.count or 0) - self.acknowledged - self.muted
 
 
 def could_not_run(check: Check, error: str, duration_ms: int = 0) -> Outcome:
-    """The third outcome: neither clean nor found."""
+    """Return the outcome of a check that could not run."""
     return Outcome(check=check, count=None, error=error, duration_ms=duration_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one scan came to."""
+    """Result of one scan."""
 
     checked_at: datetime
-    """When its snapshot was taken, or until when the data of a standby reached; when it was tried, if there is none."""
+    """Time of the database snapshot; on a standby the last replayed commit; without a snapshot the start."""
     outcomes: Sequence[Outcome]
     affected_files: int | None
-    """Distinct files over all checks; None if a check over files could not run."""
+    """Distinct files over all checks; None if a check could not run."""
     unreachable: str | None = None
-    """Why there is no snapshot at all, in words fit for outside."""
+    """Reason why PostgreSQL gave no snapshot, safe for clients."""
 
     @property
     def complete(self) -> bool:
-        """Whether every check ran."""
+        """Return True if every check ran."""
         return all(outcome.error is None for outcome in self.outcomes)
 
     @property
     def worst(self) -> Severity | None:
-        """The highest severity that found something which nobody has silenced."""
-        return max((outcome.check.severity for outcome in self.outcomes if outcome.loud), default=None)
+        """Return the highest severity with an unsuppressed finding."""
+        return max((outcome.check.severity for outcome in self.outcomes if outcome.unsuppressed), default=None)
 
     @property
     def status(self) -> str:
-        """`degraded` if something worse than info was found and not silenced, or a check could not run; else `ok`."""
+        """Return `degraded` for an unsuppressed finding above info or a check that could not run, else `ok`."""
         return "degraded" if not self.complete or (self.worst or 0) > Severity.INFO else "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressions:
+    """Acknowledgements and mutes of one database, loaded before a scan."""
+
+    acknowledged: Mapping[str, AbstractSet[int]] = field(default_factory=dict)
+    """By check name: hashes of (object type, object id, detail). Hashes keep a million entries small."""
+    mutes: Mapping[str, Mute] = field(default_factory=dict)
+    """By check name."""
+    problem: str | None = None
+    """Reason why the history could not be read. Without suppressions a recording would end mutes, so none is made."""
+
+    def acknowledged_key(self, check: Check, row: Row) -> int | None:
+        """Return the key of a row with an acknowledged anomaly, else None."""
+        keys = self.acknowledged.get(check.name)
+        if not keys:
+            return None
+        key = suppression_key(*object_key(row), row["detail"] or "")
+        return key if key in keys else None
+
+
+def suppression_key(object_type: str, object_id: str, detail: str) -> int:
+    """Return the hash that identifies an acknowledged finding."""
+    return hash((object_type, object_id, detail))
+
+
+NO_SUPPRESSIONS: Final = Suppressions()

@@ -1,0 +1,203 @@
+"""QuerySets and conditions over the history, for every surface."""
+
+from datetime import datetime
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from common.choices import validate_choice
+from consistency.history.suppression import SuppressionError
+from consistency.models.history import OPEN, PREFIX_LENGTH, Anomaly, Mute, Scan, ScanCheck, State, prefix
+from consistency.registry import CHECKS
+
+STATES = ("open", *State.values, "acknowledged", "muted", "retired", "all")
+NONE = Q(pk__in=[])
+
+
+# --- Runs ------------------------------------------------------------------------------------------------
+def last_runs(database: str | None = None) -> "QuerySet[ScanCheck]":
+    """Return the last run of each check that could run, of one database or of all."""
+    runs = ScanCheck.objects.filter(count__isnull=False)
+    if database is not None:
+        runs = runs.filter(database=database)
+    newest = runs.order_by("check_name", "database", "-scan_id").distinct("check_name", "database")
+    return ScanCheck.objects.filter(pk__in=newest.values("pk")).select_related("scan")
+
+
+def last_attempts(database: str) -> dict[str, ScanCheck]:
+    """Return the last result of each check on a database by name, including runs that failed."""
+    newest = ScanCheck.objects.filter(database=database).order_by("check_name", "-scan_id").distinct("check_name")
+    return {run.check_name: run for run in newest.select_related("scan")}
+
+
+def last_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
+    """Return the last recorded scan of a database."""
+    return Scan.objects.filter(database=database).order_by("-id").first()
+
+
+def first_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
+    """Return the oldest scan of a database that retention has kept."""
+    return Scan.objects.filter(database=database).order_by("id").first()
+
+
+def last_complete_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
+    """Return the last scan in which all checks ran, the default checks among them."""
+    scans = Scan.objects.filter(database=database, complete=True)
+    for check in (check for check in CHECKS.values() if check.default):
+        ran = ScanCheck.objects.filter(check_name=check.name, database=database)
+        # A scan of other checks alone is not complete, however many of them came since.
+        newest = ran.order_by("-scan_id").values("scan_id")[:1]
+        scans = scans.filter(Exists(ran.filter(scan_id=OuterRef("pk"))), pk__lte=Subquery(newest))
+    return scans.order_by("-id").first()
+
+
+# --- Names -----------------------------------------------------------------------------------------------
+def recorded_names() -> list[tuple[str, str]]:
+    """Return check and database of all recorded runs and running mutes."""
+    runs = ScanCheck.objects.order_by().values_list("check_name", "database").distinct()
+    mutes = Mute.objects.filter(ended_at__isnull=True).order_by().values_list("check_name", "database")
+    return sorted(runs.union(mutes))
+
+
+def check_names() -> list[str]:
+    """Return the names of all checks, retired checks last."""
+    return list(dict.fromkeys([*CHECKS, *(check for check, _ in recorded_names())]))
+
+
+def database_names() -> list[str]:
+    """Return the names of all databases, retired databases last."""
+    return list(dict.fromkeys([*connections, *sorted(database for _, database in recorded_names())]))
+
+
+def validate_check(name: str) -> str:
+    """Return the name of a defined or recorded check. Raises UnknownChoiceError."""
+    return name if name in CHECKS else validate_choice("check", name, check_names())
+
+
+def validate_database(name: str) -> str:
+    """Return the name of a configured or recorded database. Raises UnknownChoiceError."""
+    return name if name in connections else validate_choice("database", name, database_names())
+
+
+def validate_mutable(check: str, database: str) -> None:
+    """Raise SuppressionError for a retired check or database, UnknownChoiceError for an unknown name."""
+    retired = "so it decides nothing, and there is nothing to mute"
+    if validate_check(check) not in CHECKS:
+        raise SuppressionError(f"{check} is retired: it is no longer defined, {retired}.")
+    if validate_database(database) not in connections:
+        raise SuppressionError(f"database {database!r} is retired: the settings no longer name it, {retired}.")
+
+
+# --- Suppressed anomalies --------------------------------------------------------------------------------
+def active_mutes(database: str | None = None) -> list[Mute]:
+    """Return the mutes in force by the last recorded counts, of one database or of all."""
+    running = Mute.objects.filter(ended_at__isnull=True, until__gt=timezone.now())
+    if database is not None:
+        running = running.filter(database=database)
+    counts = ScanCheck.objects.filter(
+        check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
+    )
+    annotated = running.annotate(last_count=Subquery(counts.order_by("-scan_id").values("count")[:1]))
+    # The mute of a check without a run holds: the first run sets the mark.
+    return [mute for mute in annotated if mute.holds(1 if mute.last_count is None else mute.last_count)]
+
+
+def acknowledged() -> Q:
+    """Match open anomalies with an acknowledgement in force."""
+    return OPEN & Q(acknowledged_until__gt=timezone.now())
+
+
+def muted(mutes: list[Mute] | None = None) -> Q:
+    """Match open anomalies of muted checks."""
+    condition = NONE
+    for mute in active_mutes() if mutes is None else mutes:
+        condition |= Q(check_name=mute.check_name, database=mute.database)
+    return OPEN & condition
+
+
+def unsuppressed() -> Q:
+    """Match open anomalies that are neither acknowledged nor muted."""
+    return OPEN & (Q(acknowledged_until__isnull=True) | Q(acknowledged_until__lte=timezone.now())) & ~muted()
+
+
+def suppressed(value: bool) -> Q:
+    """Match suppressed open anomalies, or the unsuppressed and the resolved ones."""
+    return acknowledged() | muted() if value else ~OPEN | unsuppressed()
+
+
+def in_state(state: str) -> Q:
+    """Match anomalies in one of STATES."""
+    if state in (State.NEW, State.RETURNED, State.ONGOING):
+        in_last_scan = appeared_in_last_scans()
+        if state == State.ONGOING:
+            return OPEN & ~in_last_scan
+        return OPEN & in_last_scan & (Q(returned_count=0) if state == State.NEW else Q(returned_count__gt=0))
+    conditions = {
+        "all": lambda: Q(),
+        "open": lambda: OPEN,
+        State.RESOLVED.value: lambda: ~OPEN,
+        "acknowledged": acknowledged,
+        "muted": lambda: muted() & ~acknowledged(),
+        "retired": lambda: OPEN & ~Q(check_name__in=list(CHECKS), database__in=list(connections)),
+    }
+    return conditions[state]()
+
+
+def appeared_in_last_scans() -> Q:
+    """Match anomalies found new or returned by the last run of their check."""
+    condition = NONE
+    for run in last_runs():
+        condition |= Q(check_name=run.check_name, database=run.database, appeared_scan=run.scan_id)
+    return condition
+
+
+def resolved_in_last_scans() -> Q:
+    """Match anomalies that the last run of their check resolved."""
+    condition = NONE
+    for run in last_runs().filter(resolved__gt=0):
+        at = run.scan.snapshot_at or run.scan.recorded_at
+        condition |= Q(check_name=run.check_name, database=run.database, resolved_at=at)
+    return condition
+
+
+def appeared_since(moment: datetime) -> Q:
+    """Match anomalies found new or returned at or after a time."""
+    return Q(appeared_at__gte=moment)
+
+
+def starts_with(text: str, *fields: str) -> Q:
+    """Match anomalies with a field that starts with a text. Case matters; an index serves the prefix."""
+    condition = NONE
+    for field in fields:
+        condition |= Q(pk__in=_keys_starting_with(text, field))
+    return condition
+
+
+def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly]":
+    rows = Anomaly._base_manager.alias(start=prefix(field)).filter(start__startswith=text[:PREFIX_LENGTH])
+    if len(text) > PREFIX_LENGTH:
+        rows = rows.filter(**{f"{field}__startswith": text})
+    if field == "object_id":
+        rows = rows.exclude(object_type="file")
+    return rows.values("pk")
+
+
+def acknowledged_by_check(database: str) -> dict[str, int]:
+    """Return the number of acknowledged open anomalies by check."""
+    names = Anomaly._base_manager.filter(acknowledged(), database=database).order_by().values_list("check_name")
+    counts: dict[str, int] = {}
+    for (name,) in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def previous_run(scan: int, check: str, database: str) -> ScanCheck | None:
+    """Return the result of a check in the last scan before `scan` that ran or tried the check."""
+    runs = ScanCheck.objects.filter(check_name=check, scan_id__lt=scan, database=database)
+    return runs.order_by("-scan_id").first()
+
+
+def list_order(resolved: bool) -> F:
+    """Return the order of a list: newest found or returned first; resolved lists by resolution."""
+    return F("resolved_event").desc(nulls_last=True) if resolved else F("appeared_event").desc()

@@ -1,0 +1,88 @@
+"""Run a scan or a bulk action in a thread of the server process, with progress in the database."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Thread
+from typing import Any, Final
+
+from django.db import Error as DatabaseError
+from django.db import connections
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from consistency.models.history import BackgroundTask
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_TIMEOUT: Final = timedelta(minutes=3)
+"""A recording may hold up a batch for two minutes. A task without an update for longer has died with its process."""
+
+
+class Progress:
+    """Update the row of a task from its thread."""
+
+    def __init__(self, task: BackgroundTask) -> None:
+        self.task = task
+
+    def update(self, **values: Any) -> None:
+        """Write values and the heartbeat."""
+        BackgroundTask.objects.filter(pk=self.task.pk).update(updated_at=timezone.now(), **values)
+        for name, value in values.items():
+            setattr(self.task, name, value)
+
+    def finish(self, result: str, *, failed: bool = False) -> None:
+        """Write the result."""
+        self.update(result=result, failed=failed, finished_at=timezone.now(), step="")
+
+
+def start_task(
+    work: Callable[[Progress], str], *, title: str, by: str, database: str = "", total: int = 0
+) -> tuple[BackgroundTask, Thread]:
+    """Start `work` in a daemon thread and return its task. `work` returns the result text, or raises TaskFailed."""
+    now = timezone.now()
+    task = BackgroundTask.objects.create(
+        title=title, by=by, database=database, total=total, started_at=now, updated_at=now
+    )
+    thread = Thread(target=_run, args=(work, Progress(task)), name="consistency-task", daemon=True)
+    thread.start()
+    return task, thread
+
+
+class TaskFailed(Exception):  # noqa: N818 - an outcome of the work
+    """The work ended without its result. The message is for people."""
+
+
+def _run(work: Callable[[Progress], str], progress: Progress) -> None:
+    try:
+        progress.finish(work(progress))
+    except TaskFailed as problem:
+        _fail(progress, str(problem))
+    except Exception:
+        logger.exception("%s ended early", progress.task.title)
+        _fail(progress, f"Ended early, after {progress.task.done:,} of {progress.task.total:,}. The log says why.")
+    finally:
+        connections.close_all()
+
+
+def _fail(progress: Progress, result: str) -> None:
+    try:
+        progress.finish(result, failed=True)
+    except DatabaseError:
+        logger.exception("The result of %s could not be stored", progress.task.title)
+
+
+def running_tasks(database: str | None = None) -> "QuerySet[BackgroundTask]":
+    """Return the tasks under way: scans of one database, or all tasks."""
+    alive = Q(finished_at__isnull=True, updated_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
+    tasks = BackgroundTask.objects.filter(alive)
+    return tasks if database is None else tasks.filter(database=database)
+
+
+def take_results(by: str) -> list[BackgroundTask]:
+    """Return the finished or dead tasks of a person that were not reported yet, and mark them as reported."""
+    over = Q(finished_at__isnull=False) | Q(updated_at__lte=timezone.now() - HEARTBEAT_TIMEOUT)
+    tasks = list(BackgroundTask.objects.filter(over, by=by, reported=False).order_by("pk"))
+    if tasks:
+        BackgroundTask.objects.filter(pk__in=[task.pk for task in tasks]).update(reported=True)
+    return tasks

@@ -1,0 +1,298 @@
+"""Run checks and yield their findings in chunks. Reports, streams and recordings all read from this engine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import Error as DatabaseError
+
+from common.budget import Budget
+from common.postgres.connections import new_connection, use_connection
+from common.postgres.deadline import deadline
+from consistency.registry import Check, CheckError, Finding, Query
+from consistency.scan import reasons
+from consistency.scan.findings import Row, affected_files, external_row, finding_values, object_key, rows
+from consistency.scan.report import NO_SUPPRESSIONS, Outcome, Report, Suppressions, could_not_run
+from consistency.scan.snapshot import begin_snapshot, is_lost, limit_statement, limit_transaction, reading_only
+
+CHUNK_SIZE: Final = 2000
+"""Rows per chunk. Memory holds one chunk; larger chunks are no faster."""
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds that PostgreSQL gets after the budget, to end statements and the transaction."""
+
+Progress: TypeAlias = Callable[[Check], None]
+RowChunks: TypeAlias = Callable[[Check, Budget], Iterator[list[Row]]]
+
+
+class Chunk(NamedTuple):
+    """Some findings of one check."""
+
+    check: Check
+    rows: list[Row]
+    confirmed: bool = True
+    """False for findings that the first of two passes did not see."""
+
+
+@dataclass(slots=True)
+class FirstPass:
+    """Findings of a first pass as hashes, and the checks that could not run."""
+
+    keys: dict[Check, set[int]] = field(default_factory=dict)
+    errors: dict[Check, str] = field(default_factory=dict)
+
+    def add(self, chunk: Chunk) -> None:
+        """Remember the findings of a chunk."""
+        self.keys.setdefault(chunk.check, set()).update(map(_pass_key, chunk.rows))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of the check under way."""
+
+    count: int = 0
+    acknowledged: set[int] = field(default_factory=set)
+    files: set[int] = field(default_factory=set)
+
+
+class Engine:
+    """Iterate once for chunks of findings, then read `report`.
+
+    One READ ONLY, REPEATABLE READ transaction on a connection of its own runs the internal checks. External checks run
+    after that transaction, each in a read-only transaction. An error costs only the check that raised it; a check that
+    loses the connection is left out, and the remaining checks run in a new snapshot.
+
+    `timeout` is seconds for the whole pass. `limit` is rows per check; None reads all rows. `every_row` yields all rows
+    in spite of the limit, for recordings. `idle_timeout` is seconds that a reader may pause between two chunks.
+    """
+
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        *,
+        database: str = DEFAULT_DB_ALIAS,
+        timeout: float = 10.0,
+        limit: int | None = None,
+        every_row: bool = False,
+        suppressions: Suppressions = NO_SUPPRESSIONS,
+        first_pass: FirstPass | None = None,
+        progress: Progress | None = None,
+        idle_timeout: float | None = None,
+    ) -> None:
+        self.checks = checks
+        self.database = database
+        self.limit = limit
+        self._every_row = every_row or limit is None or first_pass is not None
+        self.suppressions = suppressions
+        self._first_pass = first_pass
+        self._progress = progress or (lambda check: None)
+        # The server must end a statement before the deadline ends the connection, and the snapshot with it.
+        self._budget = Budget(timeout - min(0.5, timeout / 10))
+        self._idle_timeout = timeout if idle_timeout is None else idle_timeout
+        self._connection = new_connection(database, read_only=True)
+        self._stop_reason: str | None = None
+        self._checked_at: datetime | None = None
+        self._started_at = datetime.now(UTC)
+        self._unreachable: str | None = None
+        self._affected_files: int | None = None
+        self._files: set[int] = set()
+        self._tally = _Tally()
+        self._outcomes: dict[Check, Outcome] = {}
+
+    @property
+    def report(self) -> Report:
+        """Return the outcomes without rows. A check that did not run yet could not run."""
+        return Report(
+            checked_at=self._checked_at or self._started_at,
+            outcomes=[self._outcomes.get(check) or could_not_run(check, reasons.NO_TIME) for check in self.checks],
+            affected_files=self._affected_files,
+            unreachable=self._unreachable,
+        )
+
+    def stop(self, reason: str) -> None:
+        """End the check under way with this reason, at the next chunk."""
+        self._stop_reason = reason
+
+    def __iter__(self) -> Iterator[Chunk]:
+        chunks = self._chunks()
+        try:
+            while (chunk := self._next(chunks)) is not None:
+                yield chunk
+        finally:
+            with self._working():
+                chunks.close()  # type: ignore[attr-defined]
+            self._connection.close()
+
+    def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
+        """Continue the scan. Between two chunks the thread's own connection serves other code."""
+        with self._working():
+            return next(chunks, None)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with use_connection(self._connection), deadline(self._budget.left() + CLOSE_TIMEOUT):
+            yield
+
+    # --- The order of the checks -------------------------------------------------------------------------
+    def _chunks(self) -> Iterator[Chunk]:
+        internal = [check for check in self.checks if not check.external]
+        while waiting := [check for check in internal if check not in self._outcomes]:
+            yield from self._run_in_snapshot(waiting)
+        if not internal:
+            self._affected_files = 0
+        external = [check for check in self.checks if check.external]
+        for position, check in enumerate(external):
+            yield from self._run(check, self._external_rows, len(external) - position)
+
+    def _run_in_snapshot(self, waiting: Sequence[Check]) -> Iterator[Chunk]:
+        try:
+            with transaction.atomic(using=self.database, durable=True):
+                checked_at = begin_snapshot(self._connection, self._idle_timeout)
+                self._checked_at = self._checked_at or checked_at
+                for position, check in enumerate(waiting):
+                    yield from self._run(check, self._internal_rows, len(waiting) - position)
+                    if is_lost(self._connection):
+                        raise _ConnectionLostError
+                self._count_affected_files()
+        except _ConnectionLostError:
+            self._connection.close()
+            if not self._budget.left():
+                self._fail(waiting, reasons.NO_TIME)
+        except DatabaseError as error:
+            # A transaction that fails at its end has returned all results.
+            if any(check not in self._outcomes for check in waiting):
+                self._unreachable = reasons.no_snapshot(error, self._budget)
+                self._fail(waiting, self._unreachable)
+
+    def _fail(self, checks: Sequence[Check], reason: str) -> None:
+        for check in checks:
+            self._outcomes.setdefault(check, could_not_run(check, reason))
+
+    # --- One check ---------------------------------------------------------------------------------------
+    def _run(self, check: Check, row_chunks: RowChunks, parts: int) -> Iterator[Chunk]:
+        """Yield the findings of one check and set its outcome, whatever the check raises."""
+        self._progress(check)
+        share = self._budget.share(parts)
+        self._tally = tally = _Tally()
+        try:
+            if self._first_pass and (error := self._first_pass.errors.get(check)):
+                raise CheckError(f"in the first pass: {error}")
+            for found in row_chunks(check, share):
+                yield from self._counted(check, found)
+                if self._stop_reason:
+                    raise CheckError(self._stop_reason)
+            self._outcomes[check] = self._outcome(check, tally, share)
+            self._files |= tally.files
+        except Exception as error:
+            lost = not check.external and is_lost(self._connection)
+            self._outcomes[check] = could_not_run(check, reasons.reason(error, share, lost=lost), share.spent_ms())
+
+    def _counted(self, check: Check, found: list[Row]) -> Iterator[Chunk]:
+        """Count the findings of a chunk; split it if a first pass did not see some of them."""
+        confirmed = found
+        if self._first_pass is not None:
+            keys = self._first_pass.keys.get(check, set())
+            confirmed = [row for row in found if _pass_key(row) in keys]
+            if len(confirmed) < len(found):
+                yield Chunk(check, [row for row in found if _pass_key(row) not in keys], confirmed=False)
+            self._tally.files.update(hash(row["file_uuid"]) for row in confirmed if row.get("file_uuid") is not None)
+        if self._reads_all_rows(check):
+            self._tally.count += len(confirmed)
+            for row in confirmed:
+                if (key := self.suppressions.acknowledged_key(check, row)) is not None:
+                    self._tally.acknowledged.add(key)
+        if confirmed:
+            yield Chunk(check, confirmed)
+
+    def _outcome(self, check: Check, tally: _Tally, share: Budget) -> Outcome:
+        acknowledged = len(tally.acknowledged)
+        mute = self.suppressions.mutes.get(check.name)
+        if mute is not None and not (tally.count and mute.holds(tally.count)):
+            mute = None
+        return Outcome(
+            check=check,
+            count=tally.count,
+            truncated=self.limit is not None and tally.count > self.limit,
+            duration_ms=share.spent_ms(),
+            acknowledged=acknowledged,
+            muted=tally.count - acknowledged if mute else 0,
+            mute=mute,
+        )
+
+    def _reads_all_rows(self, check: Check) -> bool:
+        """Return True if the rows count themselves: all are wanted, or some may be acknowledged."""
+        return self._every_row or check.external or bool(self.suppressions.acknowledged.get(check.name))
+
+    # --- Rows --------------------------------------------------------------------------------------------
+    def _internal_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
+        """Yield the rows of all queries of a check, behind a savepoint that outlives an error."""
+        remaining = self.limit or 0
+        with transaction.atomic(using=self.database), reading_only(self._connection):
+            limit_statement(self._connection, share)
+            for query in check.queries():
+                values = finding_values(query.using(self.database), check)
+                if self._reads_all_rows(check):
+                    yield from self._all_rows(check, query, values, share)
+                    continue
+                limit_statement(self._connection, share)
+                count = query.using(self.database).count()
+                self._tally.count += count
+                if count and remaining:
+                    limit_statement(self._connection, share)
+                    first = list(rows(query, check, values[:remaining]))
+                    remaining -= len(first)
+                    yield first
+
+    def _all_rows(self, check: Check, query: Query, values: Query, share: Budget) -> Iterator[list[Row]]:
+        limit_statement(self._connection, share)
+        every = rows(query, check, values.iterator(chunk_size=CHUNK_SIZE))
+        while chunk := list(islice(every, CHUNK_SIZE)):
+            yield chunk
+            if not share.left():
+                raise TimeoutError
+            limit_statement(self._connection, share)
+
+    def _external_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
+        """Yield the findings that two passes of an external check agree on: a disk has no snapshot."""
+        with transaction.atomic(using=self.database):
+            limit_transaction(self._connection, self._idle_timeout)
+            limit_statement(self._connection, share)
+            with reading_only(self._connection):
+                first = set(_until(check.findings(self.database), share))
+                second = _until(check.findings(self.database), share) if first else iter(())
+                every = (external_row(finding) for finding in second if finding in first)
+                while chunk := list(islice(every, CHUNK_SIZE)):
+                    yield chunk
+
+    def _count_affected_files(self) -> None:
+        if self._first_pass is not None:
+            self._affected_files = len(self._files)
+            return
+        if any(outcome.error for outcome in self._outcomes.values()):
+            return
+        failing = [check for check, outcome in self._outcomes.items() if outcome.count]
+        # A check's function runs once more here and may raise any exception.
+        with suppress(Exception), transaction.atomic(using=self.database), reading_only(self._connection):
+            limit_statement(self._connection, self._budget)
+            files = affected_files([query.using(self.database) for check in failing for query in check.queries()])
+            self._affected_files = files.count() if files is not None else 0
+
+
+class _ConnectionLostError(Exception):
+    """The connection is gone, and the snapshot with it."""
+
+
+def _until(findings: Iterator[Finding], share: Budget) -> Iterator[Finding]:
+    for finding in findings:
+        if not share.left():
+            raise TimeoutError
+        yield finding
+
+
+def _pass_key(row: Row) -> int:
+    """Identify a finding over two passes: object and status, and for files the detail, since it names the job."""
+    object_type, object_id = object_key(row)
+    return hash((object_type, object_id, row.get("status"), row["detail"] if object_type == "file" else None))

@@ -1,4 +1,4 @@
-"""Django's settings: the one module that reads the environment (README.md, "Settings")."""
+"""Django's settings: the one module that reads the environment (docs/operate.md, "Settings")."""
 
 import tomllib
 from datetime import timedelta

@@ -59,7 +59,8 @@ def transactional_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) 
         with connection.cursor() as cursor:
             cursor.execute(
                 "TRUNCATE files, monitor_jobs, identities, rest_framework_api_key_apikey,"
-                " consistency_scan, consistency_scancheck, consistency_anomaly, consistency_mute"
+                " consistency_scan, consistency_scancheck, consistency_anomaly, consistency_anomalyevent,"
+                " consistency_mute, consistency_backgroundtask"
             )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS
-from consistency.scan.findings import Row, cells, rows
+from consistency.scan.findings import Row, finding_values, rows
 
 
 def a_job(number: int, status: str, *, of: str = "", **more: Any) -> MonitorJob:
@@ -17,12 +17,12 @@ def a_file(uuid: str, status: str, *, job: int | None = None) -> File:
     return File.objects.create(file_uuid=uuid, file_name=f"{uuid}.mp4", status=status, job_id=job)
 
 
-def told(name: str) -> list[Row]:
+def finding_rows(name: str) -> list[Row]:
     """All rows that the check finds, as a report shows them."""
     check = CHECKS[name]
-    return [row for query in check.queries() for row in rows(query, check, cells(query, check))]
+    return [row for query in check.queries() for row in rows(query, check, finding_values(query, check))]
 
 
 def details(name: str) -> dict[str | None, str | None]:
     """What the check says, by file_uuid or by the number of the job."""
-    return {row.get("object_id", row.get("file_uuid")): row["detail"] for row in told(name)}
+    return {row.get("object_id", row.get("file_uuid")): row["detail"] for row in finding_rows(name)}

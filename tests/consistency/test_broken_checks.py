@@ -10,8 +10,8 @@ from django.db.models import Func, IntegerField, Value
 
 from consistency.models import File
 from consistency.registry import CheckError
-from consistency.scan.scanner import scan
-from consistency.scan.selection import default
+from consistency.history.scanning import read_scan
+from consistency.scan.selection import default_checks
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.outcomes import HEALTHY, among_others, counts_and_errors
@@ -126,7 +126,7 @@ BROKEN: dict[Callable[[], Any], str] = {
 def test_a_broken_check_is_told_writes_nothing_and_the_others_still_report(
     one_of_each: None, define: Define, function: Callable[[], Any]
 ) -> None:
-    report = scan(among_others(define("broken", function)))
+    report = read_scan(among_others(define("broken", function)))
     assert counts_and_errors(report) == HEALTHY | {"broken": BROKEN[function]}
     assert (report.status, report.complete, report.affected_files) == ("degraded", False, None)
     assert set(File.objects.values_list("file_uuid", "status")) == {("stale", "processing"), ("rest", "unregistered")}
@@ -138,7 +138,7 @@ def test_a_broken_check_is_told_writes_nothing_and_the_others_still_report(
 def test_other_mischief_is_no_harm_to_the_others(
     one_of_each: None, define: Define, function: Callable[[], Any]
 ) -> None:
-    report = counts_and_errors(scan(among_others(define("broken", function))))
+    report = counts_and_errors(read_scan(among_others(define("broken", function))))
     assert {name: report[name] for name in HEALTHY} == HEALTHY
 
 
@@ -148,7 +148,7 @@ def test_a_missing_column_is_named(one_of_each: None) -> None:
         cursor.execute("INSERT INTO monitor_jobs (id, file_uuid, status) VALUES (1, 'a', 'completed')")
         cursor.execute("UPDATE files SET job_id = 1 WHERE file_uuid = 'stale'")
     try:
-        report = counts_and_errors(scan(default()))
+        report = counts_and_errors(read_scan(default_checks()))
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE monitor_jobs RENAME COLUMN ended_at TO finished_at")

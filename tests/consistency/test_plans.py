@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from consistency.registry import CHECKS, Query
-from consistency.scan.findings import cells
-from consistency.scan.selection import default
+from consistency.scan.findings import finding_values
+from consistency.scan.selection import default_checks
 from consistency.scan.sql import compiled, counting
 
 LOAD = """
@@ -43,7 +43,7 @@ def plan(statement: tuple[str, Any]) -> list[dict[str, Any]]:
 
 
 def statements(query: Query, name: str) -> Iterator[tuple[str, Any]]:
-    for statement in (counting(query, connection), compiled(cells(query, CHECKS[name])[:100], connection)):
+    for statement in (counting(query, connection), compiled(finding_values(query, CHECKS[name])[:100], connection)):
         assert statement
         yield statement[0], statement[1]
 
@@ -77,7 +77,7 @@ def test_every_check_reads_its_suspects_by_an_index_and_never_the_table() -> Non
 
 @pytest.mark.usefixtures("many_healthy_rows")
 def test_counting_the_default_checks_touches_no_row_of_files_at_all() -> None:
-    for check in default():
+    for check in default_checks():
         [query] = check.queries()
         found = plan(next(statements(query, check.name)))
         assert seen(found, "Index Only Scan") >= {"files"}, check.name

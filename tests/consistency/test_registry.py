@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from common.choices import UnknownChoiceError
 from consistency.models import File
 from consistency.registry import CHECKS, Check, Finding, Severity, check
-from consistency.scan.scanner import scan
-from consistency.scan.selection import chosen, default
+from consistency.history.scanning import read_scan
+from consistency.scan.selection import default_checks, select_checks
 from tests.consistency.conftest import Define
 
 EVERY = pytest.mark.parametrize("entry", list(CHECKS.values()), ids=list(CHECKS))
@@ -52,7 +52,7 @@ def test_every_check_has_a_test_in_pairs(entry: Check) -> None:
 def test_every_check_asks_a_number_of_questions_that_does_not_grow_with_the_findings(entry: Check) -> None:
     def asked() -> int:
         with CaptureQueriesContext(connection) as queries:
-            scan([entry], limit=10_000)
+            read_scan([entry], limit=10_000)
         return len(queries)
 
     load(3)
@@ -131,13 +131,13 @@ def test_severities_are_ordered_and_have_the_words_of_the_contract() -> None:
 def test_a_definition_is_all_that_a_report_needs(define: Define, settings: Any, db: None) -> None:
     define("newest", rows)
     settings.CONSISTENCY_CHECKS = ["newest"]
-    assert default()[-1].name == "newest"
-    assert chosen(with_tags=["scratch"]) == [CHECKS["newest"]]
+    assert default_checks()[-1].name == "newest"
+    assert select_checks(with_tags=["scratch"]) == [CHECKS["newest"]]
 
 
 # --- Choosing --------------------------------------------------------------------------------------------
 def test_without_a_choice_the_four_of_the_contract_are_chosen_in_its_order() -> None:
-    assert [entry.name for entry in chosen()] == [
+    assert [entry.name for entry in select_checks()] == [
         "stale_processing",
         "orphaned_processing",
         "processing_job_done",
@@ -147,8 +147,8 @@ def test_without_a_choice_the_four_of_the_contract_are_chosen_in_its_order() -> 
 
 def test_names_and_tags_add_up_in_the_order_of_the_registry(settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["unknown_status"]
-    assert [entry.name for entry in chosen()][4:] == ["unknown_status"]
-    names = [entry.name for entry in chosen(["unregistered_with_uuid", "stale_processing"], ["jobs"])]
+    assert [entry.name for entry in select_checks()][4:] == ["unknown_status"]
+    names = [entry.name for entry in select_checks(["unregistered_with_uuid", "stale_processing"], ["jobs"])]
     assert names == ["stale_processing", "unregistered_with_uuid", "duplicate_active_jobs", "job_without_file"]
 
 
@@ -164,5 +164,5 @@ def test_names_and_tags_add_up_in_the_order_of_the_registry(settings: Any) -> No
 )
 def test_an_unknown_word_is_an_error_that_names_the_nearest(names: list[str], with_tags: list[str], words: str) -> None:
     with pytest.raises(UnknownChoiceError) as problem:
-        chosen(names, with_tags)
+        select_checks(names, with_tags)
     assert words in str(problem.value)

@@ -10,13 +10,13 @@ from django.db import IntegrityError, connection, transaction
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
-from consistency.system_checks import every_check_compiles, scan_indexes_exist, switched_on_checks_exist
+from consistency.system_checks import every_check_compiles, scan_indexes_exist, added_checks_exist
 from tests.consistency.conftest import Define
 
 
 def test_all_is_well_as_delivered() -> None:
     assert every_check_compiles() == []
-    assert switched_on_checks_exist() == []
+    assert added_checks_exist() == []
     assert not [message for message in run_checks() if message.id and message.id.startswith("consistency")]
 
 
@@ -43,7 +43,7 @@ def test_a_row_whose_query_is_misspelt_is_found_too(define: Define) -> None:
 
 def test_an_unknown_name_in_the_setting_is_found(settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["unknown_status", "jobs_without_file"]
-    [message] = switched_on_checks_exist()
+    [message] = added_checks_exist()
     assert message.id == "consistency.E002"
     assert "Did you mean 'job_without_file'?" in message.msg
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.consistency.data import a_file, a_job, details, told
+from tests.consistency.data import a_file, a_job, details, finding_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +18,7 @@ def test_it_flags_each_of_the_active_jobs_of_one_file() -> None:
         **dict.fromkeys(("1", "2"), "one of 2 active jobs of file a"),
         **dict.fromkeys(("3", "4", "5"), "one of 3 active jobs of file gone"),
     }
-    assert told("duplicate_active_jobs")[0] == {
+    assert finding_rows("duplicate_active_jobs")[0] == {
         "object_type": "job",
         "object_id": "1",
         "file_name": "a.mp4",
@@ -36,4 +36,4 @@ def test_it_leaves_alone_single_jobs_ended_ones_and_jobs_that_name_no_file() -> 
     a_job(5, "pending", of="b")
     a_job(6, "running")
     a_job(7, "running")
-    assert told("duplicate_active_jobs") == []
+    assert finding_rows("duplicate_active_jobs") == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.consistency.data import a_file, a_job, details, told
+from tests.consistency.data import a_file, a_job, details, finding_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -44,4 +44,4 @@ def test_it_leaves_alone_files_with_an_active_job_named_or_not() -> None:
     a_file("d", "processing")
     for status in ("unregistered", "registered", "completed", "Processing", ""):
         a_file(f"status {status}", status)
-    assert told("orphaned_processing") == []
+    assert finding_rows("orphaned_processing") == []

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS
-from tests.consistency.data import a_file, a_job, details, told
+from tests.consistency.data import a_file, a_job, details, finding_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def test_it_leaves_alone_files_whose_named_job_is_anything_else() -> None:
     a_file("only by file_uuid", "processing")
     a_file("dangling", "processing", job=99)
     a_file("done", "completed", job=7)
-    assert told("processing_job_done") == []
+    assert finding_rows("processing_job_done") == []
 
 
 def test_asking_first_for_active_jobs_changes_no_row() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from consistency.models import FileStatus, JobStatus
-from tests.consistency.data import a_file, a_job, details, told
+from tests.consistency.data import a_file, a_job, details, finding_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ def test_it_flags_jobs_too_and_names_their_file_where_it_exists() -> None:
     a_file("a", "registered")
     a_job(1, "Running", of="a")
     a_job(2, "", of="gone")
-    assert told("unknown_status") == [
+    assert finding_rows("unknown_status") == [
         {
             "object_type": "job",
             "object_id": "1",
@@ -42,4 +42,4 @@ def test_it_leaves_alone_every_word_of_the_vocabulary() -> None:
         a_file(word, word, job=number)
     for number, word in enumerate(JobStatus.values):
         a_job(number, word, of=word)
-    assert told("unknown_status") == []
+    assert finding_rows("unknown_status") == []

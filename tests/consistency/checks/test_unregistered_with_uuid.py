@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.consistency.data import a_file, details, told
+from tests.consistency.data import a_file, details, finding_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -16,4 +16,4 @@ def test_it_flags_every_unregistered_row_with_or_without_a_job() -> None:
 def test_it_leaves_alone_every_other_status() -> None:
     for status in ("registered", "processing", "completed", "Unregistered", "UNREGISTERED", " unregistered", ""):
         a_file(f"status {status}", status)
-    assert told("unregistered_with_uuid") == []
+    assert finding_rows("unregistered_with_uuid") == []

@@ -141,7 +141,7 @@ def test_a_locked_table_is_told_and_waited_for_no_longer_than_a_second(one_of_ea
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE monitor_jobs IN ACCESS EXCLUSIVE MODE")
         report = counts_and_errors(read_scan(default_checks(), timeout=20.0))
-    locked = "a table that it reads is locked"
+    locked = "another session has locked a table"
     assert report == HEALTHY | {"orphaned_processing": locked, "processing_job_done": locked}
 
 

@@ -7,9 +7,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from config.access.tokens import RefreshToken
-from consistency.history.recorder import scan_and_record
+from consistency.history.scanning import record_scan
 from consistency.registry import Check
-from consistency.scan.selection import chosen
+from consistency.scan.selection import select_checks
 from tests.consistency.data import a_file
 
 API = "/api/v1/consistency"
@@ -38,14 +38,14 @@ def person(name: str, *permissions: str) -> Ask:
 
 def two_checks() -> list[Check]:
     """What is scanned."""
-    return chosen(["stale_processing", "unknown_status"])
+    return select_checks(["stale_processing", "unknown_status"])
 
 
 def scanned(*names: str) -> None:
     """Record a scan in which these files are stale."""
     for name in names:
         a_file(name, "processing")
-    assert scan_and_record(two_checks()).scan
+    assert record_scan(two_checks(), trigger="api").scan
 
 
 def told(answer: Any) -> list[str]:

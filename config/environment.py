@@ -1,42 +1,50 @@
-"""The environment, read loudly: each setting comes from a variable, then from a running demo, else it is an error."""
+"""Read settings from environment variables, then from a running demo. A missing or wrong variable is an error."""
 
 import json
 import os
 import re
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+import dj_database_url
 import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 from redis import ConnectionPool
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TRUE: Final = {"1", "true", "yes", "on"}
-FALSE: Final = {"0", "false", "no", "off"}
-MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
-# libpq looks at these when it connects, which is too late.
-NUMBERS: Final = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
-TLS: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# PostgreSQL and Redis have hosts that are folders or lists, and are looked at more closely each in its own way.
-LOOKED_UP: Final = ("http", "smtp")
-HOST: Final = re.compile(r"[\w.:-]+", re.ASCII)
+BOOLEANS: Final = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+DATABASE_URL: Final = "postgres://user:password@host:5432/platform"
+REDIS_URL: Final = "redis://host:6379/0"
 
 
 class SettingError(Exception):
-    """A variable is missing or wrong: one line that names it and says what is expected."""
+    """A variable is missing or wrong. The message is one line: the variable, the problem and the expected value."""
+
+    def __init__(self, name: str, problem: str, expected: str) -> None:
+        super().__init__(f"{name}{problem}. Expected: {expected}.")
 
     def exit_with_line(self) -> int:
-        """Print the line on stderr; returns the exit code of a usage error, 2."""
+        """Print the message on stderr. Return the exit code of a usage error, 2."""
         sys.stderr.write(f"{self}\n")
         return 2
 
 
+# --- The running demo ------------------------------------------------------------------------------------
 def demo_file() -> Path:
     """Return the path where a running demo publishes its environment. DEMO_FILE names another path."""
     return Path(os.environ.get("DEMO_FILE") or ROOT / "var" / "demo.json")
@@ -59,162 +67,137 @@ def _running_demo() -> Mapping[str, str]:
     return {str(name): str(value) for name, value in published_demo().get("environment", {}).items()}
 
 
-def names() -> set[str]:
-    """All variable names that are set, here or by a running demo."""
-    return set(os.environ) | set(_running_demo())
-
-
+# --- Variables -------------------------------------------------------------------------------------------
 def text(name: str, default: str | None = None, *, expected: str = "a text") -> str:
-    """The variable's text; without a default a missing or empty one is an SettingError."""
-    value = os.environ.get(name, "").strip() or _running_demo().get(name, "").strip()
-    if value:
-        return value
-    if default is None:
-        demo = "" if _running_demo() else " No demo runs in this folder."
-        raise SettingError(f"{name} is not set. Expected: {expected}. See .env.example and README.md.{demo}")
-    return default
+    """Return the variable's text. Without a default, a missing or empty variable is an error."""
+    value = os.environ.get(name, "").strip() or _running_demo().get(name, "").strip() or default
+    if value is None:
+        demo = "" if _running_demo() else ". No demo runs in this folder"
+        raise SettingError(name, " is not set", f"{expected}. See .env.example and README.md{demo}")
+    return value
 
 
 def flag(name: str, default: bool) -> bool:
-    """A yes or no."""
-    value = text(name, "yes" if default else "no").lower()
-    if value not in TRUE | FALSE:
-        raise SettingError(f"{name}={value!r} is neither yes nor no. Expected: 1, true, yes, on or 0, false, no, off.")
-    return value in TRUE
+    """Return a boolean."""
+    value = text(name, "yes" if default else "no")
+    if value.lower() not in BOOLEANS:
+        raise SettingError(name, f"={value!r} is neither yes nor no", "1, true, yes, on or 0, false, no, off")
+    return BOOLEANS[value.lower()]
 
 
-def count(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
-    """A whole number within bounds."""
+def integer(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
+    """Return a whole number within the bounds."""
     value = text(name, str(default))
     if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
-        raise SettingError(f"{name}={value!r} is not one. Expected: a whole number, {least} to {most}.")
+        raise SettingError(name, f"={value!r} is not valid", f"a whole number, {least} to {most}")
     return int(value)
 
 
-def words(
+def strings(
     name: str, default: str = "", *, required: bool = False, expected: str = "names, separated by commas"
 ) -> list[str]:
-    """A list, separated by commas or spaces; one that is required holds at least one word."""
+    """Return a list, separated by commas or spaces. A required list has at least one item."""
     value = text(name, None if required else default, expected=expected)
-    found = [word for word in re.split(r"[\s,]+", value) if word]
-    if required and not found:
-        raise SettingError(f"{name}={value!r} names nothing. Expected: {expected}.")
-    return found
+    items = [item for item in re.split(r"[\s,]+", value) if item]
+    if required and not items:
+        raise SettingError(name, f"={value!r} is empty", expected)
+    return items
 
 
-def key(name: str) -> str:
-    """A key that travels in a header, or an empty text. The message never repeats it."""
+def pairs(name: str) -> dict[str, str]:
+    """Return a mapping, written `name=value,name=value`."""
+    items = [item.partition("=") for item in strings(name)]
+    if not all(key and value for key, _, value in items):
+        raise SettingError(name, " has an item that is not a pair", "name=value, separated by commas")
+    return {key: value for key, _, value in items}
+
+
+def header(name: str) -> str:
+    """Return the text of an HTTP header, such as an API key. The message never repeats the value."""
     value = text(name, "")
     if not (value.isascii() and value.isprintable()):
-        raise SettingError(f"{name} has characters that no header can carry. Expected: printable ASCII alone.")
+        raise SettingError(name, " has characters that no HTTP header can hold", "printable ASCII alone")
     return value
 
 
-def moment(name: str) -> str:
-    """A moment in UTC as it was written, or an empty text."""
+def timestamp(name: str) -> str:
+    """Return a time in UTC as written, or an empty text."""
     value = text(name, "")
-    if value and not _is_moment(value):
-        raise SettingError(f"{name}={value!r} is no moment. Expected: UTC in the form 2026-05-16T13:38:15Z.")
+    if value and not TIMESTAMP.fullmatch(value):
+        raise SettingError(name, f"={value!r} is not a time", "UTC in the form 2026-05-16T13:38:15Z")
     return value
 
 
-def _is_moment(value: str) -> bool:
-    try:
-        return datetime.strptime(value, MOMENT).strftime(MOMENT) == value  # noqa: DTZ007 - the Z is in the form
-    except ValueError:
-        return False
+def folder(name: str) -> Path | None:
+    """Return an absolute path, or None. A probe reports whether the folder exists."""
+    value = text(name, "")
+    if value and not Path(value).is_absolute():
+        raise SettingError(name, f"={value!r} is relative", "an absolute path")
+    return Path(value) if value else None
 
 
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """Return one of the allowed words, in upper case."""
+    value = text(name, default)
+    if value.upper() not in allowed:
+        raise SettingError(name, f"={value!r} is unknown", f"one of {', '.join(allowed)}")
+    return value.upper()
+
+
+# --- URLs: a message never repeats the value, because the URL may hold a password ---------------------------
 def url(name: str, default: str | None = None, *, schemes: tuple[str, ...], example: str) -> str:
-    """A URL of one of the schemes. The message never repeats the value: it may hold a password."""
+    """Return a URL of one of the schemes."""
     value = text(name, default, expected=f"a URL such as {example}")
     if value and not _is_url(value, schemes):
-        raise SettingError(f"{name} is not a usable URL. Expected: {' or '.join(schemes)}, such as {example}.")
+        raise SettingError(name, " is not a usable URL", f"{' or '.join(schemes)}, such as {example}")
     return value
 
 
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises on a port that is no number
+        _ = parts.port  # raises ValueError if the port is not a number
     except ValueError:
         return False
-    if parts.scheme in schemes and parts.scheme.startswith(LOOKED_UP):
-        return value.isprintable() and _is_host(parts.hostname or "")
-    return parts.scheme in schemes and bool(parts.netloc or parts.path)
-
-
-def _is_host(name: str) -> bool:
-    """Whether it could be looked up: no blank in it, no part that is empty or too long."""
-    try:
-        return bool(HOST.fullmatch(name.encode("idna").decode()))
-    except UnicodeError:
+    if parts.scheme not in schemes or not value.isprintable() or " " in value:
         return False
+    # Hosts of PostgreSQL and Redis may be folders, in the path or in an option.
+    return bool(parts.hostname) or (bool(parts.netloc or parts.path) and not parts.scheme.startswith(("http", "smtp")))
 
 
-def redis(name: str) -> str:
-    """A URL for redis-py, whose options it knows; nothing is connected."""
-    example = "redis://host:6379/0"
-    value = url(name, schemes=("redis", "rediss", "unix"), example=example)
-    path = unquote(urlsplit(value).path).strip("/")
-    # redis-py takes database 0 where the path is no number.
-    if not value.startswith("unix:") and path and not (path.isascii() and path.isdigit()):
-        raise SettingError(f"{name} names no database by number. Expected: a number or nothing, such as {example}.")
+def redis_url(name: str) -> str:
+    """Return a URL that redis-py understands. No connection is made."""
+    value = url(name, schemes=("redis", "rediss", "unix"), example=REDIS_URL)
     try:
         ConnectionPool.from_url(value).make_connection()
     except Exception:
-        # Whatever it is: these words may hold the password.
-        raise SettingError(
-            f"{name} has an option that is unknown or has a wrong value. Expected: a URL such as {example}."
-        ) from None
+        # The error's text may hold the password.
+        raise SettingError(name, " has an unknown option or a wrong value", f"a URL such as {REDIS_URL}") from None
     return value
 
 
-def check_database(name: str, settings: Mapping[str, Any]) -> None:
-    """Let libpq read one entry of DATABASES that came from this variable; nothing is connected."""
-    options: dict[str, Any] = settings["OPTIONS"]
-    by_service = "service" in options
-    if not (settings["HOST"] or by_service or options.keys() & {"host", "hostaddr"}):
-        raise SettingError(f"{name} names no host. Expected: postgres://user:password@host:5432/platform.")
-    if not (settings["NAME"] or by_service):
-        raise SettingError(f"{name} names no database. Expected: postgres://user:password@host:5432/platform.")
-    for option, value in options.items():
-        _check_option(name, option, value)
-
-
-def _check_option(name: str, option: str, value: Any) -> None:
+def database_url(name: str) -> dict[str, Any]:
+    """Return an entry of DATABASES. No connection is made."""
+    value = url(name, schemes=("postgres", "postgresql"), example=DATABASE_URL)
+    parsed = dj_database_url.parse(value, engine="common.postgres", conn_max_age=600, conn_health_checks=True)
+    settings: dict[str, Any] = dict(parsed)
+    options = settings["OPTIONS"] = {"application_name": "continuity", **settings.get("OPTIONS", {})}
+    if not (settings["HOST"] or options.keys() & {"host", "hostaddr", "service"}):
+        raise SettingError(name, " names no host", DATABASE_URL)
+    if not (settings["NAME"] or "service" in options):
+        raise SettingError(name, " names no database", DATABASE_URL)
     try:
-        make_conninfo("", **{option: value})
+        make_conninfo("", **options)
     except (psycopg.Error, TypeError, ValueError):
-        raise SettingError(f"{name}: {option!r} is no option. Expected: an option of libpq, or none.") from None
-    if option in NUMBERS and not (str(value).isascii() and str(value).isdigit()):
-        raise SettingError(f"{name}: {option} is not a number. Expected: a whole number, 0 or more.")
-    if option == "sslmode" and value not in TLS:
-        raise SettingError(f"{name}: {option} is unknown. Expected: one of {', '.join(TLS)}.")
+        raise SettingError(name, " has an unknown option", "options of libpq, or none") from None
+    return settings
 
 
-def folder(name: str) -> Path | None:
-    """A folder, or None when not set. Whether it exists is what the probes are for."""
-    value = text(name, "")
-    if value and not Path(value).is_absolute():
-        raise SettingError(f"{name}={value!r} is relative. Expected: an absolute path.")
-    return Path(value) if value else None
-
-
-def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
-    """One of a few words, in any case."""
-    value = text(name, default).upper()
-    if value not in allowed:
-        raise SettingError(f"{name}={value!r} is unknown. Expected: one of {', '.join(allowed)}.")
-    return value
-
-
-def pairs(name: str) -> dict[str, str]:
-    """A mapping, written `name=value,name=value`."""
-    found = {}
-    for word in words(name):
-        key, equals, value = word.partition("=")
-        if not (key and equals and value):
-            raise SettingError(f"{name}: {word!r} is not a pair. Expected: name=value, separated by commas.")
-        found[key] = value
-    return found
+def further_databases() -> dict[str, dict[str, Any]]:
+    """Return an entry of DATABASES for each variable DATABASE_URL_<ALIAS>."""
+    prefix = "DATABASE_URL_"
+    variables = sorted(name for name in {*os.environ, *_running_demo()} if name.startswith(prefix))
+    for name in variables:
+        if name.removeprefix(prefix).lower() in ("", "default"):
+            raise SettingError(name, " names no further database", f"an alias after {prefix}")
+    return {name.removeprefix(prefix).lower(): database_url(name) for name in variables}

@@ -92,7 +92,7 @@ class Engine:
         # The server must end a statement before the deadline ends the connection, and the snapshot with it.
         self._budget = Budget(timeout - min(0.5, timeout / 10))
         self._idle_timeout = timeout if idle_timeout is None else idle_timeout
-        self._connection = new_connection(database, read_only=True)
+        self.connection = new_connection(database, read_only=True)
         self._stop_reason: str | None = None
         self._checked_at: datetime | None = None
         self._started_at = datetime.now(UTC)
@@ -124,7 +124,7 @@ class Engine:
         finally:
             with self._working():
                 chunks.close()  # type: ignore[attr-defined]
-            self._connection.close()
+            self.connection.close()
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         """Continue the scan. Between two chunks the thread's own connection serves other code."""
@@ -133,7 +133,7 @@ class Engine:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with use_connection(self._connection), deadline(self._budget.left() + CLOSE_TIMEOUT):
+        with use_connection(self.connection), deadline(self._budget.left() + CLOSE_TIMEOUT):
             yield
 
     # --- The order of the checks -------------------------------------------------------------------------
@@ -150,15 +150,15 @@ class Engine:
     def _run_in_snapshot(self, waiting: Sequence[Check]) -> Iterator[Chunk]:
         try:
             with transaction.atomic(using=self.database, durable=True):
-                checked_at = begin_snapshot(self._connection, self._idle_timeout)
+                checked_at = begin_snapshot(self.connection, self._idle_timeout)
                 self._checked_at = self._checked_at or checked_at
                 for position, check in enumerate(waiting):
                     yield from self._run(check, self._internal_rows, len(waiting) - position)
-                    if is_lost(self._connection):
+                    if is_lost(self.connection):
                         raise _ConnectionLostError
                 self._count_affected_files()
         except _ConnectionLostError:
-            self._connection.close()
+            self.connection.close()
             if not self._budget.left():
                 self._fail(waiting, reasons.NO_TIME)
         except DatabaseError as error:
@@ -187,7 +187,7 @@ class Engine:
             self._outcomes[check] = self._outcome(check, tally, share)
             self._files |= tally.files
         except Exception as error:
-            lost = not check.external and is_lost(self._connection)
+            lost = not check.external and is_lost(self.connection)
             self._outcomes[check] = could_not_run(check, reasons.reason(error, share, lost=lost), share.spent_ms())
 
     def _counted(self, check: Check, found: list[Row]) -> Iterator[Chunk]:
@@ -230,37 +230,37 @@ class Engine:
     def _internal_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
         """Yield the rows of all queries of a check, behind a savepoint that outlives an error."""
         remaining = self.limit or 0
-        with transaction.atomic(using=self.database), reading_only(self._connection):
-            limit_statement(self._connection, share)
+        with transaction.atomic(using=self.database), reading_only(self.connection):
+            limit_statement(self.connection, share)
             for query in check.queries():
                 values = finding_values(query.using(self.database), check)
                 if self._reads_all_rows(check):
                     yield from self._all_rows(check, query, values, share)
                     continue
-                limit_statement(self._connection, share)
+                limit_statement(self.connection, share)
                 count = query.using(self.database).count()
                 self._tally.count += count
                 if count and remaining:
-                    limit_statement(self._connection, share)
+                    limit_statement(self.connection, share)
                     first = list(rows(query, check, values[:remaining]))
                     remaining -= len(first)
                     yield first
 
     def _all_rows(self, check: Check, query: Query, values: Query, share: Budget) -> Iterator[list[Row]]:
-        limit_statement(self._connection, share)
+        limit_statement(self.connection, share)
         every = rows(query, check, values.iterator(chunk_size=CHUNK_SIZE))
         while chunk := list(islice(every, CHUNK_SIZE)):
             yield chunk
             if not share.left():
                 raise TimeoutError
-            limit_statement(self._connection, share)
+            limit_statement(self.connection, share)
 
     def _external_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
         """Yield the findings that two passes of an external check agree on: a disk has no snapshot."""
         with transaction.atomic(using=self.database):
-            limit_transaction(self._connection, self._idle_timeout)
-            limit_statement(self._connection, share)
-            with reading_only(self._connection):
+            limit_transaction(self.connection, self._idle_timeout)
+            limit_statement(self.connection, share)
+            with reading_only(self.connection):
                 first = set(_until(check.findings(self.database), share))
                 second = _until(check.findings(self.database), share) if first else iter(())
                 every = (external_row(finding) for finding in second if finding in first)
@@ -275,8 +275,8 @@ class Engine:
             return
         failing = [check for check, outcome in self._outcomes.items() if outcome.count]
         # A check's function runs once more here and may raise any exception.
-        with suppress(Exception), transaction.atomic(using=self.database), reading_only(self._connection):
-            limit_statement(self._connection, self._budget)
+        with suppress(Exception), transaction.atomic(using=self.database), reading_only(self.connection):
+            limit_statement(self.connection, self._budget)
             files = affected_files([query.using(self.database) for check in failing for query in check.queries()])
             self._affected_files = files.count() if files is not None else 0
 

@@ -25,6 +25,8 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
         return str(error)
     if isinstance(error, TimeoutError) or (isinstance(cause, errors.QueryCanceled) and budget.left() < budget.spent()):
         return f"timed out after {budget.seconds:.1f} s"
+    if isinstance(cause, errors.ReadOnlySqlTransaction):
+        return "it tried to write"
     if isinstance(cause, errors.IdleInTransactionSessionTimeout):
         return "it paused for too long, and the server ended its snapshot"
     if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):

@@ -46,7 +46,7 @@ def test_counts_are_exact_rows_are_limited_and_ordered_by_primary_key() -> None:
     [stale] = read_scan([CHECKS["stale_processing"]], limit=7).outcomes
     assert (stale.count, stale.truncated, len(stale.rows)) == (7, False, 7)
     [stale] = read_scan([CHECKS["stale_processing"]], limit=0).outcomes
-    assert (stale.count, stale.truncated, stale.rows) == (7, True, [])
+    assert (stale.count, stale.truncated, stale.rows) == (7, True, ())
 
 
 def test_a_limit_holds_over_all_models_of_a_check() -> None:
@@ -201,7 +201,7 @@ def test_what_lies_outside_is_asked_after_the_snapshot_is_closed_and_cannot_writ
     checks = [define("looks", looks, detail=None), define("writes", writes, detail=None), CHECKS["stale_processing"]]
     assert counts_and_errors(read_scan(checks)) == {
         "looks": 0,
-        "writes": "it tried to do something else than read",
+        "writes": "it tried to do more than read",
         "stale_processing": 0,
     }
     assert in_transaction == [False]

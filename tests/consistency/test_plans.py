@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from consistency.registry import CHECKS, Query
 from consistency.scan.findings import finding_values
 from consistency.scan.selection import default_checks
-from consistency.scan.sql import compiled, counting
+from consistency.scan.sql import count_sql, query_sql
 
 LOAD = """
 INSERT INTO monitor_jobs (id, file_uuid, status) SELECT n, md5(n::text), 'completed' FROM generate_series(1, 20000) n;
@@ -36,16 +36,17 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def plan(statement: tuple[str, Any]) -> list[dict[str, Any]]:
+def plan(statement: str) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement[0]}", statement[1])
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
         return list(nodes(cursor.fetchone()[0][0]["Plan"]))
 
 
-def statements(query: Query, name: str) -> Iterator[tuple[str, Any]]:
-    for statement in (counting(query, connection), compiled(finding_values(query, CHECKS[name])[:100], connection)):
+def statements(query: Query, name: str) -> Iterator[str]:
+    rows = finding_values(query, CHECKS[name])[:100]
+    for statement in (count_sql(query, "default"), query_sql(rows, "default")):
         assert statement
-        yield statement[0], statement[1]
+        yield statement
 
 
 def seen(found: list[dict[str, Any]], kind: str) -> set[str]:
@@ -63,7 +64,7 @@ def many_healthy_rows(transactional_db: None) -> None:
 
 @pytest.mark.usefixtures("many_healthy_rows")
 def test_every_check_reads_its_suspects_by_an_index_and_never_the_table() -> None:
-    assert list(SERVED) == [name for name, check in CHECKS.items() if not check.outside]
+    assert list(SERVED) == [name for name, check in CHECKS.items() if not check.external]
     for name, indexes in SERVED.items():
         found = [
             node

@@ -85,9 +85,9 @@ def load(number: int) -> None:
 def test_a_definition_becomes_a_check_in_the_order_of_definition(define: Define) -> None:
     defined = define("newest", rows)
     assert isinstance(defined, Check)
-    assert (defined.name, defined.title, defined.outside) == ("newest", "All files", False)
+    assert (defined.name, defined.title, defined.external) == ("newest", "All files", False)
     assert list(CHECKS)[-1] == "newest"
-    assert define("outside", findings, detail=None).outside
+    assert define("outside", findings, detail=None).external
 
 
 def test_a_check_cannot_be_changed() -> None:

@@ -1,30 +1,39 @@
-"""A stream: every finding at constant memory, one at a time per process, honest about its end."""
+"""NDJSON and CSV: every finding at constant memory, and a last line that says how the scan ended."""
 
 import csv
 import io
 import json
 import re
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from config.demo.process import until
-from consistency.history.silence import mute, silence_of
+from consistency.history.scanning import open_pass
+from consistency.history.suppression import mute
 from consistency.models import File
-from consistency.registry import CHECKS, Finding
-from consistency.scan import slot, stream
-from consistency.scan.formats import csv_pieces, ndjson, safe_cell
-from consistency.scan.selection import chosen, default
-from consistency.scan.slot import BusyError
-from consistency.scan.stream import Stream
+from consistency.registry import CHECKS, Check, Finding
+from consistency.scan.engine import CHUNK_SIZE, Engine
+from consistency.scan.formats import STREAM_FORMATS, safe_cell
+from consistency.scan.passes import shown_rows
+from consistency.scan.selection import default_checks, select_checks
+from config.demo.process import until
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.history.data import STALE, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def stream(name: str, checks: Sequence[Check], **options: Any) -> Iterator[str]:
+    """Stream a scan in a format."""
+    engine, format_ = open_pass(checks, **options), STREAM_FORMATS[name]
+    yield format_.head()
+    for check, rows in shown_rows(engine, engine.limit):
+        yield format_.rows(check, rows)
+    yield format_.ending(engine.report, {})
 
 
 def many_stale(number: int) -> None:
@@ -37,14 +46,14 @@ def many_stale(number: int) -> None:
 
 
 def as_lines(checks: Any = None, **more: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in "".join(ndjson(Stream(checks or default(), **more))).splitlines()]
+    return [json.loads(line) for line in "".join(stream("ndjson", checks or default_checks(), **more)).splitlines()]
 
 
 def test_every_row_comes_in_order_and_the_last_line_is_the_report_without_rows() -> None:
-    many_stale(2 * stream.PIECE + 1)
+    many_stale(2 * CHUNK_SIZE + 1)
     *rows, last = as_lines([CHECKS["stale_processing"]])
     assert [row["file_uuid"] for row in rows] == sorted(row["file_uuid"] for row in rows)
-    assert len(rows) == 2 * stream.PIECE + 1
+    assert len(rows) == 2 * CHUNK_SIZE + 1
     assert rows[0] == {
         "check": "stale_processing",
         "severity": "warn",
@@ -54,9 +63,9 @@ def test_every_row_comes_in_order_and_the_last_line_is_the_report_without_rows()
         "detail": "job_id is null",
     }
     assert list(last) == ["status", "checked_at", "complete", "affected_files", "checks"]
-    assert (last["status"], last["complete"], last["affected_files"]) == ("degraded", True, 2 * stream.PIECE + 1)
+    assert (last["status"], last["complete"], last["affected_files"]) == ("degraded", True, 2 * CHUNK_SIZE + 1)
     assert [(check["check"], check["count"], check["truncated"]) for check in last["checks"]] == [
-        ("stale_processing", 2 * stream.PIECE + 1, False)
+        ("stale_processing", 2 * CHUNK_SIZE + 1, False)
     ]
     assert "files" not in last["checks"][0]
 
@@ -85,7 +94,7 @@ def test_an_empty_database_streams_the_report_alone() -> None:
 def test_csv_has_a_header_a_record_per_finding_and_says_at_the_end_whether_it_is_complete() -> None:
     a_job(1, "running", of="gone")
     a_file('quote " comma , newline \n', "processing")
-    text = "".join(csv_pieces(Stream(chosen(["stale_processing", "job_without_file"]))))
+    text = "".join(stream("csv", select_checks(["stale_processing", "job_without_file"])))
     *records, last = list(csv.reader(io.StringIO(text)))
     assert records == [
         ["check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail"],
@@ -135,7 +144,7 @@ def test_however_many_blanks_there_are_each_is_looked_at_once() -> None:
 def test_no_cell_of_a_csv_begins_a_formula_whatever_the_separator_is(separator: str) -> None:
     for number, name in enumerate(text.replace("!", "").replace("\0", "") for text in RUN):
         File.objects.create(file_uuid=f"{number}", file_name=name, status="processing")
-    text = "".join(csv_pieces(Stream([CHECKS["stale_processing"]])))
+    text = "".join(stream("csv", [CHECKS["stale_processing"]]))
     cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) for cell in row]
     assert len(cells) > len(RUN)
     assert not [cell for cell in cells if re.match(r"[\s\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)]
@@ -145,8 +154,7 @@ def test_a_reason_in_the_last_line_of_a_csv_is_no_formula_either() -> None:
     a_file("a", "processing")
     recorded(STALE)
     mute(STALE, until=in_days(1), by="ann", reason="later;=1+1")
-    check = CHECKS[STALE]
-    last = "".join(csv_pieces(Stream([check], sight=silence_of([check], "default")))).splitlines()[-1]
+    last = "".join(stream("csv", [CHECKS[STALE]])).splitlines()[-1]
     assert "later;'=1+1" in last
 
 
@@ -181,7 +189,7 @@ def test_memory_does_not_grow_with_the_number_of_findings() -> None:
         File.objects.all().delete()
         many_stale(number)
         tracemalloc.start()
-        for _ in ndjson(Stream([CHECKS["stale_processing"]])):
+        for _ in stream("ndjson", [CHECKS["stale_processing"]]):
             pass
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -191,77 +199,49 @@ def test_memory_does_not_grow_with_the_number_of_findings() -> None:
     assert peak(30_000) < 2 * peak(6_000)
 
 
-# --- One at a time ---------------------------------------------------------------------------------------
-def test_a_second_stream_is_refused_until_the_first_is_closed() -> None:
-    first = Stream(default())
-    with pytest.raises(BusyError):
-        Stream(default())
-    first.close()
-    Stream(default()).close()
+def test_an_engine_that_is_read_to_its_end_closes_its_connection() -> None:
+    engine = Engine(default_checks())
+    list(engine)
+    assert engine.connection.connection is None
 
 
-def test_a_stream_that_is_read_to_its_end_frees_its_place_and_its_connection() -> None:
-    first = Stream(default())
-    list(first)
-    assert first.connection.connection is None
-    Stream(default()).close()
+def test_a_stream_that_is_dropped_half_way_closes_its_connection() -> None:
+    many_stale(2 * CHUNK_SIZE)
+    engine = Engine([CHECKS["stale_processing"]])
+    chunks = iter(engine)
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert engine.connection.connection is None
 
 
-def test_a_stream_that_is_dropped_half_way_frees_its_place_and_its_connection() -> None:
-    many_stale(2 * stream.PIECE)
-    first = Stream([CHECKS["stale_processing"]])
-    pieces = ndjson(first)
-    next(pieces)
-    pieces.close()  # type: ignore[attr-defined]
-    assert first.connection.connection is None
-    Stream(default()).close()
+def test_a_stopped_engine_reports_the_reason() -> None:
+    many_stale(3 * CHUNK_SIZE)
+    engine = Engine([CHECKS["stale_processing"]])
+    chunks = iter(engine)
+    next(chunks)
+    engine.stop("its client stopped reading")
+    assert list(chunks) == []
+    assert engine.report.outcomes[0].error == "its client stopped reading"
 
 
-def test_a_client_that_does_not_read_loses_its_place_and_is_told_so_when_it_comes_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(slot, "PATIENCE", 0.0)
-    many_stale(3 * stream.PIECE)
-    first = Stream([CHECKS["stale_processing"]])
-    pieces = iter(first)
-    next(pieces)
-    next(pieces)
-    second = Stream([CHECKS["stale_processing"]])
-    assert list(pieces) == []
-    assert first.report.outcomes[0].error == "its client stopped reading"
-    assert len(list(second)) == 3
+def test_between_two_chunks_the_connection_of_the_thread_is_its_own() -> None:
+    many_stale(2 * CHUNK_SIZE)
+    for _ in Engine([CHECKS["stale_processing"]]):
+        File.objects.create(file_uuid="between", file_name="", status="registered")
+        break
+    assert File.objects.filter(pk="between").exists()
 
 
-def test_that_the_server_waits_no_longer_for_a_client_is_no_outage_of_the_server() -> None:
-    many_stale(3 * stream.PIECE)
-    paused = Stream([CHECKS["stale_processing"]], patience=0.1)
-    pieces = iter(paused)
-    next(pieces)
+def test_a_reader_that_pauses_for_too_long_is_no_outage_of_the_server() -> None:
+    many_stale(3 * CHUNK_SIZE)
+    engine = Engine([CHECKS["stale_processing"]], idle_timeout=0.1)
+    chunks = iter(engine)
+    next(chunks)
+    pid = engine.connection.connection.info.backend_pid
     with connection.cursor() as cursor:
-        asked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
-        pid = paused.connection.connection.info.backend_pid
         for _ in until(20):
-            cursor.execute(asked, [pid])
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", [pid])
             if cursor.fetchone() == (False,):
                 break
-    assert list(pieces) == []
-    assert paused.report.outcomes[0].error == "it stood still for too long, and the server ended its snapshot"
-
-
-def test_a_stream_that_works_keeps_its_place_however_long_that_takes(
-    monkeypatch: pytest.MonkeyPatch, define: Define
-) -> None:
-    refused: list[bool] = []
-
-    def works(using: str) -> Iterator[Finding]:
-        """Works for long"""
-        try:
-            Stream(default()).close()
-        except BusyError:
-            refused.append(True)
-        yield from ()
-
-    monkeypatch.setattr(slot, "PATIENCE", 0.0)
-    many_stale(1)
-    list(Stream([CHECKS["stale_processing"], define("works", works, detail=None)]))
-    assert refused == [True]
+    assert list(chunks) == []
+    assert engine.report.outcomes[0].error == "it paused for too long, and the server ended its snapshot"

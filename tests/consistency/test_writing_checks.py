@@ -1,0 +1,145 @@
+"""A check that writes changes nothing and could not run: each kind of write, through each entry of the engine."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.models.expressions import RawSQL
+
+from consistency.history.scanning import read_scan, record_scan
+from consistency.models import File
+from consistency.registry import CHECKS, Check, Finding
+from consistency.scan.engine import Engine
+from consistency.scan.passes import collect
+from consistency.scan.report import Report
+from tests.consistency.conftest import Define
+from tests.consistency.data import a_file
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+DELETE = "WITH gone AS (DELETE FROM files RETURNING file_uuid) SELECT count(*) FROM gone"
+
+
+def deletes_in_a_cursor() -> Any:
+    with connections["default"].cursor() as cursor:
+        cursor.execute(DELETE)
+    return File.objects.all()
+
+
+def deletes_in_its_query() -> Any:
+    return File.objects.extra(where=["file_uuid IN (SELECT file_uuid FROM delete_files())"])
+
+
+def deletes_with_the_orm() -> Any:
+    File.objects.all().delete()
+    return File.objects.all()
+
+
+def begins_a_new_transaction() -> Any:
+    connections["default"].connection.commit()
+    connections["default"].connection.execute("DELETE FROM files")
+    return File.objects.all()
+
+
+def external_cursor(using: str) -> Iterator[Finding]:
+    """Writes in a cursor"""
+    with connections[using].cursor() as cursor:
+        cursor.execute(DELETE)
+        yield Finding(object_type="file", object_id="a", detail="gone")
+
+
+def external_orm(using: str) -> Iterator[Finding]:
+    """Writes through the ORM"""
+    File.objects.using(using).delete()
+    yield Finding(object_type="file", object_id="a", detail="gone")
+
+
+def external_driver(using: str) -> Iterator[Finding]:
+    """Writes through the driver"""
+    connections[using].connection.commit()
+    connections[using].connection.execute("DELETE FROM files")
+    yield Finding(object_type="file", object_id="a", detail="gone")
+
+
+INTERNAL = [deletes_in_a_cursor, deletes_in_its_query, deletes_with_the_orm, begins_a_new_transaction]
+EXTERNAL = [external_cursor, external_orm, external_driver]
+
+
+def limited(checks: list[Check]) -> Report:
+    return read_scan(checks)
+
+
+def every_row(checks: list[Check]) -> Report:
+    return read_scan(checks, limit=None)
+
+
+def in_chunks(checks: list[Check]) -> Report:
+    engine = Engine(checks, every_row=True)
+    for _ in engine:
+        pass
+    return engine.report
+
+
+def recorded(checks: list[Check]) -> Report:
+    result = record_scan(checks, trigger="command")
+    assert result.problem is None
+    return result.report
+
+
+def confirmed(checks: list[Check]) -> Report:
+    return read_scan(checks, confirm=0.01)
+
+
+def recorded_and_confirmed(checks: list[Check]) -> Report:
+    return record_scan(checks, trigger="command", confirm=0.01).report
+
+
+def streamed_and_recorded(checks: list[Check]) -> Report:
+    return record_scan(checks, trigger="command", limit=None, consume=collect).report
+
+
+ENTRIES = [limited, every_row, in_chunks, recorded, confirmed, recorded_and_confirmed, streamed_and_recorded]
+
+
+@pytest.fixture
+def writing_function(transactional_db: None) -> Iterator[None]:
+    """A function that deletes while it is read, as a check's query may call one."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION delete_files() RETURNS SETOF files LANGUAGE sql AS 'DELETE FROM files RETURNING *'"
+        )
+    yield
+    with connections["default"].cursor() as cursor:
+        cursor.execute("DROP FUNCTION delete_files()")
+
+
+@pytest.mark.usefixtures("writing_function")
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("function", INTERNAL + EXTERNAL)
+def test_a_writing_check_leaves_the_row_and_could_not_run(
+    define: Define, function: Callable[..., Any], entry: Callable[[list[Check]], Report]
+) -> None:
+    a_file("stale", "processing")
+    detail = {"detail": None} if function in EXTERNAL else {}
+    broken = define("broken", function, **detail)
+    report = entry([CHECKS["stale_processing"], broken, CHECKS["unregistered_with_uuid"]])
+    stale, outcome, unregistered = report.outcomes
+    assert File.objects.filter(pk="stale").exists()
+    assert (outcome.count, bool(outcome.error)) == (None, True)
+    assert (stale.count, unregistered.count) == (1, 0)
+
+
+def test_a_session_of_a_scan_is_read_only_by_default(define: Define) -> None:
+    values: list[str] = []
+
+    def shows() -> Any:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('default_transaction_read_only'), current_setting('transaction_read_only')"
+            )
+            values.extend(cursor.fetchone())
+        return File.objects.annotate(n=RawSQL("1", ())).none()
+
+    read_scan([define("shows", shows)])
+    assert values[:2] == ["on", "on"]

@@ -7,17 +7,18 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from common.postgres.base import DatabaseWrapper
 
-def new_connection(alias: str, *, read_only: bool = False) -> BaseDatabaseWrapper:
+
+def new_connection(alias: str, *, read_only: bool = False) -> DatabaseWrapper:
     """Return an unopened connection to the database `alias`; any thread may use it, one at a time.
 
     With `read_only` every transaction begins READ ONLY, also through PgBouncer, where a session setting would reach
     other clients.
     """
-    connection: BaseDatabaseWrapper = connections.create_connection(alias)
-    if read_only:
-        options = connection.settings_dict["OPTIONS"] | {"read_only": True}
-        connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    settings = connections.settings[alias]
+    options = settings["OPTIONS"] | {"read_only": read_only}
+    connection = DatabaseWrapper({**settings, "OPTIONS": options}, alias)
     connection.inc_thread_sharing()
     return connection
 

@@ -186,11 +186,13 @@ def test_what_lies_outside_is_looked_at_twice_and_only_what_stays_is_a_finding(d
 
 
 def test_what_lies_outside_is_asked_after_the_snapshot_is_closed_and_cannot_write_either(define: Define) -> None:
-    in_transaction: list[bool] = []
+    isolation: list[str] = []
 
     def looks(using: str) -> Iterator[Finding]:
         """Looks around"""
-        in_transaction.append(connections[using].in_atomic_block)
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_isolation')")
+            isolation.extend(cursor.fetchone())
         yield from ()
 
     def writes(using: str) -> Iterator[Finding]:
@@ -204,7 +206,7 @@ def test_what_lies_outside_is_asked_after_the_snapshot_is_closed_and_cannot_writ
         "writes": "it tried to do more than read",
         "stale_processing": 0,
     }
-    assert in_transaction == [False]
+    assert isolation == ["read committed"]
     assert not MonitorJob.objects.exists()
 
 

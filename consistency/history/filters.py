@@ -67,7 +67,8 @@ class Parameter(django_filters.Filter):
         super().__init__(parse=parse, many=many, help_text=help_text, required=False)
         self.condition = condition
         item = schema or {"type": "string"}
-        set_override(self, "field", {"type": "array", "items": item} if many else item)
+        whole = {"type": "array", "items": item} if many else item
+        set_override(self, "field", whole | {"description": help_text})
 
     def filter(self, qs: "QuerySet[Any]", value: Any) -> "QuerySet[Any]":
         return qs if value is None else qs.filter(self.condition(value))

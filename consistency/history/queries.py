@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from common.choices import validate_choice
@@ -198,6 +198,6 @@ def previous_run(scan: int, check: str, database: str) -> ScanCheck | None:
     return runs.order_by("-scan_id").first()
 
 
-def list_order(resolved: bool) -> F:
-    """Return the order of a list: newest found or returned first; resolved lists by resolution."""
-    return F("resolved_event").desc(nulls_last=True) if resolved else F("appeared_event").desc()
+def list_order(resolved: bool) -> str:
+    """Return the column that orders a list: newest found or returned first; resolved lists by resolution."""
+    return "-resolved_event" if resolved else "-appeared_event"

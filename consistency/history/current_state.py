@@ -152,8 +152,8 @@ def _rule_values(anomaly: Anomaly) -> dict[str, Any]:
         return {} if row is None else {"row_exists": row.using(anomaly.database).exists()}
     check = CHECKS[anomaly.check_name]
     for query in queries:
-        for row in rows(query, check, finding_values(query.using(anomaly.database), check)[:1]):
-            return {"breaks_rule": True, "detail": row["detail"]}
+        for finding in rows(query, check, finding_values(query.using(anomaly.database), check)[:1]):
+            return {"breaks_rule": True, "detail": finding["detail"]}
     return {"breaks_rule": False}
 
 

@@ -36,7 +36,7 @@ class ParameterField(forms.Field):
         super().__init__(**options)
         self.parse, self.many = parse, many
 
-    def to_python(self, value: list[str]) -> Any:
+    def to_python(self, value: Any) -> Any:
         """Return the parsed value or values; None if the parameter is absent."""
         if any("\0" in text for text in value):
             raise ValidationError("the value may not hold the character NUL.")
@@ -50,7 +50,7 @@ class ParameterField(forms.Field):
             raise ValidationError(str(error)) from None
 
 
-class Parameter(django_filters.Filter):
+class Parameter(django_filters.Filter):  # type: ignore[misc]
     """A filter by one parameter: `parse` converts a value, `condition` returns the Q of the parsed value."""
 
     field_class = ParameterField
@@ -68,7 +68,7 @@ class Parameter(django_filters.Filter):
         self.condition = condition
         item = schema or {"type": "string"}
         whole = {"type": "array", "items": item} if many else item
-        set_override(self, "field", whole | {"description": help_text})
+        set_override(self, "field", whole | {"description": help_text})  # type: ignore[no-untyped-call]
 
     def filter(self, qs: "QuerySet[Any]", value: Any) -> "QuerySet[Any]":
         return qs if value is None else qs.filter(self.condition(value))
@@ -104,7 +104,7 @@ def _database() -> Parameter:
     )
 
 
-class AnomalyFilter(django_filters.FilterSet):
+class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Filters of anomalies. Without `state` only open anomalies match."""
 
     check = Parameter(
@@ -163,10 +163,11 @@ class AnomalyFilter(django_filters.FilterSet):
         if values["state"] is None:
             queryset = queryset.filter(queries.in_state("open"))
         by_resolution = values["state"] == State.RESOLVED and values["since"] is None and values["scan"] is None
-        return super().filter_queryset(queryset).order_by(queries.list_order(by_resolution))
+        filtered: QuerySet[Any] = super().filter_queryset(queryset)
+        return filtered.order_by(queries.list_order(by_resolution))
 
 
-class ScanFilter(django_filters.FilterSet):
+class ScanFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Filters of recorded scans."""
 
     database = _database()

@@ -1,6 +1,8 @@
 """QuerySets and conditions over the history, for every surface."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -133,8 +135,8 @@ def in_state(state: str) -> Q:
         if state == State.ONGOING:
             return OPEN & ~in_last_scan
         return OPEN & in_last_scan & (Q(returned_count=0) if state == State.NEW else Q(returned_count__gt=0))
-    conditions = {
-        "all": lambda: Q(),
+    conditions: dict[str, Callable[[], Q]] = {
+        "all": Q,
         "open": lambda: OPEN,
         State.RESOLVED.value: lambda: ~OPEN,
         "acknowledged": acknowledged,
@@ -174,7 +176,7 @@ def starts_with(text: str, *fields: str) -> Q:
     return condition
 
 
-def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly]":
+def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly, Any]":
     rows = Anomaly._base_manager.alias(start=prefix(field)).filter(start__startswith=text[:PREFIX_LENGTH])
     if len(text) > PREFIX_LENGTH:
         rows = rows.filter(**{f"{field}__startswith": text})

@@ -19,7 +19,7 @@ class SeverityField(serializers.ChoiceField):
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=SEVERITIES, **options)
 
-    def to_representation(self, value: int) -> str:
+    def to_representation(self, value: Any) -> str:
         return Severity(value).word
 
 

@@ -1,7 +1,7 @@
 """The history in tables of our own: scans, anomalies with their events, mutes, and background tasks."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import connections, models
 from django.db.models import OuterRef, Q, Subquery
@@ -196,11 +196,6 @@ class Anomaly(CheckRecord):
 
     objects: ClassVar[AnomalyManager] = AnomalyManager()
 
-    # Annotations of the manager.
-    last_run: int | None
-    last_scan: int | None
-    last_run_at: datetime | None
-
     class Meta:
         verbose_name_plural = "anomalies"
         default_permissions = ("view",)
@@ -232,28 +227,33 @@ class Anomaly(CheckRecord):
     def __str__(self) -> str:
         return f"{self.check_name}: {self.object_type} {printable(self.object_id)}"
 
+    def _annotated(self, name: str) -> Any:
+        """Return an annotation of the manager; None for a row from another manager."""
+        return getattr(self, name, None)
+
     @property
     def state(self) -> State:
         """Return the state. An open anomaly was seen by the last run of its check."""
         if self.resolved_at:
             return State.RESOLVED
-        if self.last_scan is not None and self.last_scan > self.appeared_scan:
+        if (self._annotated("last_scan") or 0) > self.appeared_scan:
             return State.ONGOING
         return State.RETURNED if self.returned_count else State.NEW
 
     @property
     def last_seen(self) -> datetime:
         """Return the time of the last run that saw the anomaly."""
-        if self.resolved_at or self.last_run_at is None:
+        last_run_at: datetime | None = self._annotated("last_run_at")
+        if self.resolved_at or last_run_at is None:
             return self.last_seen_before or self.appeared_at
-        return max(self.last_run_at, self.appeared_at)
+        return max(last_run_at, self.appeared_at)
 
     @property
     def times_seen(self) -> int:
         """Return the number of runs that saw the anomaly."""
         if self.resolved_at:
             return self.times_seen_before
-        return self.times_seen_before + max(0, (self.last_run or 0) - self.appeared_run) + 1
+        return self.times_seen_before + max(0, (self._annotated("last_run") or 0) - self.appeared_run) + 1
 
     @property
     def is_acknowledged(self) -> bool:

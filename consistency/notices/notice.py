@@ -100,12 +100,11 @@ def notice_of(recorded: Recorded) -> Notice | None:
     scan = recorded.scan
     if scan is None:
         return None
-    checks = [
-        CheckNotice(kind=kind, outcome=outcome, changes=changes)
-        for outcome in recorded.report.outcomes
-        if (changes := scan.by_check[outcome.check.name])
-        and (kind := _kind(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)))
-    ]
+    checks = []
+    for outcome in recorded.report.outcomes:
+        changes = scan.by_check[outcome.check.name]
+        if kind := _kind(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)):
+            checks.append(CheckNotice(kind=kind, outcome=outcome, changes=changes))
     if not checks:
         return None
     return Notice(report=recorded.report, scan=scan, database=recorded.database, checks=checks)

@@ -64,6 +64,7 @@ def affected_files(queries: Sequence[Query]) -> Query | None:
         .values_list("affected")
         for query in queries
     ]
-    if len(files) < 2:
-        return files[0].distinct() if files else None
-    return files[0].union(*files[1:])
+    if not files:
+        return None
+    distinct: Query = files[0].distinct() if len(files) == 1 else files[0].union(*files[1:])
+    return distinct

@@ -52,7 +52,7 @@ class NDJSON:
         return "".join(json.dumps(head | row) + "\n" for row in rows)
 
     def ending(self, report: Report, more: Mapping[str, Any]) -> str:
-        return json.dumps(report_data(report, rows=False) | more) + "\n"
+        return json.dumps(report_data(report, rows=False) | dict(more)) + "\n"
 
 
 class CSV:

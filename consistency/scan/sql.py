@@ -29,7 +29,8 @@ def query_sql(query: Query, database: str) -> str | None:
         sql, parameters = query.query.get_compiler(connection=connections[database]).as_sql()
     except EmptyResultSet:
         return None
-    return sql % tuple(_literal(parameter) for parameter in parameters)
+    literals = tuple(_literal(parameter) for parameter in parameters)
+    return str(sql % literals)
 
 
 def count_sql(query: Query, database: str) -> str | None:

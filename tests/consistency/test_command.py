@@ -115,7 +115,7 @@ def test_an_outcome_that_nobody_expected_is_3_and_not_1(monkeypatch: pytest.Monk
     def fails(*arguments: Any, **more: Any) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("consistency.management.commands.check_consistency.scan", fails)
+    monkeypatch.setattr("consistency.management.commands.check_consistency.record_scan", fails)
     assert run()[0] == 3
 
 

@@ -35,7 +35,7 @@ def unread() -> int:
     return writing
 
 
-FULL = "CommandError: cannot write to standard output: No space left on device.\n"
+FULL = "CommandError: Cannot write the output: No space left on device.\n"
 
 
 @pytest.mark.parametrize("command", [("show_anomalies", "--format", "json"), ("check_consistency", "--format", "csv")])

@@ -103,7 +103,7 @@ def test_the_sql_of_a_check_is_what_it_asks() -> None:
     ]
     assert len(statements) == 6
     assert "-- identity_row_missing: " in out
-    assert "no SQL" in out
+    assert "No SQL" in out
 
 
 # --- Colours and the bar ---------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_written_is_2_before_anything_is_asked(
     def asked(*arguments: Any, **more: Any) -> Any:
         raise AssertionError
 
-    monkeypatch.setattr("consistency.management.commands.check_consistency.scan", asked)
+    monkeypatch.setattr("consistency.management.commands.check_consistency.record_scan", asked)
     (tmp_path / "file").write_text("")
     for target in (tmp_path / "no" / "such" / "folder", tmp_path / "file" / "below", tmp_path, Path("/dev/null")):
         code, out, words = run("--output", str(target))
@@ -216,6 +216,6 @@ class Terminal(io.StringIO):
 
 
 def test_who_waits_at_a_terminal_is_told_that_it_looks_twice_and_waits_for_no_clean_look() -> None:
-    for errors, told in ((Terminal(), "Looking twice, 60 s apart.\n"), (io.StringIO(), "")):
+    for errors, told in ((Terminal(), "Running two passes, 60 s apart.\n"), (io.StringIO(), "")):
         call_command("check_consistency", "--confirm", "60s", "--no-record", stdout=io.StringIO(), stderr=errors)
         assert errors.getvalue() == told

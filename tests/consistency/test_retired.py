@@ -165,7 +165,7 @@ def test_its_mute_can_be_ended_everywhere(
         return mute(check, until=in_days(1), by="bob", reason="x", sticky=True, database=database)
 
     muted()
-    assert within("unmute_check", check, "--database", database) == (0, f"{check} is heard again.\n", "")
+    assert within("unmute_check", check, "--database", database) == (0, f"{check} is unmuted.\n", "")
     assert not Mute.objects.filter(ended_at=None).exists()
     one = muted()
     assert ask(f"/checks/{check}/mute?database={database}", method="delete").status_code == 200

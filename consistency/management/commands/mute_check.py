@@ -1,63 +1,61 @@
-"""Mute a check on the command line: for how long and why are mandatory, who is the OS user."""
+"""`manage.py mute_check`: mute a check, as the user of the operating system."""
 
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from common.arguments import parse_duration
+from common.commands import ContinuityCommand
 from common.text import printable
 from common.times import format_instant
-from consistency.history.formats import lasting
-from consistency.history.names import to_mute
-from consistency.history.recorder import os_user
-from consistency.history.silence import MEMORY, mute
-from consistency.management.ending import put
-from consistency.management.shared import asking, told
-from consistency.management.usage import BriefCommand
+from consistency.history.queries import validate_mutable
+from consistency.history.scanning import os_user
+from consistency.history.suppression import mute
+from consistency.management.shared import history_transaction
 from consistency.models.history import Mute
 
 
-class Command(BriefCommand):
+class Command(ContinuityCommand):
     help = (
-        "Agree that a check decides no status and no exit code for a while. Ends at its time and, unless sticky, when "
-        "the count rises above what was muted or the check is clean. What could not run is never muted."
+        "Mute a check: for a time, its findings affect no status and no exit code. The mute also ends when the count "
+        "rises or the check is clean, unless --sticky is given. A check that could not run is never muted."
     )
-    requires_system_checks: tuple[str, ...] = ()
+    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Everything arrives converted."""
         add = parser.add_argument
-        add("check", metavar="CHECK", help="its name")
+        add("check", metavar="CHECK", help="name of the check")
         add(
             "--for",
-            dest="length",
+            dest="duration",
             required=True,
             metavar="TIME",
             type=parse_duration,
-            help="how long: 90m, 12h, 7d, 2w; at most 365d",
+            help="duration: 90m, 12h, 7d, 2w; at most 365d",
         )
-        add("--reason", required=True, help="why; everybody who looks will read it")
-        add("--sticky", action="store_true", help="hold when the count rises, and when the check is clean")
-        add("--database", default=MEMORY, metavar="ALIAS", help="of which database (default)")
+        add("--reason", required=True, help="reason, shown with every report")
+        add("--sticky", action="store_true", help="keep the mute when the count rises and when the check is clean")
+        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="scanned database (default)")
 
-    def handle(self, **options: Any) -> None:
-        """Mute it, and say until when."""
-        with told(self.stdout):
-            with asking():
-                to_mute(options["check"], options["database"])
-                muted = mute(
-                    options["check"],
-                    until=timezone.now() + options["length"],
-                    by=os_user(),
-                    reason=options["reason"],
-                    sticky=options["sticky"],
-                    database=options["database"],
-                )
-            put(self.stdout, _told(muted))
+    def run(self, *args: Any, **options: Any) -> None:
+        with history_transaction():
+            validate_mutable(options["check"], options["database"])
+            muted = mute(
+                options["check"],
+                until=timezone.now() + options["duration"],
+                by=os_user(),
+                reason=options["reason"],
+                sticky=options["sticky"],
+                database=options["database"],
+            )
+        author, end = printable(muted.by), format_instant(muted.until)
+        self.stdout.write(f"{muted.check_name} is muted by {author} until {end}, {_condition(muted)}.")
 
 
-def _told(muted: Mute) -> str:
-    return (
-        f"{muted.check_name} is muted by {printable(muted.by)} until {format_instant(muted.until)}, {lasting(muted)}.\n"
-    )
+def _condition(muted: Mute) -> str:
+    if muted.sticky:
+        return "for any number of findings"
+    mark = "the next scan" if muted.mark is None else f"{muted.mark:,}"
+    return f"or until a scan finds more than {mark}, or nothing"

@@ -1,81 +1,67 @@
-"""The anomalies that are remembered, for people and for pipes."""
+"""`manage.py show_anomalies`: list the recorded anomalies."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
-from django.http import QueryDict
+from django.db.models import QuerySet
 
 from common.arguments import parse_count
+from common.commands import ContinuityCommand
+from common.output import json_list, table_text
 from common.times import format_instant
-from consistency.api.query import SEVERITIES, STATES, anomalies
-from consistency.history.formats import acknowledged_until, anomaly_dict, mute_of
-from consistency.history.kinds import Listed
-from consistency.history.lists import agreed
-from consistency.history.order import pieces
-from consistency.management.console import left
-from consistency.management.ending import put
-from consistency.management.shared import as_query, asking, json_list, table_text, told
-from consistency.management.usage import BriefCommand
+from consistency.history.filters import AnomalyFilter
+from consistency.history.queries import active_mutes
+from consistency.history.serializers import AnomalySerializer, mute_of
+from consistency.management.console import remaining
+from consistency.management.shared import add_filters, filter_query, filter_rows, history_transaction
 from consistency.models.history import Anomaly, Mute
 from consistency.registry import Severity
 
-ROWS_OF_TEXT: Final = 50
-COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "silent", "detail")
-FILTERS: Final = {
-    "check": "of this check, retired ones too; repeatable",
-    "severity": f"of this severity: {', '.join(SEVERITIES)}; repeatable",
-    "state": f"{', '.join(STATES)}; else what is open",
-    "silenced": "1: acknowledged or muted; 0: neither",
-    "since": "new or back since then: 24h, 7d, or 2026-05-18T17:30:00Z",
-    "scan": "new or back in the scan of this number; --state all for those resolved since too",
-    "assignee": "whom it is assigned to",
-    "uuid": "whose file_uuid, or the number or uuid of a job or an identity, begins so",
-    "name": "whose file_name begins so",
-    "database": "of this database, retired ones too",
-}
+DEFAULT_TEXT_LIMIT: Final = 50
+CHUNK_SIZE: Final = 1000
+COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "suppressed", "detail")
 
 
-class Command(BriefCommand):
-    help = "Show what scans have found and remembered, newest first; by default what is open."
-    requires_system_checks: tuple[str, ...] = ()
+class Command(ContinuityCommand):
+    help = "Show the recorded anomalies, newest first. Without filters, show the open anomalies."
+    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The filters of the list, by the names that they have over REST."""
-        for name, words in FILTERS.items():
-            parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
-        add = parser.add_argument
-        add("--limit", metavar="N", type=parse_count, help=f"at most N (text {ROWS_OF_TEXT}, json all)")
-        add("--format", default="text", choices=("text", "json"), help="text (default) or json")
+        add_filters(parser, AnomalyFilter)
+        parser.add_argument(
+            "--limit", metavar="N", type=parse_count, help=f"at most N anomalies (text {DEFAULT_TEXT_LIMIT}, json all)"
+        )
+        parser.add_argument("--format", default="text", choices=("text", "json"), help="text (default) or json")
 
-    def handle(self, **options: Any) -> None:
-        """Show them."""
-        with told(self.stdout), asking():
-            shown = _as_json if options["format"] == "json" else _as_text
-            for piece in shown(as_query(options, FILTERS), options["limit"]):
-                put(self.stdout, piece)
+    def run(self, *args: Any, **options: Any) -> None:
+        query, limit = filter_query(options, AnomalyFilter), options["limit"]
+        with history_transaction():
+            anomalies = filter_rows(AnomalyFilter, query, Anomaly.objects.all())
+            if options["format"] == "json":
+                for piece in _json(anomalies[:limit]):
+                    self.stdout.write(piece, ending="")
+            else:
+                nothing = "No anomalies match." if query else "No anomalies are open."
+                self._write_table(anomalies, DEFAULT_TEXT_LIMIT if limit is None else limit, nothing)
 
-
-def _as_json(filters: QueryDict, limit: int | None) -> Iterator[str]:
-    silent = agreed()
-    rows = chain.from_iterable(pieces(anomalies(filters, silent)))
-    return json_list("anomalies", (anomaly_dict(row, silent.mutes) for row in islice(rows, limit)))
-
-
-def _as_text(filters: QueryDict, limit: int | None) -> Iterator[str]:
-    limit = ROWS_OF_TEXT if limit is None else limit
-    silent = agreed()
-    mutes, rows = silent.mutes, Listed(anomalies(filters, silent)).rows(0, limit + 1)
-    if rows:
-        yield table_text(COLUMNS, (_row(row, mutes) for row in rows[:limit]))
-    else:
-        yield "No anomalies" + (" match.\n" if filters else " are open.\n")
-    if len(rows) > limit:
-        yield "... and more: --limit N, or --format json for all\n"
+    def _write_table(self, anomalies: "QuerySet[Anomaly]", limit: int, nothing: str) -> None:
+        mutes, rows = active_mutes(), list(anomalies[: limit + 1])
+        if rows:
+            cells = (_cells(row, mutes) for row in rows[:limit])
+            self.stdout.write(table_text(COLUMNS, cells, terminal=self.stdout.isatty()))
+        else:
+            self.stdout.write(nothing)
+        if len(rows) > limit:
+            self.stdout.write("... and more: --limit N, or --format json for all")
 
 
-def _row(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
+def _json(anomalies: "QuerySet[Anomaly]") -> Iterator[str]:
+    serializer = AnomalySerializer(context={"mutes": active_mutes()})
+    return json_list("anomalies", map(serializer.to_representation, anomalies.iterator(CHUNK_SIZE)))
+
+
+def _cells(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
     return (
         anomaly.pk,
         Severity(anomaly.severity).word,
@@ -85,15 +71,14 @@ def _row(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
         anomaly.state,
         format_instant(anomaly.appeared_at),
         anomaly.times_seen,
-        _silent(anomaly, mutes),
+        "; ".join(_suppressions(anomaly, mutes)),
         anomaly.detail,
     )
 
 
-def _silent(anomaly: Anomaly, mutes: Sequence[Mute]) -> str:
-    told = []
-    if until := acknowledged_until(anomaly):
-        told.append(f"acknowledged by {anomaly.acknowledged_by}: {anomaly.acknowledged_reason}, {left(until)}")
+def _suppressions(anomaly: Anomaly, mutes: Sequence[Mute]) -> Iterator[str]:
+    if anomaly.is_acknowledged and anomaly.acknowledged_until:
+        left = remaining(anomaly.acknowledged_until)
+        yield f"acknowledged by {anomaly.acknowledged_by}: {anomaly.acknowledged_reason}, {left}"
     if mute := mute_of(anomaly, mutes):
-        told.append(f"muted by {mute.by}: {mute.reason}, {left(mute.until)}")
-    return "; ".join(told)
+        yield f"muted by {mute.by}: {mute.reason}, {remaining(mute.until)}"

@@ -1,50 +1,60 @@
-"""The scans that are remembered, passes too, for people and for pipes."""
+"""`manage.py show_scans`: list the recorded scans."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
 
 from common.arguments import parse_count
+from common.commands import ContinuityCommand
+from common.output import json_list, table_text
 from common.times import format_instant
-from consistency.api.query import scans
-from consistency.history.formats import scan_dict
-from consistency.management.ending import put
-from consistency.management.shared import as_query, asking, json_list, table_text, told
-from consistency.management.usage import BriefCommand
+from consistency.history.filters import ScanFilter
+from consistency.history.serializers import ScanSerializer
+from consistency.management.shared import add_filters, filter_query, filter_rows, history_transaction
 from consistency.models.history import Scan
 
+COLUMNS: Final = (
+    "id",
+    "recorded",
+    "database",
+    "by",
+    "status",
+    "complete",
+    "ms",
+    "new",
+    "returned",
+    "resolved",
+    "ongoing",
+)
 
-class Command(BriefCommand):
-    help = "Show the scans that were recorded, newest first, with what was new, returned and resolved in each."
-    requires_system_checks: tuple[str, ...] = ()
+
+class Command(ContinuityCommand):
+    help = "Show the recorded scans, newest first, with the new, returned and resolved anomalies of each scan."
+    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which, how many, and in what form."""
-        add = parser.add_argument
-        for name, words in FILTERS.items():
-            add(f"--{name}", action="append", default=[], metavar=name.upper(), help=words)
-        add("--limit", default=20, metavar="N", type=parse_count, help="at most N (20)")
-        add("--format", default="text", choices=("text", "json"), help="text (default) or json, with each check")
+        add_filters(parser, ScanFilter)
+        parser.add_argument("--limit", default=20, metavar="N", type=parse_count, help="at most N scans (20)")
+        parser.add_argument(
+            "--format", default="text", choices=("text", "json"), help="text (default) or json, with the checks"
+        )
 
-    def handle(self, **options: Any) -> None:
-        """Show them."""
-        with told(self.stdout), asking():
-            filters, limit = as_query(options, FILTERS), options["limit"]
-            found = list(scans(filters).order_by("-id")[: limit + 1])
-            if options["format"] == "json":
-                put(self.stdout, "".join(json_list("scans", map(scan_dict, found[:limit]))))
-            elif found:
-                more = "... and more: --limit N\n" if len(found) > limit else ""
-                put(self.stdout, table_text(COLUMNS, map(_row, found[:limit])) + more)
-            else:
-                put(self.stdout, "No scan matches.\n" if filters else "No scan is remembered.\n")
-
-
-FILTERS = {"database": "of this database, retired ones too", "complete": "1: all checks ran; 0: some could not"}
-COLUMNS = ("id", "recorded", "database", "by", "status", "complete", "ms", "new", "returned", "resolved", "ongoing")
+    def run(self, *args: Any, **options: Any) -> None:
+        query, limit = filter_query(options, ScanFilter), options["limit"]
+        with history_transaction():
+            scans = Scan.objects.prefetch_related("checks").order_by("-id")
+            rows = list(filter_rows(ScanFilter, query, scans)[: limit + 1])
+        if options["format"] == "json":
+            self.stdout.write("".join(json_list("scans", ScanSerializer(rows[:limit], many=True).data)))
+        elif rows:
+            self.stdout.write(table_text(COLUMNS, map(_cells, rows[:limit]), terminal=self.stdout.isatty()))
+            if len(rows) > limit:
+                self.stdout.write("... and more: --limit N")
+        else:
+            self.stdout.write("No scan matches." if query else "No scan is recorded.")
 
 
-def _row(scan: Scan) -> tuple[object, ...]:
+def _cells(scan: Scan) -> tuple[object, ...]:
     return (
         scan.pk,
         format_instant(scan.recorded_at),

@@ -1,35 +1,34 @@
-"""End the mute of a check on the command line."""
+"""`manage.py unmute_check`: end the mute of a check."""
 
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
-from consistency.history import names
-from consistency.history.silence import MEMORY, unmute
-from consistency.management.ending import put
-from consistency.management.shared import USAGE, asking, told
-from consistency.management.usage import BriefCommand
+from common.commands import USAGE, ContinuityCommand
+from consistency.history.queries import validate_check, validate_database
+from consistency.history.scanning import os_user
+from consistency.history.suppression import unmute
+from consistency.management.shared import history_transaction
 
 
-class Command(BriefCommand):
-    help = (
-        "Let a muted check decide statuses and exit codes again. A check that was removed (retired) can be unmuted too."
-    )
-    requires_system_checks: tuple[str, ...] = ()
+class Command(ContinuityCommand):
+    help = "End the mute of a check. A retired check can be unmuted too."
+    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Any name: history outlives code."""
-        parser.add_argument("check", metavar="CHECK", help="its name")
+        parser.add_argument("check", metavar="CHECK", help="name of the check")
         parser.add_argument(
-            "--database", default=MEMORY, metavar="ALIAS", help="of which database, retired ones too (default)"
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help="scanned database, also a retired one (default)",
         )
 
-    def handle(self, **options: Any) -> None:
-        """End it, or say that there is none."""
-        with told(self.stdout):
-            with asking():
-                check, database = names.check(options["check"]), names.database(options["database"])
-                ended = unmute(check, database=database)
-            if not ended:
-                raise CommandError(f"{check} is not muted on {database}.", returncode=USAGE)
-            put(self.stdout, f"{check} is heard again.\n")
+    def run(self, *args: Any, **options: Any) -> None:
+        with history_transaction():
+            check, database = validate_check(options["check"]), validate_database(options["database"])
+            ended = unmute(check, database=database, by=os_user())
+        if not ended:
+            raise CommandError(f"{check} is not muted on {database}.", returncode=USAGE)
+        self.stdout.write(f"{check} is unmuted.")

@@ -239,7 +239,7 @@ def test_a_check_is_muted_and_unmuted(database_url: str) -> None:
     assert (mute.by, mute.reason, mute.sticky, mute.mark) == (os_user(), "migration", False, 1)
     assert in_days(6.9) < mute.until < in_days(7)
     assert run(STALE)[0] == 0
-    assert within("unmute_check", STALE) == (0, f"{STALE} is heard again.\n", "")
+    assert within("unmute_check", STALE) == (0, f"{STALE} is unmuted.\n", "")
     assert within("unmute_check", STALE)[0] == 2
     assert run(STALE)[0] == 1
 
@@ -328,9 +328,9 @@ def test_what_is_silenced_is_shown_as_silenced_with_the_time_left() -> None:
     mute("orphaned_processing", until=in_days(1), by="ana", reason="known")
     shown = within("show_anomalies")[1].splitlines()
     assert ["acknowledged" in line for line in shown] == [False, False, False, True]
-    assert "acknowledged by ana: known, 2 d 11 h left" in shown[3]
+    assert "acknowledged by ana: known, 2 days, 12 hours left" in shown[3]
     mute(STALE, until=in_days(1), by="bo", reason="being mended")
-    assert within("show_anomalies")[1].count("muted by bo: being mended, 23 h 59 min left") == 3
+    assert within("show_anomalies")[1].count("muted by bo: being mended, 1 day left") == 3
     told = json.loads(within("show_anomalies", "--uuid", "c", "--format", "json")[1])["anomalies"]
     assert [(row["acknowledged"], row["muted_until"] is None) for row in told] == [(None, False)]
     assert [(row["muted_by"], row["muted_reason"]) for row in told] == [("bo", "being mended")]
@@ -361,7 +361,7 @@ def test_nothing_to_show_is_said() -> None:
     assert within("show_anomalies") == (0, "No anomalies are open.\n", "")
     assert within("show_anomalies", "--name", "a") == (0, "No anomalies match.\n", "")
     assert json.loads(within("show_anomalies", "--format", "json")[1]) == {"anomalies": []}
-    assert within("show_scans") == (0, "No scan is remembered.\n", "")
+    assert within("show_scans") == (0, "No scan is recorded.\n", "")
     assert json.loads(within("show_scans", "--format", "json")[1]) == {"scans": []}
 
 

@@ -17,6 +17,7 @@ from tests.consistency.processes import run, within
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 HELD = "another session holds Continuity's tables locked. Try again"
+LOCKED = "another session has locked a table"
 BOUND = 20.0
 """Seconds: generous, and short of for ever."""
 
@@ -47,12 +48,12 @@ def test_a_silence_that_cannot_be_read_is_not_taken_for_none(receive: Receive, c
 def test_a_command_gives_a_locked_table_up_and_says_so(
     monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], table: str
 ) -> None:
-    monkeypatch.setattr(shared, "LOCKS", 0.2)
+    monkeypatch.setattr(shared, "LOCK_TIMEOUT", 0.2)
     a_file("a", "processing")
     recorded()
     begun = time.monotonic()
     with holding(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
-        assert within(*command) == (3, "", f"{HELD}.")
+        assert within(*command) == (3, "", f"PostgreSQL (DATABASE_URL) refused a statement: {LOCKED}.")
     assert time.monotonic() - begun < BOUND
 
 

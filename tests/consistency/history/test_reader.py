@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from consistency.management import target
+from common import output
 from consistency.models.history import Scan
 from tests.consistency.conftest import AtMost
 from tests.consistency.history.data import STALE
@@ -42,31 +42,9 @@ def test_a_reader_that_pauses_holds_up_neither_the_scan_nor_what_is_recorded_of_
     assert asked(WAITS_FOR_A_READER) is None
 
 
-# --- Where it is held ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("room", [0, target.IN_MEMORY * 3 // 2], ids=["none at all", "for some of it"])
-@pytest.mark.parametrize("options", [(), ("--quiet",)])
-def test_a_report_that_the_disk_has_no_room_for_is_printed_whole_and_not_recorded(
-    at_most: AtMost, room: int, options: tuple[str, ...]
-) -> None:
+# --- The disk --------------------------------------------------------------------------------------------
+def test_a_report_that_the_disk_has_no_room_for_is_3_and_not_recorded(at_most: AtMost) -> None:
     many_stale(MANY)
-    at_most(room)
-    code, out, err = run(STALE, "--format", "ndjson", *options)
-    *rows, last = map(json.loads, out.splitlines())
-    assert (code, [row["file_uuid"] for row in rows]) == (1, [f"{number:08}" for number in range(1, MANY + 1)])
-    assert (last["complete"], last["recorded"], Scan.objects.count()) == (True, None, 0)
-    assert err == "Not recorded: its report could not be kept in a temporary file (File too large).\n"
-
-
-def test_what_is_held_on_disk_comes_out_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target, "IN_MEMORY", 2)
-    monkeypatch.setattr(target, "BLOCK", 3)
-    printed: list[str] = []
-    held = target.Held(printed.append)
-    pieces = ["a\r\n", "漢\udcff", "\n", "é" * 9, "", "z"]
-    for piece in pieces:
-        held.write(piece)
-    assert not printed
-    held.release()
-    held.close()
-    assert "".join(printed) == "".join(pieces)
-    assert max(map(len, printed)) <= target.BLOCK
+    at_most(output.MEMORY_LIMIT * 3 // 2)
+    assert run(STALE, "--format", "ndjson") == (3, "", "Cannot write the output: File too large.")
+    assert not Scan.objects.exists()

@@ -43,7 +43,7 @@ def test_a_muted_check_is_one_line_with_who_why_and_the_time_left() -> None:
     recorded()
     muted()
     code, out, _ = run(STALE)
-    told = r"muted by ana until \S+Z \(1 d 11 h left\): the importer is mended on Monday"
+    told = r"muted by ana until \S+Z \(1 day, 12 hours left\): the importer is mended on Monday"
     [line] = headings(out)
     assert code == 0
     assert re.fullmatch(rf"{STALE}: 2 found, {told}", line)

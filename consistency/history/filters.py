@@ -1,6 +1,8 @@
 """Filters of scans and anomalies, shared by REST, admin and the show commands. Add a filter here."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 import django_filters
@@ -68,7 +70,7 @@ class Parameter(django_filters.Filter):  # type: ignore[misc]
         self.condition = condition
         item = schema or {"type": "string"}
         whole = {"type": "array", "items": item} if many else item
-        set_override(self, "field", whole | {"description": help_text})  # type: ignore[no-untyped-call]
+        set_override(self, "field", whole | {"description": help_text})
 
     def filter(self, qs: "QuerySet[Any]", value: Any) -> "QuerySet[Any]":
         return qs if value is None else qs.filter(self.condition(value))
@@ -79,13 +81,12 @@ def choice(kind: str, allowed: Any) -> Callable[[str], str]:
     return lambda word: validate_choice(kind, word, allowed)
 
 
-def parse_since(text: str) -> Any:
+def parse_since(text: str) -> datetime:
     """Return a time: a duration before now, or an instant with its zone."""
-    for parse in (lambda: timezone.now() - parse_duration(text), lambda: parse_time(text)):
-        try:
-            return parse()
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return timezone.now() - parse_duration(text)
+    with suppress(ValueError):
+        return parse_time(text)
     raise ValueError(
         f"since={text!r} is no time. Expected: a duration such as 24h or 7d, or an instant such as"
         " 2026-05-18T17:30:00Z."

@@ -1,4 +1,4 @@
-"""Values that describe the changes of one recorded scan."""
+"""Values for the changes of a recorded scan."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,11 +16,11 @@ class Changes:
     resolved: int = 0
     ongoing: int = 0
     no_longer_suppressed: int = 0
-    """Open anomalies that the previous run suppressed, and this run does not."""
+    """Open anomalies, suppressed in the previous run but not in this run."""
     resolved_suppressed: int = 0
-    """Resolved anomalies that the previous run suppressed."""
+    """Resolved anomalies, suppressed in the previous run."""
     kept: int = 0
-    """Anomalies that stay open because one of two passes saw them."""
+    """Anomalies kept open: only one of two passes saw the object."""
     kept_unsuppressed: int = 0
 
     @property

@@ -37,7 +37,7 @@ class Job:
     """None if an attached table has no time."""
     finished_at: datetime | None
     file_uuid: str | None
-    """The file that the job names."""
+    """File of the job."""
     of_file: bool = True
     """True if the job names the file of the anomaly."""
     named: bool = False
@@ -195,7 +195,7 @@ def _job_values(anomaly: Anomaly, file_uuid: str) -> dict[str, Any]:
 
 
 def _read_jobs(jobs: QuerySet[MonitorJob], file_uuid: str) -> list[tuple[Job, int]]:
-    """Return the newest jobs, oldest first, each with the number of all jobs."""
+    """Return pairs of the newest jobs, oldest first, and the total number of jobs."""
     newest = jobs.order_by(F("created_at").desc(nulls_last=True), "-pk")
     columns = (text("id"), text("status"), "created_at", "finished_at", text("file_uuid"), Window(Count("*")))
     return [

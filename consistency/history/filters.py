@@ -23,7 +23,7 @@ SWITCH: Final = ("0", "1")
 
 
 class ParameterWidget(forms.Widget):
-    """Read all values of a parameter."""
+    """Read the values of a parameter."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         return list(data.getlist(name))
@@ -185,7 +185,7 @@ class ScanFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 def first_error(filterset: django_filters.FilterSet) -> str | None:
-    """Return the first problem of the parameters; None if all are valid."""
+    """Return the first problem of the parameters; None for valid parameters."""
     if filterset.is_valid():
         return None
     name, problems = next(iter(filterset.errors.items()))

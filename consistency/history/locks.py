@@ -69,7 +69,7 @@ def changing_anomalies(wait: float = WAIT_TIMEOUT) -> Iterator[None]:
 
 @contextmanager
 def bounded_transaction(seconds: float, *, lock_timeout: float) -> Iterator[None]:
-    """Run the block in one transaction that waits for PostgreSQL at most `seconds`."""
+    """Run the block in a transaction with a deadline of `seconds`."""
     with deadline(seconds), transaction.atomic():
         set_local(connections[DEFAULT_DB_ALIAS], {"lock_timeout": milliseconds(lock_timeout)})
         yield

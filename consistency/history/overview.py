@@ -18,7 +18,7 @@ from consistency.models.history import Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import CHECKS, Check, Severity
 
 TREND_LENGTH: Final = 90
-"""Scans of a check in its trend."""
+"""Scans of a check in the trend."""
 RECENT: Final = timedelta(days=7)
 """Age up to which the overview shows the end of a mute."""
 ENDED_BY_SCAN: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
@@ -26,7 +26,7 @@ ENDED_BY_SCAN: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """State of one check on one database."""
+    """State of a check on a database."""
 
     name: str
     runs: Sequence[ScanCheck]
@@ -125,12 +125,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """State of one database."""
+    """State of a database."""
 
     database: str
     last: Scan | None
     complete: Scan | None
-    """Last scan in which all checks ran."""
+    """Last scan with a result for every check."""
     stale: str | None
     """Reason why the scans are too old; None while complete scans come."""
     cards: Sequence[Card]
@@ -211,7 +211,7 @@ def _recently_ended(database: str) -> dict[str, Mute]:
 
 
 def _trends(database: str) -> Iterable[tuple[str, list[ScanCheck]]]:
-    """Yield each check with its last scans, oldest first."""
+    """Yield every check with the last scans, oldest first."""
     rank = Window(RowNumber(), partition_by="check_name", order_by=F("scan_id").desc())
     runs = ScanCheck.objects.filter(database=database).annotate(rank=rank, recorded_at=F("scan__recorded_at"))
     ordered = runs.filter(rank__lte=TREND_LENGTH).order_by("check_name", "scan_id")

@@ -1,4 +1,4 @@
-"""Pages of a table that may hold ten million rows, without counting them."""
+"""Paginate a table of ten million rows without counting every row."""
 
 from functools import cached_property
 from typing import Any, Final
@@ -7,18 +7,18 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
 MOST: Final = 10_000
-"""Rows that are counted, and can be paged through; a search finds the others."""
+"""Rows to count and to page through. A search finds the rest."""
 
 
 class AtLeast(int):
-    """A number that calculates as itself and is shown as `10,000+`."""
+    """An integer with the text `10,000+`."""
 
     def __str__(self) -> str:
         return f"{int(self):,}+"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than it shows pages."""
+    """Count no further than the last page."""
 
     @cached_property
     def count(self) -> int:

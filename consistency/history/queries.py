@@ -19,7 +19,7 @@ NONE = Q(pk__in=[])
 
 # --- Runs ------------------------------------------------------------------------------------------------
 def last_runs(database: str | None = None) -> "QuerySet[ScanCheck]":
-    """Return the last run of each check that could run, of one database or of all."""
+    """Return the last completed run of every check, optionally of a single database."""
     runs = ScanCheck.objects.filter(count__isnull=False)
     if database is not None:
         runs = runs.filter(database=database)
@@ -44,7 +44,7 @@ def first_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
 
 
 def last_complete_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
-    """Return the last scan in which all checks ran, the default checks among them."""
+    """Return the last complete scan that ran the default checks."""
     scans = Scan.objects.filter(database=database, complete=True)
     for check in (check for check in CHECKS.values() if check.default):
         ran = ScanCheck.objects.filter(check_name=check.name, database=database)
@@ -129,7 +129,7 @@ def suppressed(value: bool) -> Q:
 
 
 def in_state(state: str) -> Q:
-    """Match anomalies in one of STATES."""
+    """Match anomalies in a state of STATES."""
     if state in (State.NEW, State.RETURNED, State.ONGOING):
         in_last_scan = appeared_in_last_scans()
         if state == State.ONGOING:
@@ -155,7 +155,7 @@ def appeared_in_last_scans() -> Q:
 
 
 def resolved_in_last_scans() -> Q:
-    """Match anomalies that the last run of their check resolved."""
+    """Match anomalies resolved by the last run of the check."""
     condition = NONE
     for run in last_runs().filter(resolved__gt=0):
         at = run.scan.snapshot_at or run.scan.recorded_at

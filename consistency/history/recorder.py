@@ -1,4 +1,4 @@
-"""Record one scan: findings stream into temporary tables, SQL turns them into anomalies, all or nothing."""
+"""Record a scan: findings stream into temporary tables, and SQL turns the rows into anomalies in one transaction."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 1000
 PRUNE_TIMEOUT: Final = 2.0
-"""Seconds for all batches after one scan. The next scan deletes the rest."""
+"""Seconds for the batches after a scan. The next scan deletes the rest."""
 LOCK_TIMEOUT: Final = 0.5
 
 
@@ -52,7 +52,7 @@ def _prune_scans(kept: list[int]) -> bool:
     old = Scan.objects.filter(recorded_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS)).exclude(pk__in=kept)
     keys = list(old.order_by("recorded_at").values_list("pk", flat=True)[:BATCH_SIZE])
     with bounded_transaction(PRUNE_TIMEOUT, lock_timeout=LOCK_TIMEOUT):
-        # Deleting the rows in SQL: the ORM would load each row for its cascade.
+        # Delete in SQL: the ORM would load the rows for a cascade.
         ScanCheck.objects.filter(scan_id__in=keys)._raw_delete("default")
         Scan.objects.filter(pk__in=keys)._raw_delete("default")
     return len(keys) == BATCH_SIZE

@@ -30,7 +30,7 @@ class Recorded:
     database: str
     report: Report
     scan: RecordedScan | None = None
-    """None if the scan is not recorded."""
+    """None for a scan without a recording."""
     problem: str | None = None
     """Reason why the scan is not recorded, safe for clients."""
 
@@ -43,7 +43,7 @@ def open_pass(checks: Sequence[Check], *, database: str = DEFAULT_DB_ALIAS, **op
 
 
 def read_scan(checks: Sequence[Check], *, consume: Consume = collect, **options: Any) -> Report:
-    """Scan and record nothing."""
+    """Scan without a recording."""
     engine = open_pass(checks, **options)
     return consume(engine, engine)
 

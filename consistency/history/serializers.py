@@ -90,7 +90,7 @@ def mute_of(anomaly: Anomaly, mutes: Iterable[Mute]) -> Mute | None:
 
 
 class ScanCheckSerializer(serializers.ModelSerializer[ScanCheck]):
-    """Result of one check in one scan."""
+    """Result of a check in a scan."""
 
     check = serializers.CharField(source="check_name")
     retired = serializers.BooleanField(help_text=RETIRED)
@@ -109,7 +109,7 @@ class ScanCheckSerializer(serializers.ModelSerializer[ScanCheck]):
 
 
 class ScanSerializer(serializers.ModelSerializer[Scan]):
-    """One recorded scan with the result of each check."""
+    """A recorded scan with the results of the checks."""
 
     recorded_at = InstantField()
     snapshot_at = InstantField(allow_null=True)
@@ -124,7 +124,7 @@ class ScanSerializer(serializers.ModelSerializer[Scan]):
 
 
 class EndedMuteSerializer(serializers.Serializer[Any]):
-    """A mute that the scan ended."""
+    """A mute, ended by the scan."""
 
     check = serializers.CharField()
     by = serializers.CharField()
@@ -152,7 +152,7 @@ class RecordedReportSerializer(ReportSerializer):
 
 
 class CheckSerializer(serializers.Serializer[Any]):
-    """A check with the result of its last recorded scan and its mute."""
+    """A check with the last recorded result and the mute."""
 
     check = serializers.CharField()
     retired = serializers.BooleanField(help_text=RETIRED)

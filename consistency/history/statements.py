@@ -35,7 +35,7 @@ ranked AS (
     FROM scan_finding JOIN repeated USING ({_KEY}))
 DELETE FROM scan_finding WHERE ctid IN (SELECT row FROM ranked WHERE rank > 1)"""  # noqa: S608 - constants
 
-# The previous run of each check, with its number, its times, and whether a mute suppressed it.
+# Number and times of the previous run of every check, and whether a mute suppressed the check.
 PREVIOUS_RUNS: Final = """
 SELECT DISTINCT ON (c.check_name)
     c.check_name, c.run, coalesce(s.snapshot_at, s.recorded_at), s.recorded_at,
@@ -51,7 +51,7 @@ unnest(%(names)s::text[], %(numbers)s::int[], %(seen_at)s::timestamptz[], %(prev
     %(muted_before)s::boolean[], %(muted)s::boolean[])
     AS r(check_name, number, seen_at, previous, muted_before, muted)"""
 
-# Anomalies that were acknowledged when the previous run of their check was recorded.
+# Anomalies acknowledged at the time of the previous run of the check.
 _ACKNOWLEDGED_BEFORE: Final = f"""
 SELECT anomaly_id FROM (
     SELECT DISTINCT ON (e.anomaly_id) e.anomaly_id, e.kind

@@ -19,7 +19,7 @@ from consistency.scan.report import Suppressions, suppression_key
 
 LONGEST_MUTE: Final = timedelta(days=365)
 LOAD_TIMEOUT: Final = 10.0
-"""Seconds that a scan waits for the suppressions. A million acknowledgements take some seconds."""
+"""Seconds that a scan waits for the suppressions. A million acknowledgements take several seconds."""
 LOAD_LOCK_TIMEOUT: Final = 1.0
 NO_ACKNOWLEDGEMENT: Final = dict.fromkeys(
     ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason")
@@ -58,7 +58,7 @@ def change(
 
 
 def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str, wait: float | None = None) -> int:
-    """Acknowledge the open ones of these anomalies (primary keys); return their number."""
+    """Acknowledge the open anomalies among these primary keys; return the number."""
     _validate(until, longest_acknowledgement(), by, reason)
     values = {
         "acknowledged_by": by,
@@ -84,13 +84,13 @@ def end_acknowledgement(anomalies: Iterable[int], *, by: str = "", reason: str =
 
 
 def assign(anomalies: Iterable[int], *, to: str | None, by: str, reason: str = "", wait: float | None = None) -> int:
-    """Assign these anomalies (primary keys) to a person, or to nobody; return their number."""
+    """Assign anomalies (primary keys) to a person or, with None, to nobody; return the number."""
     text = f"to {to or 'nobody'}" + (f": {reason}" if reason else "")
     return change(anomalies, EventKind.ASSIGNED, by=by, text=text, values={"assignee": to}, wait=wait)
 
 
 def comment(anomalies: Iterable[int], *, note: str, by: str, wait: float | None = None) -> int:
-    """Replace the note of these anomalies (primary keys); return their number."""
+    """Replace the note of anomalies (primary keys); return the number."""
     return change(anomalies, EventKind.COMMENTED, by=by, text=note, values={"note": note}, wait=wait)
 
 

@@ -73,7 +73,7 @@ def _fail(progress: Progress, result: str) -> None:
 
 
 def running_tasks(database: str | None = None) -> "QuerySet[BackgroundTask]":
-    """Return the tasks under way: scans of one database, or all tasks."""
+    """Return the tasks under way, optionally only the scans of a database."""
     alive = Q(finished_at__isnull=True, updated_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
     tasks = BackgroundTask.objects.filter(alive)
     return tasks if database is None else tasks.filter(database=database)

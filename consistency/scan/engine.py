@@ -1,4 +1,4 @@
-"""Run checks and yield their findings in chunks. Reports, streams and recordings all read from this engine."""
+"""Run checks and yield the findings in chunks. Reports, streams and recordings read from this engine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,7 +29,7 @@ RowChunks: TypeAlias = Callable[[Check, Budget], Iterator[list[Row]]]
 
 
 class Chunk(NamedTuple):
-    """Some findings of one check."""
+    """Findings of a check."""
 
     check: Check
     rows: list[Row]
@@ -162,7 +162,7 @@ class Engine:
             if not self._budget.left():
                 self._fail(waiting, reasons.NO_TIME)
         except DatabaseError as error:
-            # A transaction that fails at its end has returned all results.
+            # A transaction may fail at the end, after every result.
             if any(check not in self._outcomes for check in waiting):
                 self._unreachable = reasons.no_snapshot(error, self._budget)
                 self._fail(waiting, self._unreachable)
@@ -173,7 +173,7 @@ class Engine:
 
     # --- One check ---------------------------------------------------------------------------------------
     def _run(self, check: Check, row_chunks: RowChunks, parts: int) -> Iterator[Chunk]:
-        """Yield the findings of one check and set its outcome, whatever the check raises."""
+        """Yield the findings of a check and set the outcome, also after an exception."""
         self._progress(check)
         share = self._budget.share(parts)
         self._tally = tally = _Tally()
@@ -191,7 +191,7 @@ class Engine:
             self._outcomes[check] = could_not_run(check, reasons.reason(error, share, lost=lost), share.spent_ms())
 
     def _counted(self, check: Check, found: list[Row]) -> Iterator[Chunk]:
-        """Count the findings of a chunk; split it if a first pass did not see some of them."""
+        """Count the findings of a chunk; split off the findings unknown to a first pass."""
         confirmed = found
         if self._first_pass is not None:
             keys = self._first_pass.keys.get(check, set())
@@ -223,7 +223,7 @@ class Engine:
         )
 
     def _reads_all_rows(self, check: Check) -> bool:
-        """Return True if the rows count themselves: all are wanted, or some may be acknowledged."""
+        """Return True if the engine reads every row, to yield the rows or to find acknowledged findings."""
         return self._every_row or check.external or bool(self.suppressions.acknowledged.get(check.name))
 
     # --- Rows --------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def object_key(row: Row) -> tuple[str, str]:
 
 
 def affected_files(queries: Sequence[Query]) -> Query | None:
-    """Return the distinct file uuids that the rows of these queries belong to; None without queries."""
+    """Return the distinct file uuids behind the rows of the queries; None without queries."""
     files = [
         query.order_by()
         .annotate(affected=finding_columns(query).file_uuid)

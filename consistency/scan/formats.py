@@ -33,7 +33,7 @@ class StreamFormat(Protocol):
         """Return the text before the first finding."""
 
     def rows(self, check: Check, rows: Sequence[Row]) -> str:
-        """Return the text of some findings."""
+        """Return the text of findings."""
 
     def ending(self, report: Report, more: Mapping[str, Any]) -> str:
         """Return the last line: the report without rows, and the keys of `more`."""
@@ -86,7 +86,7 @@ def _ending_text(report: Report, more: Mapping[str, Any]) -> str:
 
 
 def _value_text(value: Any) -> str:
-    """Return a number, or the mutes that ended with their causes."""
+    """Return a number, or the ended mutes with the causes."""
     if not isinstance(value, list):
         return str(value)
     return "; ".join(f"{mute['check']} ({mute['because']})" for mute in value) or "none"

@@ -19,7 +19,7 @@ UNREACHABLE: Final = "PostgreSQL is not reachable"
 
 
 def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
-    """Return why a check failed within its budget; `lost` if its connection is gone."""
+    """Return why a check failed; `lost` if the connection is gone."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(error, CheckError):
         return str(error)

@@ -13,7 +13,7 @@ from consistency.scan.findings import Row, object_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Result of one check in one scan."""
+    """Result of a check in a scan."""
 
     check: Check
     count: int | None
@@ -30,7 +30,7 @@ class Outcome:
     muted: int = 0
     """Further findings, suppressed by a mute of the check."""
     mute: Mute | None = None
-    """The mute that suppresses findings now."""
+    """Mute in force."""
 
     @property
     def unsuppressed(self) -> int:
@@ -45,13 +45,13 @@ def could_not_run(check: Check, error: str, duration_ms: int = 0) -> Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Result of one scan."""
+    """Result of a scan."""
 
     checked_at: datetime
     """Time of the database snapshot; on a standby the last replayed commit; without a snapshot the start."""
     outcomes: Sequence[Outcome]
     affected_files: int | None
-    """Distinct files over all checks; None if a check could not run."""
+    """Distinct files over the checks; None if a check could not run."""
     unreachable: str | None = None
     """Reason why PostgreSQL gave no snapshot, safe for clients."""
 

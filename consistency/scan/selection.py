@@ -9,7 +9,7 @@ from consistency.registry import CHECKS, NULL, Check, CheckError, Query, Severit
 
 
 def tags() -> list[str]:
-    """Return the tags of all checks."""
+    """Return the tags of the registry."""
     return sorted({tag for check in CHECKS.values() for tag in check.tags})
 
 

@@ -40,7 +40,7 @@ class RowsField(serializers.Field[Any, Any, Any, Any]):
 
 
 class OutcomeSerializer(serializers.Serializer[Outcome]):
-    """Result of one check."""
+    """Result of a check."""
 
     check = serializers.CharField(source="check.name")
     severity = serializers.ChoiceField(source="check.severity.word", choices=SEVERITIES)
@@ -57,7 +57,7 @@ class OutcomeSerializer(serializers.Serializer[Outcome]):
     files = RowsField(source="rows", help_text="First findings by primary key.")
 
     def to_representation(self, instance: Outcome) -> dict[str, Any]:
-        """Leave out the keys that say nothing about this outcome."""
+        """Leave out the keys of an absent mute or error."""
         data: dict[str, Any] = super().to_representation(instance)
         absent = [] if instance.mute else ["muted_until", "muted_by", "muted_reason"]
         absent += [] if instance.error else ["error"]
@@ -65,7 +65,7 @@ class OutcomeSerializer(serializers.Serializer[Outcome]):
 
 
 class ReportSerializer(serializers.Serializer[Report]):
-    """Report of one scan."""
+    """Report of a scan."""
 
     status = serializers.ChoiceField(
         choices=["ok", "degraded"],

@@ -20,7 +20,7 @@ NO_TRANSACTION_TIMEOUT: Final = (
     "CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
     " THEN set_config('transaction_timeout', '0', true) END"
 )
-# A standby that has replayed no commit since its start has the data of its checkpoint.
+# A standby without a replayed commit since the start has the data of the checkpoint.
 REPLAYED_AT: Final = (
     "CASE WHEN pg_is_in_recovery() THEN"
     " coalesce(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint())) END"

@@ -42,7 +42,7 @@ def count_sql(query: Query, database: str) -> str | None:
 def _literal(parameter: Any) -> str:
     if not isinstance(parameter, str) or printable(parameter) == parameter:
         return Literal(parameter).as_string()
-    # A character that turns the direction of writing would show another statement than the one that runs.
+    # A character that turns the direction of writing would misrepresent the statement.
     return f"E'{''.join(map(_escape, parameter))}'"
 
 

@@ -220,6 +220,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.add_failures"],
+    # Components of different apps have a field "status"; without names here the document has StatusB1fEnum.
+    "ENUM_NAME_OVERRIDES": {"OverallStatus": ["ok", "degraded"], "ServiceStatus": ["ok", "degraded", "error"]},
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -14,7 +14,7 @@ from django.core.wsgi import get_wsgi_application
 from common.postgres.deadline import deadline
 from common.process import die_with_parent
 from config.environment import SettingError
-from health import public
+from health.api import public
 from health.build import server
 from health.snapshot import snapshot
 
@@ -73,7 +73,7 @@ def start() -> Application:
     if settings.DEMO and server().pid == os.getppid():
         # A demo killed with -9 takes its granian along. The workers of granian need their own signal.
         die_with_parent(os.getppid(), signal.SIGKILL)
-    snapshot.ask(budget=FIRST_PROBES_TIMEOUT)
+    snapshot.refresh(budget=FIRST_PROBES_TIMEOUT)
     public.summary("")  # caches the git hash and the start time of the server
     return application
 

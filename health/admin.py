@@ -1,4 +1,4 @@
-"""The admin of what health reads: migrations to look at, switches to switch."""
+"""The admin of applied migrations and runtime switches."""
 
 from django.contrib import admin
 from django.forms import ModelForm
@@ -10,7 +10,7 @@ from health.models import RuntimeSwitch, SchemaMigration
 
 @admin.register(SchemaMigration)
 class SchemaMigrationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read-only: the media server owns these rows."""
+    """Read-only, because the media server owns the rows."""
 
     list_display = ["filename", "applied_at"]
     search_fields = ["filename"]
@@ -29,7 +29,7 @@ class SchemaMigrationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(RuntimeSwitch)
 class RuntimeSwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Each change is logged with who made it, as Django's admin does; a name is chosen once, from the vocabulary."""
+    """A switch can be added and changed; its name is fixed and its row stays."""
 
     list_display = ["name", "enabled", "updated_at"]
     list_editable = ["enabled"]
@@ -45,6 +45,6 @@ class RuntimeSwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: RuntimeSwitch, form: "ModelForm[RuntimeSwitch]", change: bool
     ) -> None:
-        """Note when: the column's default holds for new rows only."""
+        """Set the time of the change; the column's default is for new rows only."""
         obj.updated_at = timezone.now()
         super().save_model(request, obj, form, change)

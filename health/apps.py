@@ -1,4 +1,4 @@
-"""Discover the probes of every installed app."""
+"""The app registers the probes of every installed app."""
 
 from importlib import import_module
 
@@ -10,6 +10,6 @@ class HealthConfig(AppConfig):
     name = "health"
 
     def ready(self) -> None:
-        """Import `health_probes` of every app, and our system checks: importing is what registers them."""
+        """Import `health_probes` of every app, and the system checks; the import registers them."""
         autodiscover_modules("health_probes")
         import_module("health.system_checks")

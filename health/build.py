@@ -1,4 +1,4 @@
-"""Which build this is and how long its server has been up: read once per process, the same in every worker."""
+"""The build of this program and the age of its server, read once per process."""
 
 import os
 import shutil
@@ -13,11 +13,11 @@ import psutil
 from django.conf import settings
 
 UNKNOWN: Final = "unknown"
-# Programs that start workers: their age is the server's.
+# Programs that start workers: the age of the program is the age of the server.
 SERVERS: Final = ("granian", "gunicorn", "uwsgi")
 SOURCES: Final = ("common", "config", "consistency", "health", "identities")
-GIT_SECONDS: Final = 2.0
-STARTTIME: Final = 19  # of the fields after the command's name; proc(5) calls it number 22
+GIT_TIMEOUT: Final = 2.0
+STARTTIME: Final = 19  # index after the command's name; field 22 in proc(5)
 
 
 class Build(NamedTuple):
@@ -29,7 +29,7 @@ class Build(NamedTuple):
 
 @cache
 def build() -> Build:
-    """What the environment says, else the commit of the checkout, else the age of the newest source file."""
+    """Return the build from the environment, else from the checkout's commit, else the time of the newest source."""
     git_hash, timestamp = settings.BUILD_GIT_HASH, settings.BUILD_TIMESTAMP
     if not (git_hash and timestamp):
         commit = _commit(settings.BASE_DIR)
@@ -38,25 +38,22 @@ def build() -> Build:
 
 
 def _commit(folder: Path) -> Build:
-    """The commit that is checked out in this very folder, not in one above it."""
     git = shutil.which("git")
+    # Without this test git would find the checkout of a project in a parent folder.
     if git is None or not (folder / ".git").exists():
         return Build(UNKNOWN, "")
-    # The server's user may not own the checkout; nothing is run from it, so git need not mind.
+    # safe.directory, because the server's user need not own the checkout.
     command = [git, "-c", "safe.directory=*", "-C", str(folder), "log", "-1", "--format=%H %ct"]
+    # Without GIT_DIR and the like, which name a different repository if a hook starts this process.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, env=_environment(), capture_output=True, text=True, timeout=GIT_SECONDS, check=True
+        ended = subprocess.run(  # noqa: S603 - a constant command
+            command, env=environment, capture_output=True, text=True, timeout=GIT_TIMEOUT, check=True
         )
-        commit, seconds = done.stdout.split()
+        commit, seconds = ended.stdout.split()
     except (OSError, ValueError, subprocess.SubprocessError):
         return Build(UNKNOWN, "")
     return Build(commit[:8], utc(float(seconds)))
-
-
-def _environment() -> dict[str, str]:
-    """Without GIT_DIR and its like, which lead elsewhere when a hook of another repository started us."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _newest_source(folder: Path) -> str:
@@ -65,16 +62,15 @@ def _newest_source(folder: Path) -> str:
 
 
 def utc(seconds: float) -> str:
-    """A time as the contract writes it."""
+    """Return a Unix time in the contract's format."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @cache
 def _started() -> float:
-    """The instant, on the clock of `_now`, at which the server started."""
     process = server()
     try:
-        # In ticks since boot, as the kernel has it: psutil adds the boot time, which is known to the second only.
+        # In ticks since boot, from the kernel: psutil adds the time of boot, which is rounded to a second.
         ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[STARTTIME]
     except OSError:
         return _now() - (time.time() - process.create_time())
@@ -82,16 +78,16 @@ def _started() -> float:
 
 
 def _now() -> float:
-    """Seconds on a clock that nobody sets: since boot on Linux, as processes' ages are counted there."""
+    # A clock that cannot be set. On Linux the kernel counts the start of a process on the same clock.
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def server() -> psutil.Process:
-    """The process that serves: the parent where that is an application server, else this one."""
+    """Return the application server, if the parent is a known server, else this process."""
     own = psutil.Process()
     try:
         parent = own.parent()
-        if parent and any(Path(word).name.startswith(SERVERS) for word in parent.cmdline()[:4]):
+        if parent and any(Path(argument).name.startswith(SERVERS) for argument in parent.cmdline()[:4]):
             return parent
     except psutil.Error:
         pass
@@ -99,5 +95,5 @@ def server() -> psutil.Process:
 
 
 def uptime_ms() -> int:
-    """Milliseconds since the server started, the same in each of its workers."""
+    """Return milliseconds since the server started, equal in all its workers."""
     return round((_now() - _started()) * 1000)

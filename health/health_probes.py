@@ -1,69 +1,81 @@
-"""The probes of the platform itself: services, resources, pipeline, schema, toggles, integrations."""
+"""The probes of the platform: services, resources, pipeline, schema, runtime switches, integrations."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from health import pipeline as pipelines
-from health import resources as machine
-from health import schema as migrations
-from health import services, switches
-from health import sftpgo as uploads
-from health import tmdb as films
-from health.digests import Digests
+from health.models import RuntimeSwitch
+from health.probes.digests import Digests
+from health.probes.pipeline import Pipeline, inspect_pipeline
+from health.probes.resources import Resources, Sampler, measure_resources
+from health.probes.schema import OwnMigrations, Schema, compare_migrations
+from health.probes.services import RedisConnection, check_postgres, check_qdrant, check_redis, qdrant_client
+from health.probes.sftpgo import Sftpgo, SftpgoClient, inspect_sftpgo, sftpgo_client
+from health.probes.tmdb import Tmdb, TmdbClient, inspect_tmdb
 from health.registry import probe
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 
+class Switches(TypedDict):
+    cache: bool | None
+    auto_pipeline: bool | None
+    watcher: bool | None
+
+
 @probe("postgres", ttl=2.0, essential=True)
 def postgres() -> None:
     """PostgreSQL answers a query."""
-    services.ask_postgres()
+    check_postgres()
 
 
-@probe("redis", ttl=2.0, essential=True, client=services.RedisConnection)
-def redis(connection: services.RedisConnection) -> None:
+@probe("redis", ttl=2.0, essential=True, client=RedisConnection)
+def redis(connection: RedisConnection) -> None:
     """Redis answers a PING and accepts a write."""
-    services.ask_redis(connection)
+    check_redis(connection)
 
 
-@probe("qdrant", ttl=2.0, essential=True, client=services.qdrant_client)
+@probe("qdrant", ttl=2.0, essential=True, client=qdrant_client)
 def qdrant(client: "QdrantClient") -> None:
-    """Qdrant accepts our key, and each collection we name is green."""
-    services.ask_qdrant(client)
+    """Qdrant accepts the API key, and each configured collection is green."""
+    check_qdrant(client)
 
 
-@probe("resources", ttl=1.0, section="resources", client=machine.Sampler, kept_young=True)
-def resources(sampler: machine.Sampler) -> machine.Resources:
+@probe("resources", ttl=1.0, section="resources", client=Sampler, refreshed=True)
+def resources(sampler: Sampler) -> Resources:
     """CPU and memory in use."""
-    return machine.measure(sampler)
+    return measure_resources(sampler)
 
 
 @probe("pipeline", ttl=2.0, section="pipeline", client=Digests)
-def pipeline(digests: Digests) -> pipelines.Pipeline:
-    """Scripts, processors, models and ffmpeg are in place, and scripts are what their checksums say."""
-    return pipelines.inspect(digests)
+def pipeline(digests: Digests) -> Pipeline:
+    """Scripts, processors, models and ffmpeg are in place, and scripts match their checksums."""
+    return inspect_pipeline(digests)
 
 
-@probe("schema", ttl=1.0, section="schema", requires=("postgres",), client=migrations.OwnMigrations)
-def schema(own: migrations.OwnMigrations) -> migrations.Schema:
+@probe("schema", ttl=1.0, section="schema", requires=("postgres",), client=OwnMigrations)
+def schema(own: OwnMigrations) -> Schema:
     """Every migration on disk is applied."""
-    return migrations.inspect(own)
+    return compare_migrations(own)
 
 
 @probe("config", ttl=1.0, section="config", requires=("postgres",))
-def config() -> switches.Switches:
-    """The runtime toggles can be read."""
-    return switches.read()
+def config() -> Switches:
+    """The runtime switches can be read."""
+    enabled = dict(RuntimeSwitch.objects.values_list("name", "enabled"))
+    return {
+        "cache": enabled.get("cache"),
+        "auto_pipeline": enabled.get("auto_pipeline"),
+        "watcher": enabled.get("watcher"),
+    }
 
 
-@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=films.TmdbClient)
-def tmdb(client: films.TmdbClient) -> films.Tmdb:
+@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=TmdbClient)
+def tmdb(client: TmdbClient) -> Tmdb:
     """TMDB can be reached."""
-    return films.inspect(client)
+    return inspect_tmdb(client)
 
 
-@probe("sftpgo", ttl=5.0, section=None, client=uploads.client)
-def sftpgo(client: uploads.SftpgoClient | None) -> uploads.Sftpgo:
-    """SFTPGo is up, and so is what it stores its users in."""
-    return uploads.inspect(client)
+@probe("sftpgo", ttl=5.0, section=None, client=sftpgo_client)
+def sftpgo(client: SftpgoClient | None) -> Sftpgo:
+    """SFTPGo and its data provider are up."""
+    return inspect_sftpgo(client)

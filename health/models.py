@@ -1,11 +1,11 @@
-"""What health reads from PostgreSQL: applied migrations and runtime switches, both shared with the media server."""
+"""Applied migrations and runtime switches, in tables shared with the media server."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 
 class SchemaMigration(models.Model):
-    """One SQL migration of the media server that has been applied."""
+    """An applied SQL migration of the media server."""
 
     filename = models.TextField(primary_key=True)
     applied_at = models.DateTimeField(db_default=Now())
@@ -20,7 +20,7 @@ class SchemaMigration(models.Model):
 
 
 class RuntimeSwitch(models.Model):
-    """One toggle of the running platform, switched by an administrator and obeyed by the media server."""
+    """A setting of the running platform: an administrator changes the row, the media server reads it."""
 
     class Name(models.TextChoices):
         CACHE = "cache", "cache"

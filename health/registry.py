@@ -1,4 +1,4 @@
-"""The probes, in the order of their definition: a probe is one question about health, and defining it registers it."""
+"""The registry of probes, in the order of their definition."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, get_type_hints, is_typeddict
 
-Client = Callable[[], object]
-"""Makes what a probe keeps between its runs; a `close()` of it may be called from any thread."""
-
 SECTION: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 RESERVED: Final = {"status", "version"}
 
+Run = Callable[..., Mapping[str, Any] | None]
+"""The function of a probe: takes the kept client, if any; returns None or the values of the section."""
+Client = Callable[[], object]
+"""Creates the client that a probe keeps between runs. Any thread may call `close()` of the client."""
+
 
 class ProbeError(Exception):
-    """A probe is defined wrongly: which one, what is wrong, what is expected."""
+    """The definition of a probe is wrong: the text names the probe, the mistake and the expected form."""
 
 
-class Unwell(Exception):  # noqa: N818 - an outcome, not a fault of the program
-    """What a probe raises when not all is well: a short reason for clients, and what it could find out all the same."""
+class Unwell(Exception):  # noqa: N818 - an outcome, not a bug
+    """A probe raises a subclass unless all is well, with a reason for clients and the values known so far.
+
+    The reason is public: no secret, host or path.
+    """
 
     def __init__(self, reason: str, value: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
@@ -27,47 +32,45 @@ class Unwell(Exception):  # noqa: N818 - an outcome, not a fault of the program
 
 
 class Degraded(Unwell):
-    """It answers, but half or slowly. The reason is shown to clients: no secret, host or path in it."""
+    """The service answers, but slowly or in part."""
 
 
 class Failed(Unwell):
-    """It does not do its work. The reason is shown to clients: no secret, host or path in it."""
+    """The service does not work."""
 
 
-class Unasked(Unwell):
-    """No fault, but no finding either: a setting says that there is nothing to ask, which the reason names, or nothing
-    has happened yet that could be asked for.
-    """
+class NotApplicable(Unwell):
+    """Not a fault: a setting turns the service off, or there is no data yet. The reason says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One question about health: `look` returns when all is well (None, or the section's values), else it raises."""
+    """One question about health. `run` returns if all is well, and raises otherwise."""
 
     name: str
     title: str
-    look: Callable[..., Mapping[str, Any] | None]
+    run: Run
     ttl: float
-    """Seconds for which an answer is young enough."""
+    """Seconds until a result is run again on demand."""
     deadline: float
-    """Seconds after which no answer is an answer."""
+    """Seconds until a run without answer counts as failed."""
     section: str | None
-    """Its dotted place in /health/detailed; None for one that is no part of it."""
+    """Dotted place in /health/detailed; None for a probe that is not in the report."""
     keys: Mapping[str, Any] | None
-    """The section's keys with their types; None for a service, whose section is its status and latency."""
+    """Keys of the section with their types; None for a service, whose section has a status and a latency."""
     essential: bool
-    """Whether the overall status depends on it."""
+    """Whether the overall status depends on the probe."""
     fails_command: bool
-    """Whether the exit code of check_health depends on it, as it does on the essential ones."""
+    """Whether the exit code of check_health depends on the probe, as on essential probes."""
     requires: tuple[str, ...]
-    """Probes without which this one cannot succeed."""
+    """Names of probes that must not be in error; otherwise the run is skipped."""
     client: Client | None
-    kept_young: bool
-    """Whether the refresher asks it again and again, or only those who read it do."""
+    refreshed: bool
+    """Whether the refresher runs the probe periodically, besides runs on demand."""
 
     @property
     def is_service(self) -> bool:
-        """Whether its section is a status with a latency."""
+        """Whether the section is a status with a latency."""
         return self.keys is None
 
 
@@ -84,47 +87,47 @@ def probe(
     fails_command: bool = False,
     requires: tuple[str, ...] = (),
     client: Client | None = None,
-    kept_young: bool = False,
+    refreshed: bool = False,
     registry: dict[str, Probe] = PROBES,
-) -> Callable[[Callable[..., Mapping[str, Any] | None]], Probe]:
-    """Turn a function into the registered Probe of this name; raise ProbeError where the definition makes no sense.
+) -> Callable[[Run], Probe]:
+    """Turn a function into a registered Probe; raise ProbeError for a wrong definition.
 
-    The function's docstring is the title. It takes the kept client, if there is one. Annotated `-> None` it is a
-    service; annotated with a TypedDict it returns its section, whose keys are there even when it fails.
+    The first line of the docstring is the title. The annotation `-> None` defines a service. A TypedDict as
+    annotation defines the keys of the section, which are null if the probe fails.
     """
 
-    def register(look: Callable[..., Mapping[str, Any] | None]) -> Probe:
-        made = Probe(
+    def register(run: Run) -> Probe:
+        new = Probe(
             name=name,
-            title=_title(name, look),
-            look=look,
+            title=_title(name, run),
+            run=run,
             ttl=_positive(name, "ttl", ttl),
             deadline=_positive(name, "deadline", deadline),
             section=_section(name, section, registry),
-            keys=_keys(name, look),
+            keys=_keys(name, run),
             essential=essential,
             fails_command=fails_command or essential,
             requires=requires,
             client=client,
-            kept_young=kept_young or essential,
+            refreshed=refreshed or essential,
         )
-        if registry.setdefault(name, made) is not made:
-            raise ProbeError(f"Probe {name!r} is defined twice. Expected: a name of its own.")
-        return made
+        if registry.setdefault(name, new) is not new:
+            raise ProbeError(f"Probe {name!r} is defined twice. Expected: a unique name.")
+        return new
 
     return register
 
 
-def _title(name: str, look: Callable[..., Any]) -> str:
-    title = (look.__doc__ or "").strip().partition("\n")[0]
+def _title(name: str, run: Run) -> str:
+    title = (run.__doc__ or "").strip().partition("\n")[0]
     if not title:
-        raise ProbeError(f"Probe {name!r} has no docstring. Expected: one sentence, shown to people as its title.")
+        raise ProbeError(f"Probe {name!r} has no docstring. Expected: one sentence, shown as the title.")
     return title
 
 
-def _positive(name: str, what: str, seconds: float) -> float:
+def _positive(name: str, option: str, seconds: float) -> float:
     if seconds <= 0:
-        raise ProbeError(f"Probe {name!r} has {what}={seconds}. Expected: more than 0 seconds.")
+        raise ProbeError(f"Probe {name!r} has {option}={seconds}. Expected: more than 0 seconds.")
     return seconds
 
 
@@ -134,28 +137,28 @@ def _section(name: str, section: str | None, registry: Mapping[str, Probe]) -> s
     section = section.replace("*", name)
     if not SECTION.fullmatch(section) or section in RESERVED:
         raise ProbeError(f"Probe {name!r} has section {section!r}. Expected: a dotted name such as 'services.{name}'.")
-    for other in registry.values():
-        if other.section and _within(section, other.section):
-            raise ProbeError(f"Probe {name!r} has section {section!r}, which collides with that of {other.name!r}.")
+    for existing in registry.values():
+        if existing.section and _overlap(section, existing.section):
+            raise ProbeError(f"Probe {name!r} has section {section!r}, which collides with that of {existing.name!r}.")
     return section
 
 
-def _within(one: str, other: str) -> bool:
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+def _overlap(first: str, second: str) -> bool:
+    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
-def _keys(name: str, look: Callable[..., Any]) -> Mapping[str, Any] | None:
-    """Return the TypedDict that the function is annotated to return, as keys and types; None where it is `-> None`.
+def _keys(name: str, run: Run) -> Mapping[str, Any] | None:
+    """Return keys and types of the TypedDict that the function returns; None for `-> None`.
 
-    Only that annotation is resolved: a client's may name a library that is not imported before it is needed.
+    Only the return annotation is resolved: the annotation of the client may name a library that is not imported yet.
     """
-    annotation = SimpleNamespace(__annotations__={"return": look.__annotations__.get("return", "missing")})
+    annotation = SimpleNamespace(__annotations__={"return": run.__annotations__.get("return", "missing")})
     try:
-        answer: object = get_type_hints(annotation, globalns=look.__globals__)["return"]
+        returned: object = get_type_hints(annotation, globalns=run.__globals__)["return"]
     except NameError:
-        answer = None
-    if answer is type(None):
+        returned = None
+    if returned is type(None):
         return None
-    if not isinstance(answer, type) or not is_typeddict(answer):
+    if not isinstance(returned, type) or not is_typeddict(returned):
         raise ProbeError(f"Probe {name!r} does not say what it returns. Expected: '-> None' or a TypedDict.")
-    return get_type_hints(answer)
+    return get_type_hints(returned)

@@ -1,4 +1,4 @@
-"""What this process last learned from its probes, each result with its age; a refresher keeps the services' young."""
+"""The snapshot: the latest result of every probe in this process, and the thread that refreshes essential ones."""
 
 import logging
 import os
@@ -9,94 +9,94 @@ from time import monotonic
 from typing import Final
 
 from health.registry import PROBES, Probe
-from health.runner import Runner
-from health.verdict import ERROR, Verdict, overall
+from health.runs.result import ERROR, ProbeResult, overall
+from health.runs.runner import Runner
 
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.25
-# Where no server's start made the first round, the first answer of a process waits so long for it.
-FIRST_ANSWER: Final = 1.0
-ENDING: Final = 5.0
+# In a process whose server did not run the first round at its start, the first request waits for the round.
+FIRST_ROUND_TIMEOUT: Final = 1.0
+CLOSE_TIMEOUT: Final = 5.0
 
 
 class Snapshot:
-    """The runners of a registry's probes, and the thread that refreshes what must stay young."""
+    """The runners of all probes in a registry, and the refresher."""
 
-    def __init__(self, registry: Mapping[str, Probe] = PROBES, *, keeps_young: bool = True) -> None:
+    def __init__(self, registry: Mapping[str, Probe] = PROBES, *, refreshing: bool = True) -> None:
         self._registry = registry
-        self._keeps_young = keeps_young
-        self.draining = False
-        """True once the server was told to stop."""
-        self.forget()
+        self._refreshing = refreshing
+        self.reset()
 
-    def forget(self) -> None:
-        """Start from nothing, as a forked child must: threads do not survive a fork, and its locks may be held.
+    def reset(self) -> None:
+        """Start without runners and results. A forked child calls this: its copies of threads and locks are dead.
 
-        Connections are left alone, not closed: they belong to the parent, and closing would say goodbye in its name.
+        Connections stay open: the parent owns them.
         """
         self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
         self._due: dict[str, float] = {}
         self._refresher: threading.Thread | None = None
         self._stop = threading.Event()
-        self._patient_until: float | None = None
+        self._first_round_until: float | None = None
 
-    # --- Reading -----------------------------------------------------------------------------------------
-    def verdict(self, name: str) -> Verdict:
-        """What may be believed now about the probe of this name; never waits."""
-        return self._runner(name).verdict()
+    # --- Read without waiting ----------------------------------------------------------------------------
+    def result(self, name: str) -> ProbeResult:
+        """Return the current result of a probe."""
+        return self._runner(name).result()
 
     def known_down(self, name: str) -> bool:
-        """Whether a young verdict says `error`. False while nothing is known, so nobody gives up on a mere guess."""
-        verdict = self.verdict(name)
-        return verdict.status == ERROR and verdict.known
+        """Return whether a young result is `error`; False if nothing is known."""
+        result = self.result(name)
+        return result.status == ERROR and result.known
 
     def status(self) -> str:
-        """The overall status: ok only if every essential probe is; never waits."""
-        return overall(self.verdict(name) for name in self._essential())
+        """Return the overall status: `ok` only if every essential probe is ok."""
+        return overall(self.result(name) for name in self._essential())
 
-    def is_ready(self) -> bool:
-        """Whether the first round of the essential probes is done and the server has not been told to stop."""
-        self.ensure()
-        return self._first_round_is_done() and not self.draining
+    # --- Run probes --------------------------------------------------------------------------------------
+    def refresh(
+        self, names: Iterable[str] | None = None, *, budget: float, fresh: bool = False
+    ) -> dict[str, ProbeResult]:
+        """Run every probe whose result is older than its TTL, in parallel; return all results within `budget` seconds.
 
-    # --- Asking ------------------------------------------------------------------------------------------
-    def ask(self, names: Iterable[str] | None = None, *, budget: float, fresh: bool = False) -> dict[str, Verdict]:
-        """Ask anew whatever is older than its TTL, side by side; return the verdicts within `budget` seconds.
-
-        `fresh` asks all of them anew, on new connections and with nothing remembered.
+        `fresh` runs every probe, with new clients and connections.
         """
         now = monotonic()
-        chosen = [self._runner(name) for name in (self._registry if names is None else names)]
-        tickets = [runner.request(since=now if fresh else None) for runner in chosen]
+        runners = [self._runner(name) for name in (self._registry if names is None else names)]
+        runs = [(runner, runner.request(since=now if fresh else None)) for runner in runners]
         self._start_refresher()
-        for runner, ticket in zip(chosen, tickets, strict=True):
-            runner.wait(ticket, now + budget)
-        return {runner.probe.name: runner.answer(ticket) for runner, ticket in zip(chosen, tickets, strict=True)}
+        for runner, number in runs:
+            runner.wait(number, now + budget)
+        return {runner.probe.name: runner.result_of(number) for runner, number in runs}
 
-    def ensure(self) -> None:
-        """See that the refresher lives, as each request does; the first ones of a process wait for the first round."""
+    def ensure_started(self) -> None:
+        """Start the refresher if needed. The first calls in a process wait for the first round of probes."""
         self._start_refresher()
-        if self._patient_until is None:
-            self._patient_until = monotonic() + FIRST_ANSWER
-        if not self._first_round_is_done() and (left := self._patient_until - monotonic()) > 0:
-            self.ask(self._essential(), budget=left)
+        if self._first_round_until is None:
+            self._first_round_until = monotonic() + FIRST_ROUND_TIMEOUT
+        if not self._has_first_round() and (seconds := self._first_round_until - monotonic()) > 0:
+            self.refresh(self._essential(), budget=seconds)
+
+    def is_ready(self) -> bool:
+        """Return whether the first round of essential probes has ended."""
+        self.ensure_started()
+        return self._has_first_round()
 
     def close(self) -> None:
-        """End every thread that is not stuck, and its connections; the next who asks starts anew."""
-        until = monotonic() + ENDING
+        """End all threads that are not stuck, and their connections. The next call starts them again."""
+        until = monotonic() + CLOSE_TIMEOUT
         self._stop.set()
-        if self._refresher is not None:  # first: it makes runners
-            self._refresher.join(ENDING)
+        if self._refresher is not None:  # first, because the refresher creates runners
+            self._refresher.join(CLOSE_TIMEOUT)
         runners = list(self._runners.values())
         for runner in runners:
             runner.end()
         for runner in runners:
             runner.join(until)
-        self.forget()
+        self.reset()
 
-    def _first_round_is_done(self) -> bool:
+    def _has_first_round(self) -> bool:
         return all(self._runner(name).has_run() for name in self._essential())
 
     def _essential(self) -> list[str]:
@@ -105,44 +105,44 @@ class Snapshot:
     def _runner(self, name: str) -> Runner:
         if (runner := self._runners.get(name)) is None:
             with self._lock:
-                runner = self._runners.setdefault(name, Runner(self._registry[name], self._dependency))
+                runner = self._runners.setdefault(name, Runner(self._registry[name], self._required_result))
         return runner
 
-    def _dependency(self, name: str, since: float | None) -> Verdict:
-        """The verdict that a probe which requires `name` goes by; waits for it as long as it may take."""
+    def _required_result(self, name: str, since: float | None) -> ProbeResult:
         runner = self._runner(name)
-        # Twice: the run that counts may have to wait for the one under way.
+        # Two deadlines: a current run may have to end before the run that counts.
         runner.wait(runner.request(since=since), monotonic() + 2 * runner.probe.deadline)
-        return runner.verdict()
+        return runner.result()
 
     # --- The refresher -----------------------------------------------------------------------------------
     def _start_refresher(self) -> None:
-        if self._refresher is None or not self._refresher.is_alive():
-            with self._lock:
-                if self._refresher is None or not self._refresher.is_alive():
-                    self._refresher = threading.Thread(
-                        target=self._refresh, args=(self._stop,), name="probe refresher", daemon=True
-                    )
-                    self._refresher.start()
+        if self._refresher is not None and self._refresher.is_alive():
+            return
+        with self._lock:
+            if self._refresher is None or not self._refresher.is_alive():
+                self._refresher = threading.Thread(
+                    target=self._refresh_forever, args=(self._stop,), name="probe refresher", daemon=True
+                )
+                self._refresher.start()
 
-    def _refresh(self, stop: threading.Event) -> None:
+    def _refresh_forever(self, stop: threading.Event) -> None:
         while not stop.wait(TICK):
             try:
                 self._tick()
-            except Exception:  # a dead refresher would turn every verdict old
-                log.exception("The refresher of probes stumbled.")
+            except Exception:  # without the refresher all results would expire
+                log.exception("The refresher of probes failed.")
 
     def _tick(self) -> None:
-        """Never waits for a probe: it only asks for runs, and frees those that overran."""
+        """Request due runs and close overdue clients, without waiting."""
         now = monotonic()
         for name, probe in list(self._registry.items()):
             runner = self._runner(name)
-            runner.attempts.free()
-            if self._keeps_young and probe.kept_young and now >= self._due.get(name, 0.0):
-                # Well before the old answer expires; not in step with the other processes.
+            runner.executor.close_overdue_client()
+            if self._refreshing and probe.refreshed and now >= self._due.get(name, 0.0):
+                # Well before the result expires, and at random, so that processes do not run probes at the same time.
                 self._due[name] = now + probe.ttl * random.uniform(0.5, 0.75)  # noqa: S311 - no secret
-                runner.request(again=True)
+                runner.request(force=True)
 
 
 snapshot: Final = Snapshot()
-os.register_at_fork(after_in_child=snapshot.forget)
+os.register_at_fork(after_in_child=snapshot.reset)

@@ -1,4 +1,4 @@
-"""Render the verdicts of all probes as a table, with colours on a terminal."""
+"""Render the results of all probes as a table, with colours on a terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,14 +7,14 @@ from rich.text import Text
 
 from common.output import new_table, render
 from health.registry import Probe
-from health.verdict import DEGRADED, ERROR, OK, Verdict
+from health.runs.result import DEGRADED, ERROR, OK, ProbeResult
 
 STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
 
 
 def table(
     probes: Mapping[str, Probe],
-    verdicts: Mapping[str, Verdict],
+    results: Mapping[str, ProbeResult],
     status: str,
     deciding: Sequence[str],
     failing: Sequence[str],
@@ -24,17 +24,17 @@ def table(
 ) -> str:
     """Return a line per probe, the overall status, the deciding probes, and further probes that fail the command."""
     rows = new_table("PROBE", "STATUS", "MS", "", numbers=["MS"])
-    for name, verdict in verdicts.items():
-        rows.add_row(name, _coloured(verdict.status), str(verdict.latency_ms), Text(says(probes[name], verdict)))
+    for name, result in results.items():
+        rows.add_row(name, _coloured(result.status), str(result.latency_ms), Text(message(probes[name], result)))
     verb = "decides" if len(deciding) == 1 else "decide"
-    further = [f"\n{name} fails this command: {says(probes[name], verdicts[name])}" for name in failing]
+    further = [f"\n{name} fails this command: {message(probes[name], results[name])}" for name in failing]
     summary = Text.assemble("\nOverall: ", _coloured(status), f" ({', '.join(deciding)} {verb})", *further)
     return render(rows, summary, terminal=terminal, colour=colour)
 
 
-def says(probe: Probe, verdict: Verdict) -> str:
-    """Return the reason or the note of a verdict, else the title of the probe."""
-    return verdict.reason or verdict.note or probe.title
+def message(probe: Probe, result: ProbeResult) -> str:
+    """Return the reason or the note of a result, else the title of the probe."""
+    return result.reason or result.note or probe.title
 
 
 def list_probes(probes: Mapping[str, Probe]) -> str:

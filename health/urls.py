@@ -1,8 +1,8 @@
-"""Addresses of this app; none ends with a slash."""
+"""URLs of health, without trailing slash."""
 
 from django.urls import path
 
-from health.views import DetailedHealth, PublicHealth
+from health.api.views import DetailedHealth, PublicHealth
 
 urlpatterns = [
     path("health", PublicHealth.as_view({"get": "summary"}), name="health"),

@@ -20,8 +20,8 @@ from common.postgres.deadline import deadline
 from config.access import keys
 from config.access.keys import Key
 from config.access.principal import KeyHolder
+from health.runs.result import ERROR
 from health.snapshot import snapshot
-from health.verdict import ERROR
 
 LOOKUP_TIMEOUT: Final = 0.8
 # For a new run of the PostgreSQL probe. With the lookup, less than the 2 seconds of /health/detailed.
@@ -88,8 +88,8 @@ def _is_down(error: Exception) -> bool:
         return False
     if snapshot.known_down("postgres"):
         return True
-    verdict = snapshot.ask(["postgres"], budget=PROBE_TIMEOUT, fresh=True)["postgres"]
-    return verdict.status == ERROR and verdict.known
+    result = snapshot.refresh(["postgres"], budget=PROBE_TIMEOUT, fresh=True)["postgres"]
+    return result.status == ERROR and result.known
 
 
 class SessionAuthentication(authentication.SessionAuthentication):

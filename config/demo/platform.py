@@ -13,7 +13,7 @@ from config.demo import disk, plan
 from config.demo.plan import Kind
 from consistency.models import File, MonitorJob
 from health.models import RuntimeSwitch, SchemaMigration
-from health.services import qdrant_client
+from health.probes.services import qdrant_client
 from identities.models import Identity
 
 BATCH = 5_000

@@ -3,14 +3,12 @@
 from datetime import timedelta
 from typing import TypedDict
 
-from django.db import ProgrammingError
 from django.utils import timezone
 
 from common.times import format_instant
 from consistency.history.overview import Overview, overview
-from consistency.history.recorder import recording_problem
-from health.registry import Degraded, Failed, Unasked, probe
-from health.verdict import DEGRADED
+from health.registry import Degraded, NotApplicable, probe
+from health.runs.result import DEGRADED
 
 
 class Consistency(TypedDict):
@@ -22,10 +20,7 @@ class Consistency(TypedDict):
 @probe("consistency", ttl=5.0, section="consistency", requires=("postgres",), fails_command=True)
 def consistency() -> Consistency:
     """The last complete scan is not too old."""
-    try:
-        return _section(overview())
-    except ProgrammingError as error:
-        raise Failed(recording_problem(error)) from error
+    return _section(overview())
 
 
 def _section(state: Overview) -> Consistency:
@@ -34,9 +29,9 @@ def _section(state: Overview) -> Consistency:
         # This section has a status like a service, so the error stands beside that status.
         raise Degraded(state.stale, {**section, "status": DEGRADED, "error": state.stale})
     if state.last is None:
-        raise Unasked("no scan is recorded yet: let cron run check_consistency", section)
+        raise NotApplicable("no scan is recorded yet: let cron run check_consistency", section)
     if state.complete is None:
-        raise Unasked("no recorded scan was complete: check_consistency says why", section)
+        raise NotApplicable("no recorded scan was complete: check_consistency says why", section)
     return section
 
 

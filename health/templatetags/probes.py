@@ -1,15 +1,15 @@
-"""The probes for the admin's page about health: what /health/detailed tells, for people."""
+"""The rows of the probe table on the admin's page of health."""
 
 from typing import Final, NamedTuple
 
 from django import template
 
 from health.registry import PROBES, Probe
+from health.runs.result import ProbeResult
 from health.snapshot import snapshot
-from health.status_table import says
-from health.verdict import Verdict
+from health.status_table import message
 
-# As for /health/detailed: what is not known by then is shown as such.
+# Seconds, as for /health/detailed.
 BUDGET: Final = 2.0
 
 register = template.Library()
@@ -17,13 +17,12 @@ register = template.Library()
 
 class Row(NamedTuple):
     probe: Probe
-    verdict: Verdict
-    says: str
+    result: ProbeResult
+    message: str
 
 
 @register.simple_tag
 def probe_rows() -> list[Row]:
-    """Every registered probe with its verdict, asked anew where that is no longer young."""
-    return [
-        Row(PROBES[name], verdict, says(PROBES[name], verdict)) for name, verdict in snapshot.ask(budget=BUDGET).items()
-    ]
+    """Return every probe with its result, after a refresh of results older than their TTL."""
+    results = snapshot.refresh(budget=BUDGET)
+    return [Row(PROBES[name], result, message(PROBES[name], result)) for name, result in results.items()]

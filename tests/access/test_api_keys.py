@@ -126,14 +126,14 @@ def test_the_probe_remembers_what_is_usable_and_nothing_else(db: None) -> None:
     good, _ = keys.issue("good", 30)
     for end in (expire, revoke, delete):
         end(keys.issue("bad", 30)[0])
-    PROBES["api_keys"].look()
+    PROBES["api_keys"].run()
     assert keys.remembered(good.prefix) == good
     assert len(keys._remembered) == 1
 
 
-def test_the_probe_is_no_part_of_the_report_and_is_kept_young() -> None:
+def test_the_probe_is_no_part_of_the_report_and_is_refreshed() -> None:
     probe = PROBES["api_keys"]
-    assert (probe.section, probe.essential, probe.kept_young, probe.requires) == (None, False, True, ("postgres",))
+    assert (probe.section, probe.essential, probe.refreshed, probe.requires) == (None, False, True, ("postgres",))
 
 
 def test_in_an_outage_a_remembered_key_opens(client: Client, outage: Outage) -> None:

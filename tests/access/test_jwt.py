@@ -13,8 +13,8 @@ from psycopg.errors import TooManyConnections
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from config.access.tokens import AccessToken, RefreshToken
+from health.runs.result import ERROR, ProbeResult
 from health.snapshot import snapshot
-from health.verdict import ERROR, Verdict
 from tests.access.conftest import PASSWORD, Outage, bearer, locked, locked_for_long, sign_in
 
 OTHER = "another-key-0123456789-0123456789-0123456789"
@@ -183,7 +183,7 @@ def test_a_postgres_with_too_many_connections_is_what_its_probe_says(
 
     monkeypatch.setattr("config.access.authentication.JWTAuthentication.stored_user", full)
     assert whoami(client, token).status_code == 503
-    monkeypatch.setattr(snapshot, "ask", lambda names, **_: {name: Verdict(status=ERROR) for name in names})
+    monkeypatch.setattr(snapshot, "refresh", lambda names, **_: {name: ProbeResult(status=ERROR) for name in names})
     assert whoami(client, token).status_code == 200
 
 

@@ -7,15 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from consistency.scan.scanner import scan
+from consistency.scan.stream import Stream
 from django.db import connection
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Query
-from consistency.scan.scanner import scan
 from consistency.scan.selection import default
-from consistency.scan.stream import Stream
+from health.probes.schema import OwnMigrations, compare_migrations
 from health.registry import Degraded
-from health.schema import OwnMigrations, inspect
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
 from tests.consistency.processes import check_consistency, manage_each
@@ -131,7 +131,7 @@ def test_the_documented_steps_attach_a_role_that_owns_nothing_but_its_schema(med
     # The next release's migrations begin where these ended.
     assert up_to_date.code == 0, up_to_date
     with moved_to(url), pytest.raises(Degraded, match=r"^the table is missing$"):
-        inspect(OwnMigrations())
+        compare_migrations(OwnMigrations())
 
 
 def test_an_administrator_who_is_no_superuser_can_take_the_first_step(media: Platform) -> None:

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from consistency.history.silence import mute, unmute
 from django.core.management import call_command
 from django.db import ProgrammingError, connection
 from django.db.models import F
@@ -19,12 +20,11 @@ from config.demo.process import until
 from config.freshness.health_probes import consistency
 from consistency.history.overview import overview
 from consistency.history.recorder import scan_and_record
-from consistency.history.silence import mute, unmute
 from consistency.models.history import Scan
 from consistency.registry import CHECKS
 from consistency.scan.selection import default
-from health.registry import PROBES, Degraded, Unasked
-from health.verdict import DEGRADED, OK, Verdict, overall
+from health.registry import PROBES, Degraded, NotApplicable
+from health.runs.result import DEGRADED, OK, ProbeResult, overall
 from tests.consistency.data import a_file
 
 NONE = {"last_complete_scan": None, "age_s": None, "status": None}
@@ -38,12 +38,12 @@ def aged(**age: float) -> None:
 
 
 def look() -> Any:
-    return consistency.look()
+    return consistency.run()
 
 
 def nothing_told() -> str:
     """What it says where there is nothing to tell, which is no fault."""
-    with pytest.raises(Unasked) as raised:
+    with pytest.raises(NotApplicable) as raised:
         look()
     assert raised.value.value == NONE
     return raised.value.reason
@@ -193,7 +193,7 @@ def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_servi
     assert old["consistency"]["status"] == "degraded"
     assert "does cron still run check_consistency?" in old["consistency"]["error"]
     assert not PROBES["consistency"].essential
-    assert overall([Verdict(status=OK)]) != DEGRADED
+    assert overall([ProbeResult(status=OK)]) != DEGRADED
 
 
 def comes_to_end_with(code: int) -> bool:

@@ -1,10 +1,10 @@
-"""Registries and snapshots of a test's own, and servers that misbehave."""
+"""Registries and snapshots for one test, and servers that misbehave."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -13,6 +13,33 @@ from health.registry import Probe
 from health.snapshot import Snapshot
 
 Registry = dict[str, Probe]
+Make = Callable[..., Snapshot]
+PATIENT = 30.0
+
+
+class Values(TypedDict):
+    answer: int
+
+
+class Gate:
+    """Blocks a probe until the test sets `open`; counts the visits."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.visits = 0
+
+    def wait(self) -> None:
+        self.visits += 1
+        self.open.wait(PATIENT)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+def threads_of(name: str) -> int:
+    return sum(thread.name == f"probe {name}" for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -23,7 +50,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def snapshot_of() -> Iterator[Callable[..., Snapshot]]:
-    """Makes a Snapshot that is closed after the test."""
+    """Return a factory of snapshots, which are closed after the test."""
     made: list[Snapshot] = []
 
     def make(registry: Registry, **options: Any) -> Snapshot:
@@ -36,13 +63,13 @@ def snapshot_of() -> Iterator[Callable[..., Snapshot]]:
 
 
 def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether it comes to hold within so many seconds."""
+    """Return whether the condition becomes true within so many seconds."""
     return any(holds() for _ in until(seconds))
 
 
 @pytest.fixture
 def dripping_server() -> Iterator[str]:
-    """The address of a server that answers every connection with one byte per 0.2 s: no read of it ever times out."""
+    """Yield the address of a server that sends one byte per 0.2 s, so that no read times out."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.1)

@@ -48,12 +48,12 @@ def test_a_client_may_be_of_a_type_that_is_not_imported(registry: Registry) -> N
     assert lazy.is_service
 
 
-def test_an_essential_probe_is_kept_young(registry: Registry) -> None:
+def test_an_essential_probe_is_refreshed(registry: Registry) -> None:
     @probe("vital", ttl=1.0, essential=True, registry=registry)
     def vital() -> None:
         """It beats."""
 
-    assert vital.kept_young
+    assert vital.refreshed
 
 
 def test_a_second_probe_of_one_name_is_refused(registry: Registry) -> None:

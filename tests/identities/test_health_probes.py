@@ -35,7 +35,7 @@ def write_index(folder: Path, content: Any) -> None:
 def found() -> tuple[Identities, str]:
     """What is reported, and why it is not all well."""
     try:
-        return PROBES["identities"].look(), ""  # type: ignore[return-value]
+        return PROBES["identities"].run(), ""  # type: ignore[return-value]
     except Degraded as outcome:
         return outcome.value, outcome.reason  # type: ignore[return-value]
 

@@ -13,8 +13,8 @@ from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, ContinuityCommand
 from common.output import has_colour
 from health import report, status_table
 from health.registry import PROBES
+from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, overall
 from health.snapshot import Snapshot
-from health.verdict import DEGRADED, ERROR, OK, Verdict, overall
 
 LEVELS: Final = (OK, DEGRADED, ERROR)
 DEFAULT_TIMEOUT: Final = 10.0
@@ -56,44 +56,44 @@ exit codes:
             self.stdout.write(status_table.list_probes(PROBES))
             return CLEAN
         names: list[str] = options["probes"]
-        verdicts = _run_probes(names, options["timeout"], log=options["verbosity"] > 1)
+        results = _run_probes(names, options["timeout"], log=options["verbosity"] > 1)
         fail_level = LEVELS.index(options["fail_level"])
         failing = [
             name
             for name, probe in PROBES.items()
             if (name in names if names else probe.fails_command)
-            if LEVELS.index(verdicts[name].status) >= fail_level
+            if LEVELS.index(results[name].status) >= fail_level
         ]
-        self._report(names, verdicts, failing, options)
-        if not all(verdict.known for verdict in verdicts.values()):
+        self._report(names, results, failing, options)
+        if not all(result.known for result in results.values()):
             return COULD_NOT_CHECK
         return FOUND if failing else CLEAN
 
     def _report(
-        self, names: list[str], verdicts: dict[str, Verdict], failing: list[str], options: dict[str, Any]
+        self, names: list[str], results: dict[str, ProbeResult], failing: list[str], options: dict[str, Any]
     ) -> None:
         deciding = names or [name for name, probe in PROBES.items() if probe.essential]
-        status = overall(verdicts[name] for name in deciding)
+        status = overall(results[name] for name in deciding)
         if options["format"] == "json":
-            shown = {name: verdict for name, verdict in verdicts.items() if names or PROBES[name].section}
-            self.stdout.write(json.dumps(report.assembled(shown, status), indent=2))
+            shown = {name: result for name, result in results.items() if names or PROBES[name].section}
+            self.stdout.write(json.dumps(report.report(shown, status), indent=2))
         else:
             others = [name for name in failing if name not in deciding]
             terminal, colour = self.stdout.isatty(), has_colour(self.stdout, **options)
             self.stdout.write(
-                status_table.table(PROBES, verdicts, status, deciding, others, terminal=terminal, colour=colour)
+                status_table.table(PROBES, results, status, deciding, others, terminal=terminal, colour=colour)
             )
 
 
-def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Verdict]:
+def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, ProbeResult]:
     logger = logging.getLogger("health")
     level = logger.level
     if not log:
         # The table shows the same errors.
         logger.setLevel(logging.CRITICAL + 1)
-    snapshot = Snapshot(keeps_young=False)
+    snapshot = Snapshot(refreshing=False)
     try:
-        return snapshot.ask(names or None, budget=timeout)
+        return snapshot.refresh(names or None, budget=timeout)
     finally:
         snapshot.close()
         logger.setLevel(level)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from health.digests import Digests
-from health.pipeline import Pipeline, inspect, is_accessible, is_available
+from health.probes.digests import Digests
+from health.probes.pipeline import Pipeline, inspect_pipeline, is_accessible, is_available
 from health.registry import Degraded
 
 PROCESSORS = {"asr": "asr_processor.py", "yolo": "yolo_processor.py"}
@@ -37,14 +37,14 @@ def platform(tmp_path: Path, settings: Settings) -> Path:
 def found() -> Pipeline:
     """What is reported, whether all is in place or not."""
     try:
-        return inspect(Digests())
+        return inspect_pipeline(Digests())
     except Degraded as outcome:
         value: Pipeline = outcome.value  # type: ignore[assignment]
         return value
 
 
 def test_all_is_in_place(platform: Path) -> None:
-    assert inspect(Digests()) == {
+    assert inspect_pipeline(Digests()) == {
         "scripts_ready": True,
         "scripts_count": 3,
         "processors": {"asr": True, "yolo": True},
@@ -79,7 +79,7 @@ def test_folders_that_are_gone_are_not_ready(platform: Path, settings: Settings)
 def test_a_script_that_differs_is_said_in_the_reason(platform: Path) -> None:
     (platform / "scripts/helpers/one.py").write_text("edited on the server")
     with pytest.raises(Degraded, match=r"^1 of 3 scripts differ from their checksums$"):
-        inspect(Digests())
+        inspect_pipeline(Digests())
     assert found()["scripts_integrity"] == {"matched": 2, "total": 3, "ok": False}
 
 

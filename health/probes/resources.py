@@ -1,4 +1,4 @@
-"""CPU and memory of what this service may use: the host, or the container where its limits are tighter."""
+"""CPU and memory in use, of the host or of the container if its limits are lower."""
 
 from dataclasses import dataclass, field
 from time import monotonic, sleep
@@ -6,11 +6,11 @@ from typing import Final, TypedDict
 
 import psutil
 
-from health.cgroups import Limits
+from health.probes.cgroups import Limits
 
 MEBIBYTE: Final = 1024 * 1024
-SHORTEST: Final = 0.1  # seconds; the kernel counts in hundredths, so less says nothing
-LONGEST: Final = 30.0  # seconds; more is history, not now
+MIN_INTERVAL: Final = 0.1  # seconds; the kernel counts in hundredths
+MAX_INTERVAL: Final = 30.0  # seconds; a longer average would hide the current use
 
 
 class Resources(TypedDict):
@@ -21,28 +21,28 @@ class Resources(TypedDict):
 
 @dataclass(slots=True)
 class Sampler:
-    """Measures CPU use between two looks of its own; psutil's own memory is per thread and would start at zero."""
+    """Measures CPU use between two calls, from any thread. psutil measures per thread and starts at zero."""
 
     limits: Limits = field(default_factory=Limits)
     _at: float = 0.0
     _busy: float = 0.0
 
     def cpu_used_percent(self) -> float:
-        """Percent of the processors in use since the last look; where that was just now or long ago, take a new one."""
-        if not SHORTEST <= monotonic() - self._at <= LONGEST:
+        """Return the CPU use since the last call in percent; after a very short or long interval sample twice."""
+        if not MIN_INTERVAL <= monotonic() - self._at <= MAX_INTERVAL:
             self._at, self._busy = monotonic(), self._used_seconds()
-            sleep(SHORTEST)
+            sleep(MIN_INTERVAL)
         at, busy = monotonic(), self._used_seconds()
         used = (busy - self._busy) / (at - self._at) / self._cores()
         self._at, self._busy = at, busy
         return round(min(100.0, max(0.0, used * 100)), 1)
 
     def memory(self) -> tuple[int, float]:
-        """Available mebibytes, and percent used."""
+        """Return the available mebibytes, and the use in percent."""
         host = psutil.virtual_memory()
         total, available = host.total, host.available
-        if (own := self.limits.memory()) and own[0] < total:
-            total, available = own[0], min(available, max(0, own[0] - own[1]))
+        if (group := self.limits.memory()) and group[0] < total:
+            total, available = group[0], min(available, max(0, group[0] - group[1]))
         return available // MEBIBYTE, round((total - available) * 100 / total, 1)
 
     def _limited_cores(self) -> float | None:
@@ -56,16 +56,13 @@ class Sampler:
         if self._limited_cores() and (used := self.limits.cpu_seconds()) is not None:
             return used
         times = psutil.cpu_times()
-        return float(sum(times) - times.idle - _extra(times))
+        # Waiting for a disk is idle; the time of guests is part of user and nice already.
+        not_used = sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+        return float(sum(times) - not_used)
 
 
-def _extra(times: object) -> float:
-    """Idle by another name, and what the kernel counts twice: guests' time is in user and nice already."""
-    return float(sum(getattr(times, name, 0.0) for name in ("iowait", "guest", "guest_nice")))
-
-
-def measure(sampler: Sampler) -> Resources:
-    """Look at both."""
+def measure_resources(sampler: Sampler) -> Resources:
+    """Measure CPU and memory."""
     available, used = sampler.memory()
     return {
         "cpu_used_percent": sampler.cpu_used_percent(),

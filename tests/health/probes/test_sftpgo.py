@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from health.registry import Degraded, Unasked
-from health.sftpgo import UNKNOWN, SftpgoClient, client, inspect
+from health.probes.sftpgo import UNKNOWN, SftpgoClient, inspect_sftpgo, sftpgo_client
+from health.registry import Degraded, NotApplicable
 from health.snapshot import snapshot
 
 KEY = "81olNPHMuvyYp9kNNGe7bE.admin"
@@ -77,14 +77,14 @@ def uploads(settings: Settings) -> Iterator[type[Uploads]]:
 
 @pytest.fixture
 def kept(uploads: type[Uploads]) -> Iterator[SftpgoClient]:
-    made = client()
+    made = sftpgo_client()
     assert made
     yield made
     made.close()
 
 
 def test_what_is_active_is_ok_and_the_rest_disabled(kept: SftpgoClient) -> None:
-    assert inspect(kept) == {
+    assert inspect_sftpgo(kept) == {
         "services": {"sftp": "ok", "ftp": "disabled", "webdav": "disabled"},
         "data_provider": "ok",
     }
@@ -93,7 +93,7 @@ def test_what_is_active_is_ok_and_the_rest_disabled(kept: SftpgoClient) -> None:
 def test_a_dead_data_provider_is_seen_in_spite_of_the_200(uploads: type[Uploads], kept: SftpgoClient) -> None:
     uploads.says = status(provider=False)
     with pytest.raises(Degraded, match="its data provider is down") as caught:
-        inspect(kept)
+        inspect_sftpgo(kept)
     assert caught.value.value
     assert caught.value.value["data_provider"] == "error"
 
@@ -104,19 +104,19 @@ def test_a_token_is_asked_for_once_and_again_when_it_no_longer_counts(
     settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
     made = SftpgoClient()
     for _ in range(3):
-        inspect(made)
+        inspect_sftpgo(made)
     assert uploads.asked.count("/api/v2/token") == 1
     uploads.tokens.append("another")
-    inspect(made)
+    inspect_sftpgo(made)
     assert uploads.asked.count("/api/v2/token") == 2
     made.close()
 
 
 def test_without_sftpgo_nothing_is_asked(settings: Settings) -> None:
     settings.SFTPGO_URL = ""
-    assert client() is None
-    with pytest.raises(Unasked, match="SFTPGO_URL is not set") as caught:
-        inspect(None)
+    assert sftpgo_client() is None
+    with pytest.raises(NotApplicable, match="SFTPGO_URL is not set") as caught:
+        inspect_sftpgo(None)
     assert caught.value.value == UNKNOWN
 
 
@@ -124,11 +124,6 @@ def test_without_sftpgo_nothing_is_asked(settings: Settings) -> None:
 @pytest.fixture
 def stats(client: Client) -> Any:
     return lambda: client.get("/api/v1/stats/sftpgo", secure=True)
-
-
-@pytest.fixture(name="client")
-def http_client() -> Client:
-    return Client()
 
 
 def test_it_is_public_and_tells_the_status(uploads: type[Uploads], stats: Any) -> None:
@@ -158,8 +153,8 @@ def test_it_says_degraded_with_a_dead_data_provider(uploads: type[Uploads], stat
     ("says", "key", "said"),
     [
         (status(), "wrong", "password or key refused"),
-        (b"<html>", KEY, "answered with something else than JSON"),
-        (["list"], KEY, "answered with unexpected JSON"),
+        (b"<html>", KEY, "the answer is not JSON"),
+        (["list"], KEY, "the answer is unexpected JSON"),
     ],
 )
 def test_it_says_error_where_there_is_no_answer(
@@ -186,5 +181,5 @@ def test_the_token_is_kept_between_requests(uploads: type[Uploads], settings: Se
     settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
     for _ in range(3):
         runner = snapshot._runner("sftpgo")
-        runner.wait(runner.request(again=True), 1e9)
+        runner.wait(runner.request(force=True), 1e9)
     assert uploads.asked.count("/api/v2/token") == 1

@@ -12,10 +12,10 @@ from django.db.backends.signals import connection_created
 from pytest_django import Settings
 
 from config.demo.process import Server
+from health.probes.services import RedisConnection, check_redis
 from health.registry import PROBES, Degraded
-from health.services import RedisConnection, ask_redis
+from health.runs.result import ProbeResult
 from health.snapshot import Snapshot
-from health.verdict import Verdict
 from tests.health.conftest import eventually
 from tests.servers import COLLECTION
 
@@ -25,9 +25,9 @@ PATIENT = 30.0
 
 
 @pytest.fixture
-def ask(snapshot_of: Make) -> Callable[[str], Verdict]:
+def ask(snapshot_of: Make) -> Callable[[str], ProbeResult]:
     """Asks one of the platform's probes, as the settings are then."""
-    return lambda name: snapshot_of({name: PROBES[name]}).ask(budget=PATIENT)[name]
+    return lambda name: snapshot_of({name: PROBES[name]}).refresh(budget=PATIENT)[name]
 
 
 # --- Redis -----------------------------------------------------------------------------------------------
@@ -38,29 +38,29 @@ def valkey(private_valkey: Start, settings: Settings) -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL)
 
 
-def test_redis_is_ok(ask: Callable[[str], Verdict]) -> None:
+def test_redis_is_ok(ask: Callable[[str], ProbeResult]) -> None:
     assert ask("redis").status == "ok"
 
 
-def test_a_wrong_redis_password_is_an_error(ask: Callable[[str], Verdict], settings: Settings) -> None:
+def test_a_wrong_redis_password_is_an_error(ask: Callable[[str], ProbeResult], settings: Settings) -> None:
     _, _, host = settings.REDIS_URL.rpartition("@")
     settings.REDIS_URL = f"redis://:hunter2@{host}"
     assert (ask("redis").status, ask("redis").reason) == ("error", "password or key refused")
 
 
-def test_a_redis_that_only_reads_is_degraded(valkey: redis.Redis, ask: Callable[[str], Verdict]) -> None:
+def test_a_redis_that_only_reads_is_degraded(valkey: redis.Redis, ask: Callable[[str], ProbeResult]) -> None:
     with valkey:
         valkey.replicaof("127.0.0.1", "1")
     assert (ask("redis").status, ask("redis").reason) == ("degraded", "read-only")
 
 
-def test_a_full_redis_is_degraded(valkey: redis.Redis, ask: Callable[[str], Verdict]) -> None:
+def test_a_full_redis_is_degraded(valkey: redis.Redis, ask: Callable[[str], ProbeResult]) -> None:
     with valkey:
         valkey.config_set("maxmemory", "1")
     assert (ask("redis").status, ask("redis").reason) == ("degraded", "out of memory, refuses writes")
 
 
-def test_a_redis_without_its_replicas_is_degraded(valkey: redis.Redis, ask: Callable[[str], Verdict]) -> None:
+def test_a_redis_without_its_replicas_is_degraded(valkey: redis.Redis, ask: Callable[[str], ProbeResult]) -> None:
     with valkey:
         valkey.config_set("min-replicas-to-write", "1")
     assert (ask("redis").status, ask("redis").reason) == ("degraded", "too few replicas, refuses writes")
@@ -83,18 +83,20 @@ def test_states_that_cannot_be_had_on_demand_are_degraded(
     connection = RedisConnection()
     monkeypatch.setattr(connection.redis, "set", refuse)
     with pytest.raises(Degraded) as caught:
-        ask_redis(connection)
+        check_redis(connection)
     connection.close()
     assert caught.value.reason == said
 
 
-def test_the_probe_leaves_no_lasting_key(valkey: redis.Redis, ask: Callable[[str], Verdict]) -> None:
+def test_the_probe_leaves_no_lasting_key(valkey: redis.Redis, ask: Callable[[str], ProbeResult]) -> None:
     ask("redis")
     with valkey:
         assert [(key, 0 < valkey.ttl(key) <= 10) for key in valkey.scan_iter()] == [(b"continuity:health", True)]
 
 
-def test_a_redis_that_drips_is_cut_off(ask: Callable[[str], Verdict], settings: Settings, dripping_server: str) -> None:
+def test_a_redis_that_drips_is_cut_off(
+    ask: Callable[[str], ProbeResult], settings: Settings, dripping_server: str
+) -> None:
     settings.REDIS_URL = f"redis://{dripping_server}/0"
     begin = time.monotonic()
     assert ask("redis").status == "error"
@@ -102,23 +104,23 @@ def test_a_redis_that_drips_is_cut_off(ask: Callable[[str], Verdict], settings: 
 
 
 # --- Qdrant ----------------------------------------------------------------------------------------------
-def test_qdrant_is_ok(ask: Callable[[str], Verdict]) -> None:
+def test_qdrant_is_ok(ask: Callable[[str], ProbeResult]) -> None:
     assert ask("qdrant").status == "ok"
 
 
-def test_a_wrong_qdrant_key_is_an_error(ask: Callable[[str], Verdict], settings: Settings) -> None:
+def test_a_wrong_qdrant_key_is_an_error(ask: Callable[[str], ProbeResult], settings: Settings) -> None:
     settings.QDRANT_API_KEY = "hunter2"
     assert (ask("qdrant").status, ask("qdrant").reason) == ("error", "password or key refused")
 
 
-def test_a_wrong_key_is_noticed_without_any_collection(ask: Callable[[str], Verdict], settings: Settings) -> None:
+def test_a_wrong_key_is_noticed_without_any_collection(ask: Callable[[str], ProbeResult], settings: Settings) -> None:
     settings.QDRANT_COLLECTIONS = []
     assert ask("qdrant").status == "ok"
     settings.QDRANT_API_KEY = ""
     assert ask("qdrant").reason == "password or key refused"
 
 
-def test_a_missing_collection_is_an_error(ask: Callable[[str], Verdict], settings: Settings) -> None:
+def test_a_missing_collection_is_an_error(ask: Callable[[str], ProbeResult], settings: Settings) -> None:
     settings.QDRANT_COLLECTIONS = [COLLECTION, "secret_name"]
     assert (ask("qdrant").status, ask("qdrant").reason) == ("error", "a collection is missing")
 
@@ -153,15 +155,15 @@ def collection_is(monkeypatch: pytest.MonkeyPatch, settings: Settings, qdrant_ke
     ],
 )
 def test_the_worst_collection_decides(
-    ask: Callable[[str], Verdict],
+    ask: Callable[[str], ProbeResult],
     collection_is: Callable[..., None],
     states: dict[str, str],
     status: str,
     said: str | None,
 ) -> None:
     collection_is(**states)
-    verdict = ask("qdrant")
-    assert (verdict.status, verdict.reason) == (status, said)
+    result = ask("qdrant")
+    assert (result.status, result.reason) == (status, said)
 
 
 def test_a_qdrant_that_drips_is_freed_and_its_thread_too(
@@ -170,9 +172,9 @@ def test_a_qdrant_that_drips_is_freed_and_its_thread_too(
     settings.QDRANT_URL = f"http://{dripping_server}"
     snapshot = snapshot_of({"qdrant": PROBES["qdrant"]})
     begin = time.monotonic()
-    assert snapshot.ask(budget=PATIENT)["qdrant"].status == "error"
+    assert snapshot.refresh(budget=PATIENT)["qdrant"].status == "error"
     assert time.monotonic() - begin < 15
-    assert eventually(lambda: snapshot.verdict("qdrant").reason == "no answer within 1 s")
+    assert eventually(lambda: snapshot.result("qdrant").reason == "no answer within 1 s")
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------
@@ -183,14 +185,14 @@ def test_postgres_is_ok_and_its_connection_is_kept(snapshot_of: Make) -> None:
     def count(**_: Any) -> None:
         made.append(1)
 
-    snapshot = snapshot_of({"postgres": PROBES["postgres"]}, keeps_young=False)
+    snapshot = snapshot_of({"postgres": PROBES["postgres"]}, refreshing=False)
     connection_created.connect(count)
     try:
         for _ in range(3):
-            snapshot._runner("postgres").wait(snapshot._runner("postgres").request(again=True), time.monotonic() + 30)
-            assert snapshot.verdict("postgres").status == "ok"
+            snapshot._runner("postgres").wait(snapshot._runner("postgres").request(force=True), time.monotonic() + 30)
+            assert snapshot.result("postgres").status == "ok"
         assert len(made) == 1
-        assert snapshot.ask(budget=PATIENT, fresh=True)["postgres"].status == "ok"
+        assert snapshot.refresh(budget=PATIENT, fresh=True)["postgres"].status == "ok"
         assert len(made) == 2
     finally:
         connection_created.disconnect(count)

@@ -1,4 +1,4 @@
-"""What this container may use of its host, as the kernel's control groups (v2 or v1) tell it; Linux only."""
+"""The limits of this container, from Linux control groups (version 2 or 1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,36 +6,35 @@ from pathlib import Path
 from typing import Final
 
 MEGA: Final = 1_000_000
-KILO: Final = 1_000
+GIGA: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Read from `root`, for the groups that `membership` (/proc/self/cgroup) names; None where there is no limit."""
+    """Limits of the groups that `membership` names, in files below `root`. None means without limit."""
 
     root: Path = Path("/sys/fs/cgroup")
     membership: Path = Path("/proc/self/cgroup")
 
     def cores(self) -> float | None:
-        """How many processors' worth of time the tightest group may use."""
-        quotas = [*self._v2_quotas(), *self._v1_quotas()]
-        return min(quotas, default=None)
+        """Return the lowest quota of processor time, in processors."""
+        return min([*self._v2_quotas(), *self._v1_quotas()], default=None)
 
     def cpu_seconds(self) -> float | None:
-        """Processor time that the group has used, in seconds."""
+        """Return the processor time that the group has used, in seconds."""
         for folder in self._folders(""):
             if (used := _fields(folder / "cpu.stat").get("usage_usec")) is not None:
                 return used / MEGA
         for folder in self._folders("cpuacct"):
             if (used := _number(folder / "cpuacct.usage")) is not None:
-                return used / MEGA / KILO
+                return used / GIGA
         return None
 
     def memory(self) -> tuple[int, int] | None:
-        """Limit and use in bytes of the tightest group; file pages that can be dropped at once are not in use."""
-        found = [*self._memory("", "memory.max", "memory.current", "inactive_file")]
-        found += self._memory("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        return min(found, default=None)
+        """Return limit and use of the group with the lowest limit, in bytes, without file pages the kernel can drop."""
+        groups = [*self._memory("", "memory.max", "memory.current", "inactive_file")]
+        groups += self._memory("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        return min(groups, default=None)
 
     def _v2_quotas(self) -> Iterator[float]:
         for folder in self._folders(""):
@@ -51,18 +50,19 @@ class Limits:
 
     def _memory(self, controller: str, limit: str, usage: str, droppable: str) -> Iterator[tuple[int, int]]:
         for folder in self._folders(controller):
-            most, used = _number(folder / limit), _number(folder / usage)
-            if most is not None and used is not None:
-                yield most, max(0, used - _fields(folder / "memory.stat").get(droppable, 0))
+            allowed, used = _number(folder / limit), _number(folder / usage)
+            if allowed is not None and used is not None:
+                yield allowed, max(0, used - _fields(folder / "memory.stat").get(droppable, 0))
 
     def _folders(self, controller: str) -> Iterator[Path]:
-        """The group's folder and those above it; inside a container the path may be the host's, the folder the top."""
+        """Yield the group's folder and its parents. Inside a container the group's folder may be the top folder."""
         for line in _text(self.membership).splitlines():
             _, controllers, path = line.split(":", 2)
             if controller in controllers.split(","):
                 top = self.root / controller
-                inner = top / path.lstrip("/")
-                yield from dict.fromkeys((inner, *(above for above in inner.parents if above.is_relative_to(top)), top))
+                folder = top / path.lstrip("/")
+                parents = (parent for parent in folder.parents if parent.is_relative_to(top))
+                yield from dict.fromkeys((folder, *parents, top))
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which migrations are applied: the media server's SQL files, and Django's own."""
+"""Applied and missing migrations: SQL files of the media server, and Django's."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from common.errors import is_missing_table
 from health.models import SchemaMigration
-from health.registry import Degraded, Failed, Unasked
+from health.registry import Degraded, Failed, NotApplicable
 
-UNDEFINED_TABLE = "42P01"
 Key = tuple[str, str]
 
 
@@ -28,46 +28,46 @@ class Schema(TypedDict):
 
 
 class OwnMigrations:
-    """Django's migrations on disk, read once per process: reading them imports every one."""
+    """Django migrations on disk, read once per process because reading imports every migration."""
 
     def __init__(self) -> None:
         migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
-        self._replaces: dict[Key, list[Key]] = {key: list(one.replaces) for key, one in migrations.items()}
+        self._replaces: dict[Key, list[Key]] = {key: list(migration.replaces) for key, migration in migrations.items()}
 
     def missing(self, applied: set[Key]) -> list[str]:
-        """The names, as `app.0001_name`, of those neither applied nor replaced by (or replacing) what is."""
-        done = applied.union(*(old for key, old in self._replaces.items() if key in applied))
-        done |= {key for key, old in self._replaces.items() if old and done.issuperset(old)}
-        return sorted(f"{app}.{name}" for app, name in self._replaces.keys() - done)
+        """Return the names (`app.0001_name`) of migrations that are not applied, directly or through squashing."""
+        covered = applied.union(*(old for key, old in self._replaces.items() if key in applied))
+        covered |= {key for key, old in self._replaces.items() if old and covered.issuperset(old)}
+        return sorted(f"{app}.{name}" for app, name in self._replaces.keys() - covered)
 
 
-def inspect(own: OwnMigrations) -> Schema:
-    """Compare what is applied with what is on disk. Raises Degraded where something is missing.
+def compare_migrations(own: OwnMigrations) -> Schema:
+    """Compare applied migrations with those on disk. Raise Degraded if any is missing.
 
-    Raises Unasked where nothing is, but MIGRATIONS_DIR does not say what the media server needs.
+    Raise NotApplicable if none is missing but MIGRATIONS_DIR is not set, so that the media server's are unknown.
     """
     applied = _applied()
     missing = sorted(_on_disk(settings.MIGRATIONS_DIR) - set(applied or ()))
     missing += own.missing(set(MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations()))
-    found: Schema = {
+    values: Schema = {
         "table_exists": applied is not None,
         "applied": [{"filename": name} for name in applied or ()],
         "required": [{"filename": name} for name in missing],
         "ok": applied is not None and not missing,
     }
-    if not found["ok"]:
-        raise Degraded(f"migrations not applied: {len(missing)}" if missing else "the table is missing", found)
+    if not values["ok"]:
+        raise Degraded(f"migrations not applied: {len(missing)}" if missing else "the table is missing", values)
     if settings.MIGRATIONS_DIR is None:
-        raise Unasked("MIGRATIONS_DIR is not set: only Continuity's own migrations were looked at", found)
-    return found
+        raise NotApplicable("MIGRATIONS_DIR is not set: only Continuity's own migrations were checked", values)
+    return values
 
 
 def _applied() -> list[str] | None:
-    """The recorded names, None where there is no table."""
+    """Return the names in `schema_migrations`; None without that table."""
     try:
         return list(SchemaMigration.objects.order_by("filename").values_list("filename", flat=True))
-    except ProgrammingError as problem:
-        if getattr(problem.__cause__, "sqlstate", None) == UNDEFINED_TABLE:
+    except ProgrammingError as error:
+        if is_missing_table(error):
             return None
         raise
 
@@ -78,5 +78,5 @@ def _on_disk(folder: Path | None) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.name.endswith(".sql") and entry.is_file()}
-    except OSError as problem:
-        raise Failed("migrations folder not accessible") from problem
+    except OSError as error:
+        raise Failed("migrations folder not accessible") from error

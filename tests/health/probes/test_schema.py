@@ -8,10 +8,10 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
-from health import switches
+from health.health_probes import config
 from health.models import RuntimeSwitch, SchemaMigration
-from health.registry import Degraded, Failed, Unasked, Unwell
-from health.schema import OwnMigrations, Schema, inspect
+from health.probes.schema import OwnMigrations, Schema, compare_migrations
+from health.registry import Degraded, Failed, NotApplicable, Unwell
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def without_table() -> Iterator[None]:
 def found() -> Schema:
     """What is reported, whether all is applied or not."""
     try:
-        return inspect(OwnMigrations())
+        return compare_migrations(OwnMigrations())
     except Unwell as outcome:
         value: Schema = outcome.value  # type: ignore[assignment]
         return value
@@ -46,7 +46,7 @@ def found() -> Schema:
 
 def test_all_applied_is_ok(folder: Path) -> None:
     (folder / "migrate_add_tags.sql").unlink()
-    assert inspect(OwnMigrations()) == {
+    assert compare_migrations(OwnMigrations()) == {
         "table_exists": True,
         "applied": [{"filename": "migrate_add_users_table.sql"}],
         "required": [],
@@ -56,7 +56,7 @@ def test_all_applied_is_ok(folder: Path) -> None:
 
 def test_a_file_that_is_not_applied_is_required(folder: Path) -> None:
     with pytest.raises(Degraded, match="migrations not applied: 1"):
-        inspect(OwnMigrations())
+        compare_migrations(OwnMigrations())
     assert found()["required"] == [{"filename": "migrate_add_tags.sql"}]
     assert not found()["ok"]
 
@@ -74,8 +74,8 @@ def test_an_applied_one_whose_file_is_gone_is_no_fault(settings: Settings) -> No
 
 def test_it_says_so_when_nobody_has_told_what_the_media_server_needs(folder: Path, settings: Settings) -> None:
     settings.MIGRATIONS_DIR = None
-    with pytest.raises(Unasked, match="MIGRATIONS_DIR is not set"):
-        inspect(OwnMigrations())
+    with pytest.raises(NotApplicable, match="MIGRATIONS_DIR is not set"):
+        compare_migrations(OwnMigrations())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -89,14 +89,14 @@ def test_without_the_table_nothing_is_applied(tmp_path: Path, settings: Settings
 def test_without_the_table_nothing_is_ok_though_nothing_is_required(settings: Settings, without_table: None) -> None:
     settings.MIGRATIONS_DIR = None
     with pytest.raises(Degraded, match="the table is missing"):
-        inspect(OwnMigrations())
+        compare_migrations(OwnMigrations())
     assert found() == {"table_exists": False, "applied": [], "required": [], "ok": False}
 
 
 def test_a_folder_that_cannot_be_read_is_not_guessed_at(folder: Path, settings: Settings) -> None:
     settings.MIGRATIONS_DIR = folder / "nowhere"
     with pytest.raises(Failed, match="migrations folder not accessible"):
-        inspect(OwnMigrations())
+        compare_migrations(OwnMigrations())
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_squashed_migration_and_what_it_replaces_count_for_each_other(
 
 
 def test_toggles_are_read_and_an_absent_one_is_unknown() -> None:
-    assert switches.read() == {"cache": None, "auto_pipeline": None, "watcher": None}
+    assert config.run() == {"cache": None, "auto_pipeline": None, "watcher": None}
     RuntimeSwitch.objects.create(name="cache", enabled=True)
     RuntimeSwitch.objects.create(name="watcher", enabled=False)
-    assert switches.read() == {"cache": True, "auto_pipeline": None, "watcher": False}
-    assert list(switches.read()) == RuntimeSwitch.Name.values
+    assert config.run() == {"cache": True, "auto_pipeline": None, "watcher": False}
+    assert list(config.run() or ()) == RuntimeSwitch.Name.values
 
 
 def test_a_toggle_outside_the_vocabulary_is_not_reported() -> None:
     RuntimeSwitch.objects.create(name="turbo", enabled=True)
-    assert "turbo" not in switches.read()
+    assert "turbo" not in (config.run() or ())

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pytest_django import Settings
 
-from health.registry import PROBES, Failed, Unasked
+from health.probes.tmdb import Tmdb, TmdbClient, inspect_tmdb
+from health.registry import PROBES, Failed, NotApplicable
 from health.snapshot import Snapshot
-from health.tmdb import Tmdb, TmdbClient, inspect
 
 V3 = "0123456789abcdef0123456789abcdef"
 V4 = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
@@ -51,7 +51,7 @@ def films(settings: Settings) -> Iterator[type[Films]]:
 @pytest.fixture
 def ask() -> Iterator[Callable[[], Tmdb]]:
     client = TmdbClient()
-    yield lambda: inspect(client)
+    yield lambda: inspect_tmdb(client)
     client.close()
 
 
@@ -77,7 +77,7 @@ def test_it_is_left_alone_unless_configured_and_enabled(
     films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str, enabled: bool, said: str
 ) -> None:
     settings.TMDB_API_KEY, settings.TMDB_ENABLED = key, enabled
-    with pytest.raises(Unasked, match=said) as caught:
+    with pytest.raises(NotApplicable, match=said) as caught:
         ask()
     assert caught.value.value == {"api_key_configured": bool(key), "enabled": enabled, "api_reachable": None}
     assert films.asked == []
@@ -103,7 +103,7 @@ def test_it_is_asked_every_quarter_of_an_hour(films: type[Films], snapshot_of: C
     assert PROBES["tmdb"].ttl == 15 * 60
     snapshot = snapshot_of({"tmdb": PROBES["tmdb"]})
     for _ in range(3):
-        assert snapshot.ask(budget=10)["tmdb"].status == "ok"
+        assert snapshot.refresh(budget=10)["tmdb"].status == "ok"
     assert films.asked == ["/3/configuration"]
 
 
@@ -118,7 +118,7 @@ def test_its_key_is_in_no_log(
         logging.config.dictConfig(settings.LOGGING)
         root.setLevel(logging.INFO)
         root.info("logged")
-        assert snapshot_of({"tmdb": PROBES["tmdb"]}).ask(budget=10)["tmdb"].status == "ok"
+        assert snapshot_of({"tmdb": PROBES["tmdb"]}).refresh(budget=10)["tmdb"].status == "ok"
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)

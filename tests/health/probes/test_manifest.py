@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from health import manifest
-from health.digests import Digests
-from health.manifest import Entry, Integrity, verify
+from health.probes import manifest
+from health.probes.digests import Digests
+from health.probes.manifest import Entry, Integrity, verify
 
 DIGEST = "a" * 64
 
@@ -123,7 +123,7 @@ def test_it_counts_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.
             raise PermissionError(13, "Permission denied")
         return whole(path, *arguments)
 
-    monkeypatch.setattr("health.digests.os.open", refusing)
+    monkeypatch.setattr("health.probes.digests.os.open", refusing)
     assert verify(folder, Digests()) == Integrity(len(NAMES) - 1, len(NAMES))
 
 

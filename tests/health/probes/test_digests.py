@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from health import digests
-from health.digests import Digests
+from health.probes import digests
+from health.probes.digests import Digests
 
 
 @pytest.fixture
@@ -21,14 +21,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("health.digests.hashlib.file_digest", counted)
+    monkeypatch.setattr("health.probes.digests.hashlib.file_digest", counted)
     return made
 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that was left alone for long enough."""
-    monkeypatch.setattr(digests, "SETTLED", -1.0)
+    monkeypatch.setattr(digests, "SETTLE_TIME", -1.0)
     (tmp_path / "script.py").write_bytes(b"one")
     return tmp_path / "script.py"
 
@@ -73,7 +73,7 @@ def test_a_file_is_read_again_after_a_day(path: Path, reads: list[int], monkeypa
     known = Digests()
     known.of(os.fsencode(path))
     now = time.monotonic()
-    monkeypatch.setattr("health.digests.time.monotonic", lambda: now + digests.A_DAY + 1)
+    monkeypatch.setattr("health.probes.digests.time.monotonic", lambda: now + digests.MAX_AGE + 1)
     known.of(os.fsencode(path))
     assert len(reads) == 2
 
@@ -81,7 +81,7 @@ def test_a_file_is_read_again_after_a_day(path: Path, reads: list[int], monkeypa
 def test_a_file_that_was_only_just_written_is_not_remembered(
     path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "SETTLED", 3600.0)
+    monkeypatch.setattr(digests, "SETTLE_TIME", 3600.0)
     known = Digests()
     known.of(os.fsencode(path))
     known.of(os.fsencode(path))
@@ -93,7 +93,7 @@ def test_a_file_that_is_gone_has_none_and_is_forgotten(path: Path, reads: list[i
     known.of(os.fsencode(path))
     path.unlink()
     assert known.of(os.fsencode(path)) is None
-    assert not known._known
+    assert not known._cache
 
 
 def test_no_descriptor_is_left_open(path: Path, reads: list[int]) -> None:

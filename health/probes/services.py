@@ -1,4 +1,4 @@
-"""The three stores everything rests on: a connection to each that a probe keeps, and what its answer means."""
+"""Checks of PostgreSQL, Redis and Qdrant, and the connections that their probes keep."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -7,7 +7,7 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.db import DEFAULT_DB_ALIAS, connections
 from django_redis.cache import RedisCache  # type: ignore[import-untyped]
 from redis import Redis
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from health.registry import Degraded, Failed
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 1
 KEY: Final = "continuity:health"
 KEY_SECONDS: Final = 10
-# What Redis says when it answers, but will not write.
-HALF: Final = {
+# States in which Redis answers but refuses writes: by class, and by the first word of the error.
+REFUSALS: Final = {
+    BusyLoadingError: "loading its data",
+    ReadOnlyError: "read-only",
+    OutOfMemoryError: "out of memory, refuses writes",
+}
+REFUSAL_CODES: Final = {
     "MISCONF": "cannot save to disk, refuses writes",
     "NOREPLICAS": "too few replicas, refuses writes",
     "MASTERDOWN": "its primary is down",
@@ -27,15 +32,15 @@ HALF: Final = {
 }
 
 
-def ask_postgres() -> None:
-    """One round trip."""
+def check_postgres() -> None:
+    """Send one query."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
 # --- Redis -----------------------------------------------------------------------------------------------
 class RedisConnection:
-    """A connection as the cache's settings describe it, in a pool of its own, so that closing it harms nobody else."""
+    """A connection with the settings of the cache, in a separate pool, so that a close affects the probe only."""
 
     def __init__(self) -> None:
         cache: RedisCache = caches.create_connection(DEFAULT_CACHE_ALIAS)
@@ -44,49 +49,47 @@ class RedisConnection:
         self.redis = Redis(connection_pool=factory.get_connection_pool(parameters))
 
     def close(self) -> None:
-        """End the connection, also one that another thread is waiting on."""
+        """Close the connection, even while another thread waits for an answer."""
         self.redis.connection_pool.disconnect(inuse_connections=True)
 
 
-def ask_redis(connection: RedisConnection) -> None:
-    """PING, and write a tiny value: a replica, a full or a half-broken server answers the first but not the second."""
+def check_redis(connection: RedisConnection) -> None:
+    """Send a PING and write a small value: a replica or a full server answers the PING but refuses the write."""
     try:
         connection.redis.ping()
         connection.redis.set(KEY, "1", ex=KEY_SECONDS)
-    except BusyLoadingError as problem:
-        raise Degraded(HALF["LOADING"]) from problem
-    except ReadOnlyError as problem:
-        raise Degraded("read-only") from problem
-    except OutOfMemoryError as problem:
-        raise Degraded("out of memory, refuses writes") from problem
-    except ResponseError as problem:
-        if words := HALF.get(str(problem).partition(" ")[0]):
-            raise Degraded(words) from problem
-        raise
+    except RedisError as error:
+        reason = REFUSALS.get(type(error)) or REFUSAL_CODES.get(str(error).partition(" ")[0])
+        if reason is None:
+            raise
+        raise Degraded(reason) from error
 
 
 # --- Qdrant ----------------------------------------------------------------------------------------------
 def qdrant_client() -> "QdrantClient":
-    """A client with the real key. The library takes over a second to import, so only the probe's thread does it."""
+    """Return a client with the API key. The import takes over a second, so only the probe's thread imports Qdrant."""
     from qdrant_client import QdrantClient
 
     return QdrantClient(
         url=settings.QDRANT_URL,
-        # As a header: given as `api_key`, the library warns of plain HTTP, which is usual inside a private network.
+        # As a header: for the argument `api_key` the library warns of plain HTTP, which is usual in a private network.
         headers={"api-key": settings.QDRANT_API_KEY} if settings.QDRANT_API_KEY else {},
         timeout=TIMEOUT,
         check_compatibility=False,
     )
 
 
-def ask_qdrant(client: "QdrantClient") -> None:
-    """Look at every named collection, or at their list where none is named: Qdrant's own readiness ignores the key."""
+def check_qdrant(client: "QdrantClient") -> None:
+    """Read the state of every configured collection, else the list of collections.
+
+    Qdrant's own readiness endpoint ignores the key.
+    """
     if not settings.QDRANT_COLLECTIONS:
         client.get_collections()
-    # The worst last, so that an error is not hidden behind a collection that is only optimising.
-    half = [state for name in settings.QDRANT_COLLECTIONS if (state := _collection_state(client, name)) != "green"]
-    if half:
-        raise Degraded(f"a collection is {half[0]}")
+    # All collections are read before Degraded is raised: a missing or red collection is worse.
+    states = [_collection_state(client, name) for name in settings.QDRANT_COLLECTIONS]
+    if unwell := [state for state in states if state != "green"]:
+        raise Degraded(f"a collection is {unwell[0]}")
 
 
 def _collection_state(client: "QdrantClient", name: str) -> str:
@@ -94,9 +97,9 @@ def _collection_state(client: "QdrantClient", name: str) -> str:
 
     try:
         state = client.get_collection(name).status.value
-    except UnexpectedResponse as problem:
-        if problem.status_code == 404:
-            raise Failed("a collection is missing") from problem
+    except UnexpectedResponse as error:
+        if error.status_code == 404:
+            raise Failed("a collection is missing") from error
         raise
     if state == "red":
         raise Failed("a collection is red")

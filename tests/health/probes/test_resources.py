@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from health import resources
-from health.cgroups import Limits
-from health.resources import MEBIBYTE, Sampler, measure
+from health.probes import resources
+from health.probes.cgroups import Limits
+from health.probes.resources import MEBIBYTE, Sampler, measure_resources
 
 NO_GROUPS = Limits(root=Path("/nowhere"), membership=Path("/nowhere"))
 
@@ -25,7 +25,7 @@ def groups(root: Path, membership: str, files: dict[str, str]) -> Limits:
 
 
 def test_the_first_look_already_has_values() -> None:
-    found = measure(Sampler(NO_GROUPS))
+    found = measure_resources(Sampler(NO_GROUPS))
     assert 0 <= found["cpu_used_percent"] <= 100
     assert 0 < found["memory_used_percent"] < 100
     assert 0 < found["memory_available_mb"] <= psutil.virtual_memory().total // MEBIBYTE
@@ -60,7 +60,7 @@ def test_a_look_after_a_long_pause_is_not_an_average_over_it(monkeypatch: pytest
     used = iter([100.0, 100.0, 700.0, 700.0])
     monkeypatch.setattr(Sampler, "_used_seconds", lambda self: next(used))
     sampler.cpu_used_percent()
-    monkeypatch.setattr(resources, "LONGEST", 0.0)
+    monkeypatch.setattr(resources, "MAX_INTERVAL", 0.0)
     assert sampler.cpu_used_percent() == 0.0
 
 

@@ -1,0 +1,1 @@
+"""Runs of one probe: its result, its bounds, its thread."""

@@ -1,0 +1,130 @@
+"""The execution of one probe: the client kept between runs, the deadline, and the meaning of exceptions."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
+from typing import Any, Final
+
+from django.db import connections
+
+from common import errors
+from common.postgres.deadline import deadline
+from health.registry import Degraded, NotApplicable, Probe, Unwell
+from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
+
+log = logging.getLogger(__name__)
+
+UNEXPECTED: Final = "unexpected error"
+SLOW_MS: Final = 500
+SLOW_RUNS: Final = 3
+# A client keeps the deadline itself; only a run that exceeds the deadline by so many seconds is overdue.
+GRACE: Final = 0.1
+
+
+class ProbeExecutor:
+    """Runs one probe in the current thread; `is_overdue` and `close_overdue_client` are for other threads."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.since: float | None = None
+        """Monotonic instant at which the current run began to wait for the service."""
+        self._client: object | None = None
+        self._client_was_closed = False
+        self._slow_runs = 0
+        self._unexpected_was_logged = False
+
+    def run(self) -> ProbeResult:
+        """Run the probe once. After an error the client and the database connections are closed."""
+        self._client_was_closed = False
+        try:
+            result = self._measure()
+        finally:
+            self.since = None
+        if result.status == ERROR or self._client_was_closed:
+            self.discard()
+        self._unexpected_was_logged = not result.known
+        return self._with_slowness(result)
+
+    def is_overdue(self) -> bool:
+        """Return whether the current run has exceeded its deadline, so that its client failed to notice."""
+        since = self.since
+        return since is not None and monotonic() - since > self.probe.deadline + GRACE
+
+    def close_overdue_client(self) -> None:
+        """Close the client of an overdue run, which ends the wait for a server that sends byte by byte."""
+        client = self._client
+        if self.is_overdue() and not self._client_was_closed:
+            self._client_was_closed = True
+            log.warning("Probe %s gives no answer.", self.probe.name)
+            _close(client)
+
+    def discard(self, *, everything: bool = False) -> None:
+        """Close the client and the connections. A client without `close()` cannot break: only `everything` drops it."""
+        if everything or hasattr(self._client, "close"):
+            _close(self._client)
+            self._client = None
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    def _measure(self) -> ProbeResult:
+        began, value, reason, note, known = monotonic(), None, None, None, True
+        try:
+            arguments = self._arguments()
+            began = self.since = monotonic()  # creating a client may import a library, which is not the server's time
+            value, status = self._call(*arguments), OK
+        except NotApplicable as outcome:
+            value, note, status = outcome.value, outcome.reason, OK
+        except Unwell as outcome:
+            value, reason = outcome.value, outcome.reason
+            status = DEGRADED if isinstance(outcome, Degraded) else ERROR
+        except Exception as error:
+            status, reason = ERROR, self._explain(error, monotonic() - began)
+            known = reason != UNEXPECTED
+        ended = monotonic()
+        return ProbeResult(
+            status=status,
+            reason=reason,
+            note=note,
+            value=value,
+            latency_ms=milliseconds(ended - began),
+            known=known,
+            began=began,
+            measured=ended,
+        )
+
+    def _arguments(self) -> tuple[object, ...]:
+        if self.probe.client is None:
+            return ()
+        if self._client is None:
+            self._client = self.probe.client()
+        return (self._client,)
+
+    def _call(self, *arguments: object) -> Mapping[str, Any] | None:
+        for connection in connections.all(initialized_only=True):
+            connection.close_if_unusable_or_obsolete()
+        with deadline(self.probe.deadline):
+            return self.probe.run(*arguments)
+
+    def _explain(self, error: Exception, waited: float) -> str:
+        if waited > self.probe.deadline + GRACE:  # the error comes from a closed client
+            return errors.no_answer(self.probe.deadline)
+        if reason := errors.explain(error, waited):
+            return reason
+        if not self._unexpected_was_logged:  # once, not at every run
+            log.error("Probe %s failed unexpectedly.", self.probe.name, exc_info=error)
+        return UNEXPECTED
+
+    def _with_slowness(self, result: ProbeResult) -> ProbeResult:
+        is_slow = result.status == OK and result.latency_ms > SLOW_MS
+        self._slow_runs = self._slow_runs + 1 if is_slow else 0
+        if self.probe.is_service and self._slow_runs >= SLOW_RUNS:
+            return replace(result, status=DEGRADED, reason="slow")
+        return result
+
+
+def _close(client: object | None) -> None:
+    with suppress(Exception):  # a broken client may fail to close
+        if (close := getattr(client, "close", None)) is not None:
+            close()

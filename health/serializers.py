@@ -1,0 +1,140 @@
+"""Serializers of the reports. JSON, the OpenAPI document and the command's JSON have the same fields."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from django.conf import settings
+from rest_framework import serializers
+
+from health.build import utc
+from health.registry import PROBES, Probe
+from health.runs.result import DEGRADED, ERROR, OK, ProbeResult
+
+DISABLED: Final = "disabled"
+# The order of the contract. Sections of other apps follow.
+ORDER: Final = ("services", "resources", "pipeline", "schema", "identities", "config", "integrations")
+FIELDS: Final[dict[Any, type[serializers.Field[Any, Any, Any, Any]]]] = {
+    bool: serializers.BooleanField,
+    int: serializers.IntegerField,
+    float: serializers.FloatField,
+    str: serializers.CharField,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The results of some probes, with the overall status."""
+
+    status: str
+    results: Mapping[str, ProbeResult]
+
+    @property
+    def version(self) -> str:
+        version: str = settings.VERSION
+        return version
+
+
+class AliveSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField([OK])
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField([OK, DEGRADED], help_text="`ok` if all essential services are healthy")
+    version = serializers.CharField(help_text="Semver version")
+
+
+class SummarySerializer(HealthSerializer):
+    build_git_hash = serializers.CharField(help_text="Git commit hash")
+    build_timestamp = serializers.CharField(help_text="Build time, UTC")
+    uptime_ms = serializers.IntegerField(help_text="Milliseconds since server start")
+
+
+class ProbeSerializer(serializers.Serializer[Any]):
+    """Serializes the result of one probe; `probe_serializer` adds the fields."""
+
+    _probe: ClassVar[Probe]
+
+    def get_attribute(self, instance: Report) -> ProbeResult:
+        return instance.results[self._probe.name]
+
+    def to_representation(self, instance: ProbeResult) -> Any:
+        values = dict(instance.value or {})
+        if "latency_ms" in self.fields:
+            is_disabled = "checked_at" in self.fields and instance.note is not None
+            values["status"] = DISABLED if is_disabled else instance.status
+            values["latency_ms"] = None if is_disabled else instance.latency_ms
+            values["checked_at"] = utc(instance.checked_at.timestamp())
+        if instance.reason and (self._probe.is_service or instance.status == ERROR):
+            values["error"] = instance.reason
+        return super().to_representation(values)
+
+
+def probe_serializer(probe: Probe) -> type[ProbeSerializer]:
+    """Return the serializer of a probe: status and latency of a service, otherwise the keys of its TypedDict.
+
+    A probe without section has status, latency, time and keys. Keys are null if the probe knows no values.
+    """
+    fields: dict[str, Any] = {}
+    statuses = [OK, DEGRADED, ERROR]
+    if probe.section is None:
+        fields["status"] = serializers.ChoiceField([*statuses, DISABLED])
+        fields["latency_ms"] = serializers.IntegerField(allow_null=True)
+        fields["checked_at"] = serializers.DateTimeField()
+    elif probe.is_service:
+        fields["status"] = serializers.ChoiceField(statuses)
+        fields["latency_ms"] = serializers.IntegerField(help_text="Response time in milliseconds")
+    fields |= {name: _field(hint, allow_null=True) for name, hint in (probe.keys or {}).items()}
+    fields.setdefault("error", serializers.CharField(required=False, help_text="Short reason; absent if all is well"))
+    return type(f"{_camel(probe.name)}Health", (ProbeSerializer,), {"_probe": probe, "__doc__": probe.title, **fields})
+
+
+def report_serializer(names: Iterable[str]) -> Any:
+    """Return the serializer of a Report on these probes, with sections in the order of the contract."""
+    tree: dict[str, Any] = {}
+    for probe in sorted((PROBES[name] for name in names), key=_place):
+        *above, last = (probe.section or probe.name).split(".")
+        inner = tree
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = probe_serializer(probe)
+    return _group("DetailedHealth", HealthSerializer, tree)
+
+
+def _place(probe: Probe) -> int:
+    top = (probe.section or probe.name).partition(".")[0]
+    return ORDER.index(top) if top in ORDER else len(ORDER)
+
+
+def _group(name: str, base: type[serializers.Serializer[Any]], members: Mapping[str, Any]) -> Any:
+    def field(key: str, member: Any) -> Any:
+        if isinstance(member, dict):
+            return _group(name + _camel(key), serializers.Serializer, member)(source="*")
+        return member()
+
+    # DRF serializes fields in the order of their creation.
+    return type(name, (base,), {key: field(key, member) for key, member in members.items()})
+
+
+def _field(hint: Any, **options: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        [hint] = (argument for argument in arguments if argument is not NoneType)
+        return _field(hint, **options | {"allow_null": True})
+    if origin is list:
+        return serializers.ListField(child=_field(arguments[0]), **options)
+    if origin is dict:
+        return serializers.DictField(child=_field(arguments[1]), **options)
+    return (_typed_dict_serializer(hint) if is_typeddict(hint) else FIELDS[hint])(**options)
+
+
+@cache
+def _typed_dict_serializer(hint: Any) -> Any:
+    fields = {name: _field(value) for name, value in get_type_hints(hint).items()}
+    return type(hint.__name__, (serializers.Serializer,), fields)
+
+
+def _camel(name: str) -> str:
+    return name.title().replace("_", "")

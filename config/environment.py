@@ -17,16 +17,8 @@ from psycopg.conninfo import make_conninfo
 from redis import ConnectionPool
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-BOOLEANS: Final = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
+TRUE: Final = ("1", "true", "yes", "on")
+FALSE: Final = ("0", "false", "no", "off")
 TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 DATABASE_URL: Final = "postgres://user:password@host:5432/platform"
 REDIS_URL: Final = "redis://host:6379/0"
@@ -80,9 +72,9 @@ def text(name: str, default: str | None = None, *, expected: str = "a text") -> 
 def flag(name: str, default: bool) -> bool:
     """Return a boolean."""
     value = text(name, "yes" if default else "no")
-    if value.lower() not in BOOLEANS:
-        raise SettingError(name, f"={value!r} is neither yes nor no", "1, true, yes, on or 0, false, no, off")
-    return BOOLEANS[value.lower()]
+    if value.lower() not in TRUE + FALSE:
+        raise SettingError(name, f"={value!r} is neither yes nor no", f"{', '.join(TRUE)} or {', '.join(FALSE)}")
+    return value.lower() in TRUE
 
 
 def integer(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:

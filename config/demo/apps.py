@@ -1,4 +1,4 @@
-"""A sample platform on real servers, for a first look and for the tests."""
+"""A sample platform on real servers, for newcomers and tests."""
 
 from django.apps import AppConfig
 

@@ -82,7 +82,7 @@ def test_it_starts_postgres_at_once_after_it_was_killed(private_postgres: Start,
 def test_it_refuses_a_second_postgres_on_the_same_folder(
     private_postgres: Start, cluster: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "PREDECESSOR", 0.5)
+    monkeypatch.setattr(postgres, "SHUTDOWN_TIMEOUT", 0.5)
     first = private_postgres(data=cluster)
     with pytest.raises(ServerError, match=r"PostgreSQL did not start: .*lock file"):
         private_postgres(data=cluster)
@@ -132,7 +132,7 @@ def test_it_copies_binaries_that_nobody_cannot_reach(
 ) -> None:
     monkeypatch.delenv("PG_BIN", raising=False)
     monkeypatch.setattr(postgres, "COPIES", open_folder / "copies")
-    monkeypatch.setattr(postgres, "_passable", lambda folder: False)
+    monkeypatch.setattr(postgres, "_accessible", lambda folder: False)
     server = private_postgres()
     assert Path(psutil.Process(server.pid).exe()).is_relative_to(open_folder)
 

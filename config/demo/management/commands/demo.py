@@ -1,111 +1,86 @@
 """`manage.py demo`: a sample platform on real servers, scanned and served."""
 
 import os
-import sys
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.management import CommandError, call_command
 
-from config.demo import credentials, disk, launch, past, plan, platform, running, words
-from config.demo.launch import NOT_POSSIBLE, USAGE, Demo, Options
-from config.demo.process import tail
+from common.commands import COULD_NOT_CHECK, USAGE
+from config.demo import messages, published, sample_database
+from config.demo.accounts import renew_administrator, renew_key
+from config.demo.launch import Demo, DemoOptions, prepared_demo
+from config.demo.process import ServerError, tail
+from config.demo.progress import step
+from config.demo.sample_contents import DEFAULT
+from config.demo.sample_files import write_files
+from config.demo.scans import record, scan_all
 from config.demo.serving import start_web, watch
-from config.demo.steps import Steps
-from consistency.history.recorder import Recorded, look, scan_and_record
 from consistency.registry import CHECKS
-from consistency.scan.report import Report
-from consistency.scan.selection import chosen
-
-SCAN_SECONDS = 60.0
 
 
-class Command(Options):
-    """Fill, scan, tell, serve. The servers were started before Django was loaded (config/demo/launch.py)."""
+class Command(DemoOptions):
+    """Load, scan and serve. config/demo/launch.py has started the servers before Django was loaded."""
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Run until told to end; whatever goes wrong is one line (--traceback shows more)."""
-        demo = launch.current()
+    def run(self, *args: Any, **options: Any) -> None:
+        demo = prepared_demo()
         if demo is None:
             raise CommandError("Start it as `manage.py demo`: its servers come before Django.", returncode=USAGE)
-        try:
-            self._run(demo)
-        except CommandError:
-            raise
-        except BrokenPipeError:  # whoever read our output has left; nor shall the interpreter try to write the rest
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except Exception as problem:
-            reason = " ".join(str(problem).split())
-            raise CommandError(f"The demo failed: {reason}", returncode=NOT_POSSIBLE) from problem
-
-    def _run(self, demo: Demo) -> None:
-        with Steps() as steps:
-            history = _fill(demo, steps)
-            report = _look(steps)
-            recorded = _record(steps, "Recording what is new")
-        self._tell(history, words.found(report, recorded))
-        found = running.owner()
-        if found is not None and found != os.getpid():
-            self._tell(words.shadowed(found))
+        history = _fill(demo)
+        with step("Scanning", len(CHECKS)) as advance:
+            report = scan_all(progress=lambda check: advance(1))
+        with step("Recording the changes"):
+            recorded = record()
+        self._print(history)
+        self._print(messages.scanned(report, recorded))
+        owner = published.owner()
+        if owner is not None and owner != os.getpid():
+            self._print(messages.other_demo(owner))
         if demo.serve:
             self._serve(demo)
         else:
-            self._tell(["Nothing is served (--no-serve)."])
+            self._print(["Nothing is served (--no-serve)."])
 
     def _serve(self, demo: Demo) -> None:
-        password, (key, revoked) = credentials.renew_administrator(), credentials.renew_key()
-        with Steps() as steps, steps.step("Starting the web server, with a first round of probes"):
-            web = start_web(demo)
+        password, (key, revoked) = renew_administrator(), renew_key()
+        try:
+            with step("Starting the web server, with a first round of probes"):
+                web = start_web(demo)
+        except ServerError as problem:
+            raise CommandError(str(problem), returncode=COULD_NOT_CHECK) from problem
         demo.servers.append(web)
-        self._tell(words.entrance(demo.url, password, key, revoked))
-        if not watch(web, demo.servers[:-1], self._warn):
+        self._print(messages.access(demo.url, password, key, revoked))
+        if not watch(web, demo.servers[:-1], self.stderr.write):
             log = demo.data / "web.log"
-            raise CommandError(f"The web server has ended: {tail(log)} (log: {log})", returncode=NOT_POSSIBLE)
+            raise CommandError(f"The web server has ended: {tail(log)} (log: {log})", returncode=COULD_NOT_CHECK)
         demo.stop()
-        self._tell(["Stopped."])
+        self._print(["Stopped."])
 
-    def _tell(self, *paragraphs: Iterable[str]) -> None:
-        for paragraph in paragraphs:
-            self.stdout.write("\n".join(paragraph) + "\n")
+    def _print(self, lines: list[str]) -> None:
+        self.stdout.write("\n".join(lines) + "\n")
         self.stdout.flush()
 
-    def _warn(self, line: str) -> None:
-        self.stderr.write(line)
 
-
-def _fill(demo: Demo, steps: Steps) -> list[str]:
-    """Bring the stores to what a demo needs, keeping what is there; returns what to say about it."""
-    with steps.step("Migrating"):
-        if platform.belongs_to_others():
+def _fill(demo: Demo) -> list[str]:
+    """Fill the databases and folders that are empty. Return the message."""
+    with step("Migrating"):
+        if sample_database.has_foreign_data():
             raise CommandError(
                 "DATABASE_URL names a database with data of its own, and the demo would load made-up data into it. "
                 "Name an empty database, or unset DATABASE_URL.",
                 returncode=USAGE,
             )
         call_command("migrate", verbosity=0, interactive=False)
-    before = platform.loaded()
-    files = before or demo.files or plan.DEFAULT
+    before = sample_database.loaded_files()
+    files = before or demo.files or DEFAULT
     if before is None:
-        with steps.step(f"Loading {files:,} files", files) as advance:
-            platform.load(files, advance)
-    with steps.step("Filling folders and Qdrant"):
-        disk.write(demo.platform)
+        with step(f"Loading {files:,} files", files) as advance:
+            sample_database.load(files, advance)
+    with step("Filling folders and Qdrant"):
+        write_files(demo.platform)
         if demo.started("Qdrant"):
-            platform.fill_collections()
+            sample_database.fill_collections()
     if before is not None:
-        return words.kept(before, demo.files, demo.data)
-    with past.as_it_was():
-        _record(steps, "Recording it as it was a moment before")
-    return words.loaded(files)
-
-
-def _look(steps: Steps) -> Report:
-    """All checks there are, also those that nobody asks for by default: to say what was put there on purpose."""
-    with steps.step("Scanning", len(CHECKS)) as advance:
-        return look(list(CHECKS.values()), timeout=SCAN_SECONDS, progress=lambda check: advance(1))
-
-
-def _record(steps: Steps, title: str) -> Recorded:
-    """The checks that cron asks, remembered as cron's scan is."""
-    with steps.step(title):
-        return scan_and_record(chosen(), timeout=SCAN_SECONDS, confirm=0)
+        return messages.kept(before, demo.files, demo.data)
+    with step("Recording an earlier state"), sample_database.earlier_state():
+        record()
+    return messages.loaded(files)

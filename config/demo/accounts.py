@@ -1,4 +1,4 @@
-"""Who may enter the demo: one administrator and one API key, both new each time."""
+"""The demo's administrator and API key, renewed on every start."""
 
 import secrets
 
@@ -12,7 +12,7 @@ KEY_NAME = "demo"
 
 
 def renew_administrator() -> str:
-    """Give the administrator a new password and return it; sessions under the old one end."""
+    """Give the administrator a new password and return the password. Earlier sessions end."""
     password = secrets.token_urlsafe(12)
     user, _ = get_user_model().objects.get_or_create(username=ADMINISTRATOR)
     user.is_staff = user.is_superuser = user.is_active = True
@@ -22,7 +22,7 @@ def renew_administrator() -> str:
 
 
 def renew_key() -> tuple[str, int]:
-    """Issue an API key and revoke those of earlier runs; returns the key and how many were revoked."""
+    """Create an API key and revoke the earlier keys. Return the secret and the number of revoked keys."""
     revoked = APIKey.objects.filter(name=KEY_NAME, revoked=False).update(revoked=True)
     _, secret = keys.issue(KEY_NAME, None)
     return secret, revoked

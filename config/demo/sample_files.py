@@ -1,15 +1,15 @@
-"""The sample platform on disk: scripts and their manifest, models, migrations, identity files."""
+"""The sample platform on disk: scripts with their manifest, models, migrations and identity files."""
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from config.demo.plan import CHANGED_SCRIPTS, FILES_MISSING, IDENTITIES
+from config.demo.sample_contents import CHANGED_SCRIPTS, FILES_MISSING, IDENTITIES
 
 PROCESSORS = ("asr", "yolo", "face", "pose", "ocr", "cut", "scene", "asrx", "visual_chunk")
 VERBS = ("align", "check", "collect", "convert", "export", "filter", "index", "merge", "repair", "sample", "trim")
@@ -28,9 +28,9 @@ LAST_NAMES = ("Abadi", "Berg", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia"
 SOURCES = ("tmdb", "auto", "merged")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Person:
-    """One identity, as its row and its file have it."""
+    """An identity, in the fields of the row and of the file."""
 
     uuid: str
     name: str
@@ -40,7 +40,7 @@ class Person:
 
 
 def people() -> list[Person]:
-    """All identities; the first FILES_MISSING have no file, the last ROWS_MISSING no row."""
+    """Return all identities. The first FILES_MISSING have no file, the last ROWS_MISSING no row."""
     names = [f"{first} {last}" for first, last in product(FIRST_NAMES, LAST_NAMES)]
     return [
         Person(
@@ -55,18 +55,20 @@ def people() -> list[Person]:
 
 
 def migrations() -> list[str]:
-    """The file names of the media server's own SQL migrations."""
+    """Return the file names of the media server's migrations."""
     return [f"{number:03}_{name}.sql" for number, name in enumerate(MIGRATIONS, start=1)]
 
 
-def write(folder: Path) -> None:
-    """Write all of it to `folder`, or nothing: what is there already, changed by hand or not, is kept."""
+def write_files(folder: Path) -> None:
+    """Fill the folder, unless the folder exists: a later start keeps all changes."""
     if folder.exists():
         return
     new = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a start that was interrupted
+    shutil.rmtree(new, ignore_errors=True)  # left by an interrupted start
     _write_scripts(new / "scripts")
-    _write_models(new / "models")
+    for name in MODELS:
+        _write(new / "models" / name, f"stands for {name}\n")
+    _write(new / "models" / "segmenter.mlpackage" / "Manifest.json", "{}\n")
     for name in migrations():
         _write(new / "migrations" / name, f"-- {name}: part of the sample platform, applied long ago\n")
     _write_identities(new / "identities")
@@ -87,30 +89,17 @@ def _scripts() -> Iterator[tuple[str, str]]:
 
 def _write_scripts(folder: Path) -> None:
     scripts = dict(_scripts())
-    for name, text in scripts.items():
-        _write(folder / name, text)
     sums = (f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in scripts.items())
     _write(folder / "checksums.sha256", "".join(sums))
     for name in list(scripts)[-CHANGED_SCRIPTS:]:
-        _write(folder / name, scripts[name] + "# edited on the server\n")
-
-
-def _write_models(folder: Path) -> None:
-    for name in MODELS:
-        _write(folder / name, f"stands for {name}\n")
-    _write(folder / "segmenter.mlpackage" / "Manifest.json", "{}\n")
+        scripts[name] += "# edited on the server\n"
+    for name, text in scripts.items():
+        _write(folder / name, text)
 
 
 def _write_identities(folder: Path) -> None:
     with_file = people()[FILES_MISSING:]
     for person in with_file:
-        content = {
-            "uuid": person.uuid,
-            "name": person.name,
-            "source": person.source,
-            "metadata": person.metadata,
-            "is_active": person.is_active,
-        }
-        _write(folder / person.uuid / "identity.json", json.dumps(content, indent=2) + "\n")
+        _write(folder / person.uuid / "identity.json", json.dumps(asdict(person), indent=2) + "\n")
     index = {person.uuid: {"name": person.name, "source": person.source} for person in with_file}
     _write(folder / "_index.json", json.dumps(index, indent=2) + "\n")

@@ -1,216 +1,138 @@
-"""How people are told: a signed webhook and an e-mail to ADMINS, side by side, and all of it within a few seconds."""
+"""Send notices: a signed webhook and an e-mail to ADMINS, side by side, one attempt each."""
 
-import hashlib
-import hmac
 import json
 import logging
-import random
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
-from contextlib import contextmanager
-from ssl import SSLError
-from threading import Thread, Timer
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from django.conf import settings
 from django.core.mail import mail_admins
 from django.db import Error as DatabaseError
+from django.db import connections
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from common.budget import Budget
+from common.errors import explain, no_answer
 from common.postgres.deadline import deadline
 from consistency.history.scanning import Recorded
 from consistency.notices.notice import Notice, notice_of
 
-if TYPE_CHECKING:
-    import httpx
-
 logger = logging.getLogger(__name__)
 
-SECONDS: Final = 10.0
-"""For all tries on all ways: what a scan from cron may end later by, at most, when a receiver hangs."""
-ONE_TRY: Final = 3.0
-SHORTEST_TRY: Final = 0.5
-FIRST_PAUSE: Final = 0.5
-SIGNATURE: Final = "Continuity-Signature"
-AGAIN: Final = {408, 425, 429}
-"""Beside 5xx: answers that another try may change."""
+NOTICE_TIMEOUT: Final = 10.0
+"""Seconds for all channels together."""
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - public, of the specification
 
-Way = Callable[[Notice, Budget], None]
+Channel: TypeAlias = Callable[[Notice], None]
 
 
 class NotSentError(Exception):
-    """Why a notice did not get there, in words without address or secret."""
-
-
-def ways() -> dict[str, Way]:
-    """How notices go out, by name; none unless the settings name one."""
-    known: dict[str, tuple[Way, object]] = {
-        "webhook": (_webhook, settings.CONSISTENCY_WEBHOOK_URL),
-        "e-mail": (_email, settings.ADMINS),
-    }
-    return {name: way for name, (way, wanted) in known.items() if wanted}
+    """The notice was not delivered. The message is free of addresses and secrets."""
 
 
 def notify(recorded: Recorded) -> list[str]:
-    """Send the notice of a recorded scan on every channel; return the problems, a sentence each."""
-    if not ways():
+    """Send the notice of a recorded scan; return a sentence for each problem."""
+    if not channels():
         return []
     try:
-        notice = bounded_notice(recorded)
-    except DatabaseError:
-        # Told in words: cron mails them, and needs no traceback.
-        logger.debug("What a notice compares with could not be read", exc_info=True)
-        return ["what the scans before found cannot be read"]
+        with deadline(NOTICE_TIMEOUT):
+            notice = notice_of(recorded)
+    except DatabaseError as error:
+        return [f"the previous results cannot be read: {explain(error) or 'PostgreSQL refused'}"]
     return send(notice) if notice else []
 
 
 def notify_later(recorded: Recorded) -> None:
-    """The same for a server process: sent by a thread of its own, so that nobody waits; problems go to the log."""
-    if not ways():
-        return
-    try:
-        notice = bounded_notice(recorded)
-    except DatabaseError:
-        logger.warning("What a notice compares with could not be read", exc_info=True)
-        return
-    if notice:
-        Thread(target=_send_and_log, args=(notice,), name="notice", daemon=True).start()
+    """Send the notice of a recorded scan in a thread, for servers. Problems go to the log."""
+    if channels():
+        Thread(target=_notify_and_log, args=(recorded,), name="notice", daemon=True).start()
 
 
-def bounded_notice(recorded: Recorded) -> Notice | None:
-    """The notice, from a memory that is waited for no longer than a notice may take."""
-    with deadline(SECONDS):
-        return notice_of(recorded)
+def send(notice: Notice, timeout: float = NOTICE_TIMEOUT) -> list[str]:
+    """Send a notice on all channels; return a sentence for each channel that failed within `timeout` seconds."""
+    problems: dict[str, str | None] = dict.fromkeys(channels(), no_answer(timeout))
+
+    def attempt(name: str, channel: Channel) -> None:
+        problems[name] = _problem(channel, notice)
+
+    # Daemon threads: a hanging receiver must not keep the process from ending.
+    threads = [Thread(target=attempt, args=pair, name="notice channel", daemon=True) for pair in channels().items()]
+    for thread in threads:
+        thread.start()
+    budget = Budget(timeout)
+    for thread in threads:
+        thread.join(budget.left())
+    return [f"{name}: {problem}" for name, problem in problems.items() if problem]
 
 
-def send(notice: Notice, seconds: float = SECONDS) -> list[str]:
-    """Send it on every way side by side; who is not done by then is left behind."""
-    budget = Budget(seconds)
-    sending = {name: _started(way, notice, budget) for name, way in ways().items()}
-    wait(sending.values(), timeout=budget.left())
-    return [problem for name, future in sending.items() if (problem := _problem(name, future, seconds))]
-
-
-def preview(notice: Notice | None) -> str:
-    """What would be sent, and to whom."""
+def preview(recorded: Recorded) -> str:
+    """Return the notice of a recorded scan and the names of the channels."""
+    notice = notice_of(recorded)
     if notice is None:
-        return "No notice: nothing is new, worse, recovered or running again.\n"
-    names = " and ".join(ways()) or "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set"
+        return "No notice: no check is new, worse, recovered or running again.\n"
+    names = " and ".join(channels()) or "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set"
     body = json.dumps(notice.as_dict(), indent=2)
     subject = f"{settings.EMAIL_SUBJECT_PREFIX}{notice.subject}"
     return f"Would be sent to {names}.\n\nWebhook:\n{body}\n\nE-mail: {subject}\n{notice.text}"
 
 
-def signature(secret: str, stamp: int, body: bytes) -> str:
-    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 over `<seconds>.<body>`, so that an old message cannot be sent again."""
-    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={stamp},v1={digest}"
+def channels() -> dict[str, Channel]:
+    """Return the channels that the settings configure, by name."""
+    known: dict[str, tuple[Channel, Any]] = {
+        "webhook": (_send_webhook, settings.CONSISTENCY_WEBHOOK_URL),
+        "e-mail": (_send_email, settings.ADMINS),
+    }
+    return {name: channel for name, (channel, setting) in known.items() if setting}
 
 
-# --- The ways --------------------------------------------------------------------------------------------
-def _webhook(notice: Notice, budget: Budget) -> None:
-    # Made once: all tries of one notice go to one receiver, which knows by its own name whether it has it already.
-    url, secret = settings.CONSISTENCY_WEBHOOK_URL, settings.CONSISTENCY_WEBHOOK_SECRET
-    body, delivery = json.dumps(notice.as_dict()).encode(), str(uuid4())
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return _post(url, secret, body, delivery=delivery, seconds=min(ONE_TRY, budget.left()))
-        except _TryAgain as reason:
-            # Not in step with others who were refused at the same moment.
-            nap = pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-            if budget.left() < nap + SHORTEST_TRY:
-                raise NotSentError(str(reason)) from None
-        time.sleep(nap)
-        pause *= 2
+def signer(secret: str) -> Webhook:
+    """Return the signer for CONSISTENCY_WEBHOOK_SECRET: `whsec_` and a key in base64, or any other text as the key."""
+    try:
+        return Webhook(secret if secret.startswith(SECRET_PREFIX) else secret.encode())
+    except (ValueError, EmptyWebhookSecretError):
+        raise NotSentError(f"CONSISTENCY_WEBHOOK_SECRET has no base64 after {SECRET_PREFIX}") from None
 
 
-class _TryAgain(Exception):  # noqa: N818 - what to do
-    """Another try may do better."""
+def _send_webhook(notice: Notice) -> None:
+    import httpx  # costs a tenth of a second, so only a sender imports it
 
-
-def _post(url: str, secret: str, body: bytes, *, delivery: str, seconds: float) -> None:
-    import httpx  # only who sends pays for it
-
-    stamp = int(time.time())
+    identifier, now, body = f"msg_{uuid4().hex}", datetime.now(UTC), json.dumps(notice.as_dict())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"Continuity/{settings.VERSION}",
-        "Continuity-Delivery": delivery,
-        SIGNATURE: signature(secret, stamp, body),
+        "webhook-id": identifier,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signer(settings.CONSISTENCY_WEBHOOK_SECRET).sign(identifier, now, body),
     }
-    budget = Budget(seconds)
-    try:
-        # The head of the answer is all that counts; a body need never end.
-        with httpx.Client(timeout=seconds) as client, _closed_after(seconds, client):  # noqa: SIM117
-            with client.stream("POST", url, content=body, headers=headers) as answer:
-                code = answer.status_code
-    except httpx.TransportError as error:
-        late = isinstance(error, httpx.TimeoutException) or not budget.left()
-        raise _TryAgain("no answer in time" if late else _no_connection(error)) from None
-    if code >= 500 or code in AGAIN:
-        raise _TryAgain(f"answered {code}")
-    if not 200 <= code < 300:
-        raise NotSentError(f"answered {code}")
+    url = settings.CONSISTENCY_WEBHOOK_URL
+    # Only the status counts: a body need not end.
+    with httpx.stream("POST", url, content=body, headers=headers, timeout=NOTICE_TIMEOUT) as response:
+        if not response.is_success:
+            raise NotSentError(f"answered with HTTP {response.status_code}")
 
 
-@contextmanager
-def _closed_after(seconds: float, client: "httpx.Client") -> Iterator[None]:
-    """End what no timeout of a read ends: an answer that comes a byte at a time."""
-    timer = Timer(seconds, client.close)
-    timer.daemon = True
-    timer.start()
+def _send_email(notice: Notice) -> None:
+    mail_admins(notice.subject, notice.text)
+
+
+def _problem(channel: Channel, notice: Notice) -> str | None:
     try:
-        yield
+        channel(notice)
+    except NotSentError as error:
+        return str(error)
+    except Exception as error:
+        logger.debug("A notice was not sent", exc_info=True)
+        # The text of an unforeseen error may hold an address.
+        return explain(error, NOTICE_TIMEOUT) or f"failed with {type(error).__name__}"
+    return None
+
+
+def _notify_and_log(recorded: Recorded) -> None:
+    try:
+        for problem in notify(recorded):
+            logger.warning("A notice was not sent: %s", problem)
     finally:
-        timer.cancel()
-
-
-def _no_connection(error: BaseException | None) -> str:
-    while error:
-        if isinstance(error, SSLError):
-            return "no TLS with it: is its certificate trusted, and is it https at all?"
-        error = error.__cause__ or error.__context__
-    return "no connection"
-
-
-def _email(notice: Notice, budget: Budget) -> None:
-    try:
-        mail_admins(notice.subject, notice.text)
-    except OSError as error:  # smtplib's errors are some too
-        raise NotSentError(f"the mail server did not take it ({type(error).__name__})") from None
-
-
-# --- Threads ---------------------------------------------------------------------------------------------
-def _started(way: Way, notice: Notice, budget: Budget) -> "Future[None]":
-    """A daemon's work: one that hangs must not keep the process from ending, as an executor's would."""
-    future: Future[None] = Future()
-    Thread(target=_work, args=(future, way, notice, budget), name="notice", daemon=True).start()
-    return future
-
-
-def _work(future: "Future[None]", way: Way, notice: Notice, budget: Budget) -> None:
-    try:
-        way(notice, budget)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(None)
-
-
-def _problem(name: str, future: "Future[None]", seconds: float) -> str | None:
-    if not future.done():
-        return f"{name}: not done within {seconds:.0f} s"
-    error = future.exception()
-    if error is None or isinstance(error, NotSentError):
-        return f"{name}: {error}" if error else None
-    # Its words may hold an address; and cron mails one line, not a traceback.
-    logger.debug("A notice failed", exc_info=error)
-    return f"{name}: unexpected error ({type(error).__name__})"
-
-
-def _send_and_log(notice: Notice) -> None:
-    for problem in send(notice):
-        logger.warning("Notice about scan %s not sent: %s", notice.scan.id, problem)
+        connections.close_all()

@@ -103,14 +103,14 @@ def notice_of(recorded: Recorded) -> Notice | None:
     checks = []
     for outcome in recorded.report.outcomes:
         changes = scan.by_check[outcome.check.name]
-        if kind := _kind(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)):
+        if kind := kind_of(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)):
             checks.append(CheckNotice(kind=kind, outcome=outcome, changes=changes))
     if not checks:
         return None
     return Notice(report=recorded.report, scan=scan, database=recorded.database, checks=checks)
 
 
-def _kind(outcome: Outcome, changes: Changes, previous: ScanCheck | None) -> str | None:
+def kind_of(outcome: Outcome, changes: Changes, previous: ScanCheck | None) -> str | None:
     """Return the change of a check since its previous run; None if there is nothing to report.
 
     Findings of an info check are not reported. Its failures to run are.

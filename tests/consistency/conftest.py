@@ -140,7 +140,7 @@ def receive(settings: Any) -> Iterator[Receive]:
         yield partial(receiving, settings, stack)
         # What a thread logs later would be another test's.
         for thread in sending():
-            thread.join(delivery.SECONDS)
+            thread.join(delivery.NOTICE_TIMEOUT)
 
 
 @pytest.fixture

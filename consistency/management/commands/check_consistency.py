@@ -22,7 +22,7 @@ from consistency.history.write import OlderSnapshotError
 from consistency.management.console import Bar, checks_text, progress_bar, report_text
 from consistency.management.help import EPILOG, add_arguments
 from consistency.models.history import Trigger
-from consistency.notices.delivery import bounded_notice, notify, preview
+from consistency.notices.delivery import notify, preview
 from consistency.registry import CHECKS, Check, Severity
 from consistency.scan.engine import Chunk, Engine
 from consistency.scan.formats import STREAM_FORMATS, StreamFormat
@@ -178,7 +178,7 @@ class Command(ContinuityCommand):
         if self.options["dry_run_notices"]:
             # On stdout the preview would break JSON and CSV.
             out = self.stdout if self.options["format"] == "text" else self.stderr
-            out.write(f"\n{preview(bounded_notice(self.recorded))}", ending="")
+            out.write(f"\n{preview(self.recorded)}", ending="")
             return
         for problem in notify(self.recorded):
             self.stderr.write(f"Notice not sent: {problem}.")

@@ -1,4 +1,4 @@
-"""Who gets notices, for tests: webhook receivers and mail servers, well and unwell."""
+"""Webhook receivers and mail servers for tests, well-behaved and broken."""
 
 import http.server
 import socket
@@ -14,34 +14,29 @@ TakeMail = Callable[..., list[str]]
 SECRET = "a secret that only two know"
 
 
-class Threads(socketserver.ThreadingTCPServer):
-    """One for each who connects; none of them keeps the tests from ending."""
+class ThreadedServer(socketserver.ThreadingTCPServer):
+    """One daemon thread per connection."""
 
     daemon_threads = True
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Answers with the codes it is given, the last one for ever; with 0 it says nothing until the other side goes."""
+    """Answer with the given codes; the last code repeats."""
 
     codes: list[int]
-    got: list[tuple[Any, bytes]]
+    received: list[tuple[Any, bytes]]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.got.append((self.headers, body))
-        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
-        if not code:
-            self.connection.recv(1)
-            self.close_connection = True
-            return
-        self.send_response(code)
+        self.received.append((self.headers, body))
+        self.send_response(self.codes.pop(0) if len(self.codes) > 1 else self.codes[0])
         self.send_header("Content-Length", "0")
-        # For who would follow it.
+        # For a client that follows redirects.
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def point(settings: Any, port: int) -> None:
@@ -50,13 +45,13 @@ def point(settings: Any, port: int) -> None:
 
 
 def receiving(settings: Any, stack: ExitStack, *codes: int) -> list[tuple[Any, bytes]]:
-    """Start a receiver that answers so, name it in the settings; returns what it gets."""
-    handler = type("Handler", (Receiver,), {"codes": list(codes), "got": []})
-    point(settings, _served(stack, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)))
-    return handler.got  # type: ignore[attr-defined, no-any-return]
+    """Start a receiver that answers with these codes, configure the webhook; return the list of its requests."""
+    handler = type("Handler", (Receiver,), {"codes": list(codes), "received": []})
+    point(settings, _serve(stack, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)))
+    return handler.received  # type: ignore[attr-defined, no-any-return]
 
 
-def _served(stack: ExitStack, server: socketserver.TCPServer) -> int:
+def _serve(stack: ExitStack, server: socketserver.TCPServer) -> int:
     stack.enter_context(server)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     stack.callback(server.shutdown)
@@ -65,18 +60,18 @@ def _served(stack: ExitStack, server: socketserver.TCPServer) -> int:
 
 @contextmanager
 def hanging() -> Iterator[int]:
-    """A port that accepts and says nothing."""
+    """Yield a port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as listener:
         yield listener.getsockname()[1]
 
 
 def sending() -> list[threading.Thread]:
-    """The threads that send notices now."""
+    """Return the threads that send notices now."""
     return [thread for thread in threading.enumerate() if thread.name == "notice"]
 
 
 class Drip(socketserver.BaseRequestHandler):
-    """Answers a byte at a time, without end."""
+    """Answer a byte at a time, without end."""
 
     def handle(self) -> None:
         with suppress(OSError):
@@ -88,56 +83,37 @@ class Drip(socketserver.BaseRequestHandler):
 
 @contextmanager
 def dripping() -> Iterator[int]:
-    """A port that does."""
+    """Yield a port that drips."""
     with ExitStack() as stack:
-        yield _served(stack, Threads(("127.0.0.1", 0), Drip))
-
-
-class Mute(socketserver.BaseRequestHandler):
-    """Listens until the other side has had enough."""
-
-    heard: list[Any]
-
-    def handle(self) -> None:
-        self.heard.append(self.client_address)
-        with suppress(OSError):
-            while self.request.recv(65_536):
-                pass
-
-
-def saying_nothing(settings: Any, stack: ExitStack) -> list[Any]:
-    """Start a receiver that does, name it in the settings; returns who came."""
-    kind = type("Handler", (Mute,), {"heard": []})
-    point(settings, _served(stack, Threads(("127.0.0.1", 0), kind)))
-    return kind.heard  # type: ignore[attr-defined, no-any-return]
+        yield _serve(stack, ThreadedServer(("127.0.0.1", 0), Drip))
 
 
 class MailServer(socketserver.StreamRequestHandler):
-    """Takes mail, but for those that it refuses."""
+    """Take mail, except for the refused addresses."""
 
     refused: tuple[str, ...]
-    got: list[str]
+    received: list[str]
 
     def handle(self) -> None:
         self.say("220 here")
         for line in iter(self.rfile.readline, b""):
             word, text = line[:4].upper(), line.decode().strip()
-            self.got.append(text)
+            self.received.append(text)
             if word == b"DATA":
                 self.say("354 go on")
-                self.got += [line.decode().rstrip() for line in iter(self.rfile.readline, b".\r\n")]
+                self.received += [line.decode().rstrip() for line in iter(self.rfile.readline, b".\r\n")]
             refused = word == b"RCPT" and any(address in text for address in self.refused)
             self.say("550 nobody" if refused else "250 well")
 
-    def say(self, words: str) -> None:
-        self.wfile.write(f"{words}\r\n".encode())
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
 
 
 def taking_mail(settings: Any, stack: ExitStack, *refused: str) -> list[str]:
-    """Start a mail server, name it in the settings; returns what it is told."""
-    kind = type("Handler", (MailServer,), {"refused": refused, "got": []})
+    """Start a mail server, configure e-mail; return the list of the lines that the server receives."""
+    handler = type("Handler", (MailServer,), {"refused": refused, "received": []})
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
-    settings.EMAIL_PORT = _served(stack, Threads(("127.0.0.1", 0), kind))
+    settings.EMAIL_PORT = _serve(stack, ThreadedServer(("127.0.0.1", 0), handler))
     settings.ADMINS = [("", "ops@example.com"), ("", "ada@example.com")]
-    return kind.got  # type: ignore[attr-defined, no-any-return]
+    return handler.received  # type: ignore[attr-defined, no-any-return]

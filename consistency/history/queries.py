@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from common.choices import validate_choice
@@ -187,11 +187,8 @@ def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly, Any]":
 
 def acknowledged_by_check(database: str) -> dict[str, int]:
     """Return the number of acknowledged open anomalies by check."""
-    names = Anomaly._base_manager.filter(acknowledged(), database=database).order_by().values_list("check_name")
-    counts: dict[str, int] = {}
-    for (name,) in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+    rows = Anomaly._base_manager.filter(acknowledged(), database=database).order_by()
+    return dict(rows.values_list("check_name").annotate(number=Count("pk")))
 
 
 def previous_run(scan: int, check: str, database: str) -> ScanCheck | None:

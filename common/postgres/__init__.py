@@ -1,1 +1,1 @@
-"""Django's PostgreSQL engine with one promise more: every wait for the server ends at the caller's deadline."""
+"""A Django database backend for PostgreSQL in which no wait outlasts the deadline of the caller."""

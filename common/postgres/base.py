@@ -1,4 +1,4 @@
-"""What Django loads for ENGINE "common.postgres": its own PostgreSQL engine over a psycopg that keeps deadlines."""
+"""The DatabaseWrapper of ENGINE "common.postgres"."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +8,8 @@ from django.db.backends.utils import CursorWrapper
 
 from common.postgres import driver
 from common.postgres.connection import DeadlineError
-from common.postgres.deadline import deadline
 
-# Seconds for one address where no deadline is set (migrations, shell); psycopg itself would wait 130.
+# Seconds per address without a deadline (migrations, shell). psycopg's default is 130.
 CONNECT_TIMEOUT = 5
 
 
@@ -24,15 +23,15 @@ def in_transaction(execute: Callable[..., Any], sql: str, params: Any, many: boo
 
 
 class QuietClose:
-    """Closing a cursor never fails at the deadline: what reads rows is often left by an error, or by the garbage."""
+    """Mixin: closing a cursor never raises DeadlineError, which would hide the error that ended the loop."""
 
     cursor: Any
 
     def close(self) -> None:
-        """Close it; past the deadline its connection is gone, and the second call asks nothing."""
         try:
             self.cursor.close()
         except DeadlineError:
+            # The connection is closed now, so the second call sends nothing.
             self.cursor.close()
 
 
@@ -53,7 +52,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     Database = driver
-    deadline = staticmethod(deadline)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,7 +60,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.execute_wrappers.append(in_transaction)
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return psycopg's parameters, with a limit on connecting where the settings name none."""
+        """Return psycopg's parameters. Without a connect_timeout in the settings, add CONNECT_TIMEOUT."""
         params = {"connect_timeout": CONNECT_TIMEOUT} | super().get_connection_params()
         params.pop("read_only", None)
         return params
@@ -74,16 +72,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def ensure_connection(self) -> None:
-        """Replace a broken connection at the next query, not at the next request: probes' threads have no requests.
+        """Replace a broken connection at the next query. Django does so at the next request, and probes have none.
 
-        Never within a transaction, whose first half would be lost in silence.
+        Inside a transaction the connection stays broken: a new connection would lose the first half.
         """
         if self.autocommit and self.connection is not None and self.connection.broken:
             self.close()
         super().ensure_connection()
 
     def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
-        """Set it; but leaving atomic() without a connection must not wait for a new one, which the next query opens."""
+        """Set autocommit. The end of atomic() does not wait for a new connection; the next query opens one."""
         if autocommit and self.connection is None and self.settings_dict["AUTOCOMMIT"]:
             self.autocommit = True
         else:

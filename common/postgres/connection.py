@@ -1,4 +1,4 @@
-"""A psycopg connection whose every wait ends at the caller's deadline."""
+"""A psycopg connection with deadlines."""
 
 from typing import Any, Self, TypeVar
 
@@ -13,73 +13,72 @@ RV = TypeVar("RV")
 
 
 class DeadlineError(psycopg.OperationalError, OperationalError):
-    """PostgreSQL did not answer before the caller's deadline; the connection is gone.
+    """PostgreSQL did not answer before the deadline. The connection is closed.
 
-    Django translates no error of a cursor's copy(), so this one is Django's OperationalError as well.
+    The class is Django's OperationalError too, because Django translates no error of a cursor's copy().
     """
 
     def __init__(self, *args: Any, pgconn: Any = None) -> None:
-        # psycopg makes a second one, with a text that lists every host it tried: the text is ours to choose.
+        # psycopg re-raises the error with a text that lists every host. The text here names no host.
         super().__init__("PostgreSQL did not answer before the deadline", pgconn=pgconn)
 
 
-def _left() -> float | None:
-    """Seconds left, None without a deadline; raise DeadlineError once it is past."""
-    if (left := remaining()) == 0:
+def _remaining() -> float | None:
+    seconds = remaining()
+    if seconds == 0:
         raise DeadlineError
-    return left
+    return seconds
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection whose query, fetch, commit, rollback, COPY and cancellation end at the caller's deadline."""
+    """A connection whose connect, query, fetch, commit, rollback, COPY and cancel end at the deadline."""
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
-        """Connect as psycopg does; a deadline already past fails before the host's name is looked up."""
-        _left()
+        """Connect, unless the deadline is over. psycopg looks up host names first, without a timeout."""
+        _remaining()
         return super().connect(*args, **kwargs)
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
-        """One attempt, for one address: psycopg resumes it at least every 0.1 s, which is when it may give up."""
-        _left()
+        """Connect to an address. psycopg resumes the generator every 0.1 s, and the deadline is checked each time."""
+        _remaining()
         attempt = super()._connect_gen(conninfo)
         try:
             wanted = next(attempt)
             while True:
                 ready = yield wanted
-                _left()
+                _remaining()
                 wanted = attempt.send(ready)
-        except StopIteration as done:
-            connection: Self = done.value
+        except StopIteration as stop:
+            connection: Self = stop.value
             return connection
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """Wait as psycopg does, until its own timeout or the deadline; past the latter the connection is finished."""
+        """Wait until psycopg's own timeout or the deadline. After the deadline the connection is closed."""
         try:
-            left = _left()
-            if left is None or (timeout is not None and timeout < left):
+            seconds = _remaining()
+            if seconds is None or (timeout is not None and timeout < seconds):
                 return super().wait(gen, interval, timeout)
-            return self._wait_at_most(left, gen, interval)
+            return self._wait_until_deadline(seconds, gen, interval)
         except DeadlineError:
-            # Half an answer may be on its way: nothing can be asked on this socket any more. Finishing never blocks.
+            # Half a result may be in the socket, so the connection is useless. finish() never blocks.
             self.pgconn.finish()
             raise
 
-    def _wait_at_most(self, left: float, gen: PQGen[RV], interval: float) -> RV:
+    def _wait_until_deadline(self, seconds: float, gen: PQGen[RV], interval: float) -> RV:
         try:
-            return super().wait(gen, interval, left)
+            return super().wait(gen, interval, seconds)
         except _WaitTimeout:
             raise DeadlineError from None
 
     def set_autocommit(self, value: bool) -> None:
-        """Set it, past the deadline too: nothing is sent, and a COMMIT that came in time must not end as a failure."""
+        """Set autocommit, also after the deadline. Nothing is sent, and a COMMIT in time must not raise an error."""
         with self.lock:
             super().wait(self._set_autocommit_gen(value))
 
     def cancel_safe(self, *, timeout: float = 30.0) -> None:
-        """Cancel as psycopg does, but no longer than the deadline: leaving a COPY half-way cancels outside `wait`."""
-        # Zero is psycopg's word for no limit.
-        if (left := _left()) is not None:
-            timeout = min(timeout or left, left)
+        """Cancel the query before the deadline. psycopg leaves a COPY without a call of `wait`."""
+        if (seconds := _remaining()) is not None:
+            timeout = min(timeout or seconds, seconds)  # 0 is no timeout
         super().cancel_safe(timeout=timeout)

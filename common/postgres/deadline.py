@@ -1,27 +1,27 @@
-"""The instant until which the work at hand may wait for PostgreSQL; each thread and each request has its own."""
+"""The time until which the current thread or request may wait for PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
 
-_instant: ContextVar[float | None] = ContextVar("postgres_deadline", default=None)
+_deadline: ContextVar[float | None] = ContextVar("postgres_deadline", default=None)
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let the block wait for PostgreSQL until `seconds` from now; inside another deadline the earlier one holds."""
-    previous = _instant.get()
+    """Let the block wait for PostgreSQL until `seconds` from now. Of nested deadlines the earliest counts."""
+    outer = _deadline.get()
     instant = monotonic() + seconds
-    _instant.set(instant if previous is None else min(previous, instant))
+    _deadline.set(instant if outer is None else min(outer, instant))
     try:
         yield
     finally:
-        # Not reset(token): a streaming response's generator may be closed in another context than it was begun in.
-        _instant.set(previous)
+        # reset(token) fails here: the generator of a streaming response may be closed in another context.
+        _deadline.set(outer)
 
 
 def remaining() -> float | None:
-    """Seconds left until the deadline, 0.0 once it is past, None where there is none."""
-    instant = _instant.get()
+    """Return the seconds until the deadline: 0.0 after the deadline, None without a deadline."""
+    instant = _deadline.get()
     return None if instant is None else max(0.0, instant - monotonic())

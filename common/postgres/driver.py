@@ -1,4 +1,4 @@
-"""psycopg with one change, for Django to call its driver: `connect` gives connections that keep deadlines."""
+"""psycopg with a `connect` that returns connections with deadlines. Django uses the module as the driver."""
 
 from typing import Any
 

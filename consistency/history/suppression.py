@@ -10,6 +10,7 @@ from django.db import ProgrammingError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from common.arguments import InvalidInputError
 from common.errors import explain
 from consistency.history.locks import bounded_transaction, changing_anomalies
 from consistency.models.history import OPEN, Anomaly, AnomalyEvent, EventKind, Mute, MuteEnd, ScanCheck
@@ -26,7 +27,7 @@ NO_ACKNOWLEDGEMENT: Final = dict.fromkeys(
 )
 
 
-class SuppressionError(ValueError):
+class SuppressionError(InvalidInputError):
     """The suppression is not possible. The message says why and names the next step."""
 
 

@@ -57,5 +57,5 @@ class Command(ContinuityCommand):
 def _condition(muted: Mute) -> str:
     if muted.sticky:
         return "for any number of findings"
-    mark = "the next scan" if muted.mark is None else f"{muted.mark:,}"
-    return f"or until a scan finds more than {mark}, or nothing"
+    mark = "the count of the next scan" if muted.mark is None else f"{muted.mark:,}"
+    return f"or until the check is clean or the count exceeds {mark}"

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from consistency.history.retention import prune
-from consistency.history.silence import mute
+from consistency.history.suppression import mute
 from consistency.management import shared
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
@@ -16,7 +16,6 @@ from tests.consistency.processes import run, within
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
-HELD = "another session holds Continuity's tables locked. Try again"
 LOCKED = "another session has locked a table"
 BOUND = 20.0
 """Seconds: generous, and short of for ever."""
@@ -30,7 +29,7 @@ def test_a_silence_that_cannot_be_read_is_not_taken_for_none(receive: Receive, c
     mute(STALE, until=in_days(1), by="ana", reason="known")
     with holding("LOCK TABLE consistency_mute IN ACCESS EXCLUSIVE MODE"):
         code, out, err = run(STALE, "--confirm", confirm)
-    assert (code, err) == (1, f"Not recorded: what is silenced could not be read: {HELD}.\n")
+    assert (code, err) == (1, f"Not recorded: suppressions could not be read: {LOCKED}.\n")
     assert "job_id is null" in out
     assert (Scan.objects.count(), Mute.objects.get().ended_at, got) == (1, None, [])
     assert (run(STALE)[0], got) == (0, [])

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from consistency.history.writing import Memory
 from consistency.models.history import Scan
 from tests.consistency.data import a_file
 from tests.consistency.history.data import STALE
@@ -27,30 +26,13 @@ def test_a_signal_right_after_the_commit_keeps_nobody_from_hearing_the_news(
 ) -> None:
     got = receive(200)
     a_file("a", "processing")
-    printed = {"text": "report_text", "json": "formats.as_dict"}[how]
+    printed = {"text": "report_text", "json": "report_data"}[how]
     monkeypatch.setattr(f"consistency.management.commands.check_consistency.{printed}", interrupt)
     code, out, err = run(STALE, "--format", how)
     number = Scan.objects.get().pk
     assert (code, out, err) == (128 + signal.SIGTERM, "", f"Ended early: scan {number} is recorded.\n")
     [(_, body)] = got
     assert json.loads(body)["recorded"]["scan"] == number
-
-
-def test_a_signal_while_the_lock_is_released_is_one_after_the_commit(
-    monkeypatch: pytest.MonkeyPatch, receive: Receive
-) -> None:
-    got = receive(200)
-    a_file("a", "processing")
-    release = Memory.close
-
-    def release_and_interrupt(memory: Memory) -> None:
-        release(memory)
-        monkeypatch.undo()
-        interrupt()
-
-    monkeypatch.setattr(Memory, "close", release_and_interrupt)
-    assert "is recorded" in run(STALE)[2]
-    assert len(got) == 1
 
 
 def test_what_is_past_its_days_is_forgotten_after_the_report_and_the_notice(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consistency.history.silence import acknowledge, mute
+from consistency.history.suppression import acknowledge, mute
 from consistency.models import File
 from consistency.models.history import Mute
 from consistency.registry import CheckError
@@ -146,8 +146,8 @@ def over() -> None:
 
 ENDS = [
     (exceeded, "exceeded", 3, "3 is more than 1"),
-    (clean, "clean", 0, "it is clean"),
-    (over, "time", 1, "its time was over"),
+    (clean, "clean", 0, "the check is clean"),
+    (over, "time", 1, "the time was over"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Identities, to look at: the rows are the media server's."""
+"""The admin of identities, read-only because the media server owns the rows."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -20,12 +20,12 @@ class IdentityAdmin(ViewOnlyAdmin):
     readonly_fields = ("metadata_text",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Identity]:
-        """Metadata as text: a column of type json instead of jsonb cannot be read through the model."""
+        """Read metadata as text, because the model cannot read a column of type json instead of jsonb."""
         rows: QuerySet[Identity] = super().get_queryset(request)
         return rows.defer("metadata").annotate(metadata_text=text("metadata"))
 
     @admin.display(description="metadata", empty_value="-")
     def metadata_text(self, identity: Identity) -> str | None:
-        """The document as PostgreSQL writes it."""
-        words: str | None = identity.metadata_text  # type: ignore[attr-defined]  # annotated above
-        return words and printable(words)
+        """Return the JSON document in PostgreSQL's format."""
+        document: str | None = identity.metadata_text  # type: ignore[attr-defined]  # annotated above
+        return document and printable(document)

@@ -1,4 +1,4 @@
-"""People that the platform knows: rows in PostgreSQL, files on disk."""
+"""The app of identities: people whom the platform can recognise."""
 
 from django.apps import AppConfig
 

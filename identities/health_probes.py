@@ -1,11 +1,11 @@
-"""The probe of identities: whether disk and database hold the same number, and the index names what is there."""
+"""The probe of identities: compares the numbers on disk and in the database, and the index with the disk."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TypedDict
 
 from health.registry import Degraded, probe
 from identities.models import Identity
-from identities.store import Store, root
+from identities.store import IdentityStore, identities_folder
 
 
 class Identities(TypedDict):
@@ -18,35 +18,29 @@ class Identities(TypedDict):
 
 @probe("identities", ttl=5.0, section="identities", requires=("postgres",))
 def identities() -> Identities:
-    """Each identity has its file, each file its row, and the index names them all."""
-    folder = root()
-    store = _read(folder)
-    files, rows = len(store.files) if store else 0, Identity.objects.count()
-    found: Identities = {
+    """Identities on disk, in the database and in the index match."""
+    folder, rows = identities_folder(), Identity.objects.count()
+    try:
+        store = IdentityStore.read(folder) if folder else None
+    except OSError:
+        store = None
+    files = len(store.files) if store else 0
+    section: Identities = {
         "directory_exists": store is not None,
         "files_count": files,
         "index_ok": store is not None and store.index_ok,
         "db_count": rows,
         "synced": store is not None and files == rows,
     }
-    if not found["directory_exists"]:
-        raise Degraded("identities folder not accessible" if folder else "IDENTITIES_DIR is not set", found)
-    if not (found["synced"] and found["index_ok"]):
-        raise Degraded(_difference(found), found)
-    return found
+    if store is None:
+        raise Degraded("identities folder not accessible" if folder else "IDENTITIES_DIR is not set", section)
+    if problems := "; ".join(_problems(section)):
+        raise Degraded(problems, section)
+    return section
 
 
-def _read(folder: Path | None) -> Store | None:
-    """The store, None where there is none that can be read."""
-    try:
-        return Store.read(folder) if folder else None
-    except OSError:
-        return None
-
-
-def _difference(found: Identities) -> str:
-    parts = {
-        f"{found['files_count']} files for {found['db_count']} rows": not found["synced"],
-        "the index does not name what is on disk": not found["index_ok"],
-    }
-    return "; ".join(text for text, holds in parts.items() if holds)
+def _problems(section: Identities) -> Iterator[str]:
+    if not section["synced"]:
+        yield f"{section['files_count']} files for {section['db_count']} rows"
+    if not section["index_ok"]:
+        yield "the index differs from the folders on disk"

@@ -1,4 +1,4 @@
-"""Identities: one row here, one folder with identity.json on disk."""
+"""The table of identities. Each row has a folder with identity.json on disk."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -7,7 +7,7 @@ from common.text import printable
 
 
 class Identity(models.Model):
-    """A person the platform can recognise. Names repeat; `uuid` is the key, here and as the folder's name."""
+    """A person that the platform can recognise. `uuid` is also the name of the folder; names are not unique."""
 
     class Source(models.TextChoices):
         TMDB = "tmdb", "TMDB"

@@ -1,4 +1,4 @@
-"""Identities on disk: `{root}/{uuid}/identity.json`, and the index from which the platform works offline."""
+"""Identities on disk: `{IDENTITIES_DIR}/{uuid}/identity.json`, and an index for work without the database."""
 
 import json
 import os
@@ -13,51 +13,51 @@ INDEX: Final = "_index.json"
 FILE: Final = "identity.json"
 
 
-def root() -> Path | None:
-    """The folder that holds the identities; None where the platform has none."""
+def identities_folder() -> Path | None:
+    """Return IDENTITIES_DIR; None if the setting is empty."""
     folder: Path | None = settings.IDENTITIES_DIR
     return folder
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """What lay in the folder when it was read."""
+class IdentityStore:
+    """The content of the folder."""
 
     folders: frozenset[str]
-    """Names of all folders, each the uuid of an identity."""
+    """Names of all subfolders: uuids."""
     files: frozenset[str]
-    """Those that hold an identity.json."""
+    """Names of subfolders with an identity.json."""
     index: frozenset[str] | None
-    """The uuids that the index names; None if it is missing or cannot be understood."""
+    """The uuids in the index; None if the index is missing or malformed."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the folder; OSError if it is absent or unreadable, which says nothing about any identity."""
+        """Read the folder. Raise OSError if any part is absent or unreadable."""
         with os.scandir(folder) as entries:
             names = {entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir()}
         files = {name for name in names if _is_file(folder / name / FILE)}
-        return cls(frozenset(names), frozenset(files), _index(folder / INDEX))
+        return cls(frozenset(names), frozenset(files), _read_index(folder / INDEX))
 
     @property
     def empty(self) -> bool:
-        """Whether nothing at all lies there."""
+        """Whether there is no subfolder and no index."""
         return not self.folders and self.index is None
 
     @property
     def index_ok(self) -> bool:
-        """Whether the index names exactly the folders on disk."""
+        """Whether the index names exactly the subfolders."""
         return self.index == self.folders
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is a file; OSError, unlike Path.is_file(), where that cannot be known."""
+    # Path.is_file() would return False for an unreadable folder; here OSError must end the check.
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _index(path: Path) -> frozenset[str] | None:
+def _read_index(path: Path) -> frozenset[str] | None:
     try:
         return frozenset(_uuids(json.loads(path.read_bytes())))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -65,8 +65,8 @@ def _index(path: Path) -> frozenset[str] | None:
 
 
 def _uuids(index: Any) -> list[str]:
-    """The uuids of an index: an object by uuid, or a list of objects with `uuid`."""
-    found = list(index) if isinstance(index, dict) else [entry["uuid"] for entry in index]
-    if not all(isinstance(uuid, str) for uuid in found) or isinstance(index, str):
+    """Return the uuids of an index: the keys of an object, or `uuid` of each object in a list."""
+    uuids = list(index) if isinstance(index, dict) else [entry["uuid"] for entry in index]
+    if not all(isinstance(uuid, str) for uuid in uuids) or isinstance(index, str):
         raise ValueError("the index is neither an object by uuid nor a list of objects with uuid")
-    return found
+    return uuids

@@ -85,5 +85,5 @@ def test_an_index_that_lags_behind_is_not_ok(folder: Path) -> None:
     write_index(folder, [{"uuid": "11"}, {"uuid": "22"}])
     assert found() == (
         {"directory_exists": True, "files_count": 3, "index_ok": False, "db_count": 3, "synced": True},
-        "the index does not name what is on disk",
+        "the index differs from the folders on disk",
     )

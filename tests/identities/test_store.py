@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from identities.store import Store, root
+from identities.store import IdentityStore, identities_folder
 
 OnDisk = Callable[..., None]
 
@@ -16,8 +16,8 @@ def test_it_knows_folders_and_files_apart(folder: Path, on_disk: OnDisk) -> None
     on_disk("a", "b")
     (folder / "empty").mkdir()
     (folder / "loose.json").write_text("{}")
-    assert root() == folder
-    store = Store.read(folder)
+    assert identities_folder() == folder
+    store = IdentityStore.read(folder)
     assert store.folders == {"a", "b", "empty"}
     assert store.files == {"a", "b"}
     assert not store.empty
@@ -28,7 +28,7 @@ def test_a_link_to_a_folder_is_a_folder(folder: Path, on_disk: OnDisk, tmp_path:
     (tmp_path / "elsewhere" / "identity.json").write_text("{}")
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "broken link").symlink_to(tmp_path / "nowhere")
-    assert Store.read(folder).files == {"linked"}
+    assert IdentityStore.read(folder).files == {"linked"}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_link_to_a_folder_is_a_folder(folder: Path, on_disk: OnDisk, tmp_path:
 def test_an_index_is_well_that_names_exactly_the_folders(folder: Path, on_disk: OnDisk, index: Any) -> None:
     on_disk("a", "b")
     (folder / "_index.json").write_text(json.dumps(index))
-    assert Store.read(folder).index_ok
+    assert IdentityStore.read(folder).index_ok
 
 
 BROKEN = [
@@ -51,15 +51,15 @@ BROKEN = [
 def test_an_index_is_broken_that_names_others_or_cannot_be_understood(folder: Path, on_disk: OnDisk, text: str) -> None:
     on_disk("a", "b")
     (folder / "_index.json").write_text(text)
-    assert not Store.read(folder).index_ok
+    assert not IdentityStore.read(folder).index_ok
 
 
 def test_an_index_that_is_missing_is_broken(folder: Path) -> None:
     (folder / "_index.json").unlink()
-    assert not Store.read(folder).index_ok
-    assert Store.read(folder).empty
+    assert not IdentityStore.read(folder).index_ok
+    assert IdentityStore.read(folder).empty
 
 
 def test_an_empty_platform_has_a_well_index_of_nobody(folder: Path) -> None:
-    assert Store.read(folder).index_ok
-    assert not Store.read(folder).empty
+    assert IdentityStore.read(folder).index_ok
+    assert not IdentityStore.read(folder).empty

@@ -8,7 +8,6 @@ import pytest
 from pytest_django import Settings
 
 from consistency.registry import CHECKS, CheckError
-from identities import consistency_checks
 from identities.models import Identity
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +19,7 @@ def rows(*uuids: str) -> None:
     Identity.objects.bulk_create(Identity(uuid=uuid, name="same name") for uuid in uuids)
 
 
-def told() -> dict[str, str]:
+def details() -> dict[str, str]:
     return {finding.object_id: finding.detail for finding in CHECKS["identity_file_missing"].findings("default")}
 
 
@@ -30,43 +29,36 @@ def test_it_flags_rows_without_a_folder_and_with_a_folder_that_lacks_the_file(fo
     (folder / "empty folder").mkdir()
     (folder / "folder in its place" / "identity.json").mkdir(parents=True)
     (folder / "no folder.json").write_text("{}")
-    assert told() == {
+    assert details() == {
         uuid: f"no identity.json in the folder {uuid}"
         for uuid in ("no folder", "empty folder", "folder in its place", "no FOLDER")
     }
-
-
-def test_it_looks_at_each_row_however_many_there_are(on_disk: OnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consistency_checks, "PIECE", 2)
-    rows("a", "b", "c", "d", "e")
-    on_disk("b", "c")
-    assert told().keys() == {"a", "d", "e"}
 
 
 def test_it_leaves_alone_rows_with_a_file_inactive_ones_too(on_disk: OnDisk) -> None:
     rows("a", "b")
     Identity.objects.filter(uuid="b").update(is_active=False)
     on_disk("a", "b", "only on disk")
-    assert told() == {}
+    assert details() == {}
 
 
 def test_it_leaves_alone_a_platform_without_any_identity(folder: Path) -> None:
     (folder / "_index.json").unlink()
-    assert told() == {}
+    assert details() == {}
 
 
 def test_it_could_not_run_without_a_folder_to_look_at(settings: Settings) -> None:
     rows("a")
     settings.IDENTITIES_DIR = None
     with pytest.raises(CheckError, match="IDENTITIES_DIR is not set"):
-        told()
+        details()
 
 
 def test_it_could_not_run_while_the_folder_is_gone_and_does_not_call_all_files_missing(folder: Path) -> None:
     rows("a")
     shutil.rmtree(folder)
     with pytest.raises(CheckError, match="cannot be read") as problem:
-        told()
+        details()
     assert str(folder) not in str(problem.value)
 
 
@@ -74,7 +66,7 @@ def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_loo
     rows("a")
     (folder / "_index.json").unlink()
     with pytest.raises(CheckError, match="not mounted"):
-        told()
+        details()
 
 
 def test_it_could_not_run_where_one_folder_cannot_be_read(
@@ -87,4 +79,4 @@ def test_it_could_not_run_where_one_folder_cannot_be_read(
     (folder / "b").mkdir()
     (folder / "b" / "identity.json").symlink_to(folder / "loop")
     with pytest.raises(CheckError, match="cannot be read"):
-        told()
+        details()

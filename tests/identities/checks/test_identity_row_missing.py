@@ -14,14 +14,14 @@ pytestmark = pytest.mark.django_db
 OnDisk = Callable[..., None]
 
 
-def told() -> dict[str, str]:
+def details() -> dict[str, str]:
     return {finding.object_id: finding.detail for finding in CHECKS["identity_row_missing"].findings("default")}
 
 
 def test_it_flags_files_whose_uuid_has_no_row(on_disk: OnDisk) -> None:
     Identity.objects.create(uuid="known", name="b")
     on_disk("known", "a", "KNOWN")
-    assert told() == dict.fromkeys(("a", "KNOWN"), "no row in identities")
+    assert details() == dict.fromkeys(("a", "KNOWN"), "no row in identities")
 
 
 def test_it_leaves_alone_known_ones_empty_folders_and_what_is_no_identity(folder: Path, on_disk: OnDisk) -> None:
@@ -30,22 +30,22 @@ def test_it_leaves_alone_known_ones_empty_folders_and_what_is_no_identity(folder
     on_disk("known", "_trash", ".hidden")
     (folder / "empty folder").mkdir()
     (folder / "identity.json").write_text("{}")
-    assert told() == {}
+    assert details() == {}
 
 
 def test_it_could_not_run_while_the_folder_is_gone(folder: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(CheckError, match="cannot be read"):
-        told()
+        details()
 
 
 def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_looks_like(folder: Path) -> None:
     Identity.objects.create(uuid="known", name="")
     (folder / "_index.json").unlink()
     with pytest.raises(CheckError, match="not mounted"):
-        told()
+        details()
 
 
 def test_it_leaves_alone_a_platform_without_any_identity(folder: Path) -> None:
     (folder / "_index.json").unlink()
-    assert told() == {}
+    assert details() == {}

@@ -18,7 +18,7 @@ _announced = False
 
 
 def report(error: BaseException) -> None:
-    """Log an outage once in this process until its end, any other database error each time."""
+    """Log an outage once per process, and a refused statement each time."""
     global _announced
     if not is_outage(error):
         log.error("PostgreSQL refused a statement", exc_info=error)

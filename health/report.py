@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
+
 from health.probes.sftpgo import UNKNOWN
 from health.registry import PROBES
 from health.runs.result import ProbeResult, overall
-from health.serializers import Report, probe_serializer, report_serializer
+from health.serializers import probe_serializer, report_serializer
 from health.snapshot import snapshot
 
 JSON = dict[str, Any]
@@ -22,7 +24,8 @@ def detailed(*, budget: float, fresh: bool = False) -> JSON:
 
 def report(results: Mapping[str, ProbeResult], status: str) -> JSON:
     """Return a report on these probes."""
-    return dict(report_serializer(results)(Report(status, results)).data)
+    instance = {"status": status, "version": settings.VERSION, "results": results}
+    return dict(report_serializer(results)(instance).data)
 
 
 def sftpgo(*, budget: float) -> JSON:

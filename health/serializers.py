@@ -1,12 +1,10 @@
 """Serializers of the reports. JSON, the OpenAPI document and the command's JSON have the same fields."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from django.conf import settings
 from rest_framework import serializers
 
 from health.build import utc
@@ -22,19 +20,6 @@ FIELDS: Final[dict[Any, type[serializers.Field[Any, Any, Any, Any]]]] = {
     float: serializers.FloatField,
     str: serializers.CharField,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The results of some probes, with the overall status."""
-
-    status: str
-    results: Mapping[str, ProbeResult]
-
-    @property
-    def version(self) -> str:
-        version: str = settings.VERSION
-        return version
 
 
 class AliveSerializer(serializers.Serializer[Any]):
@@ -57,8 +42,9 @@ class ProbeSerializer(serializers.Serializer[Any]):
 
     _probe: ClassVar[Probe]
 
-    def get_attribute(self, instance: Report) -> ProbeResult:
-        return instance.results[self._probe.name]
+    def get_attribute(self, instance: Any) -> ProbeResult:
+        result: ProbeResult = instance["results"][self._probe.name]
+        return result
 
     def to_representation(self, instance: ProbeResult) -> Any:
         values = dict(instance.value or {})
@@ -92,7 +78,10 @@ def probe_serializer(probe: Probe) -> type[ProbeSerializer]:
 
 
 def report_serializer(names: Iterable[str]) -> Any:
-    """Return the serializer of a Report on these probes, with sections in the order of the contract."""
+    """Return the serializer of {"status", "version", "results"}, with these probes in the order of the contract.
+
+    `results` maps names of probes to ProbeResult.
+    """
     tree: dict[str, Any] = {}
     for probe in sorted((PROBES[name] for name in names), key=_place):
         *above, last = (probe.section or probe.name).split(".")

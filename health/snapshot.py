@@ -1,4 +1,4 @@
-"""The snapshot: the latest result of every probe in this process, and the thread that refreshes essential ones."""
+"""The snapshot: the latest result of every probe in this process, and the thread that refreshes essential probes."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ CLOSE_TIMEOUT: Final = 5.0
 
 
 class Snapshot:
-    """The runners of all probes in a registry, and the refresher."""
+    """The runners of the probes in a registry, and the refresher."""
 
     def __init__(self, registry: Mapping[str, Probe] = PROBES, *, refreshing: bool = True) -> None:
         self._registry = registry
@@ -29,9 +29,9 @@ class Snapshot:
         self.reset()
 
     def reset(self) -> None:
-        """Start without runners and results. A forked child calls this: its copies of threads and locks are dead.
+        """Start without runners and results. A forked child calls `reset`, because threads do not survive a fork.
 
-        Connections stay open: the parent owns them.
+        Connections stay open: they belong to the parent.
         """
         self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
@@ -58,7 +58,7 @@ class Snapshot:
     def refresh(
         self, names: Iterable[str] | None = None, *, budget: float, fresh: bool = False
     ) -> dict[str, ProbeResult]:
-        """Run every probe whose result is older than its TTL, in parallel; return all results within `budget` seconds.
+        """Run every probe whose result is older than its TTL, in parallel; return the results within `budget` seconds.
 
         `fresh` runs every probe, with new clients and connections.
         """
@@ -84,7 +84,7 @@ class Snapshot:
         return self._has_first_round()
 
     def close(self) -> None:
-        """End all threads that are not stuck, and their connections. The next call starts them again."""
+        """End the threads that are not stuck, and close their connections. The next call starts new threads."""
         until = monotonic() + CLOSE_TIMEOUT
         self._stop.set()
         if self._refresher is not None:  # first, because the refresher creates runners
@@ -129,7 +129,7 @@ class Snapshot:
         while not stop.wait(TICK):
             try:
                 self._tick()
-            except Exception:  # without the refresher all results would expire
+            except Exception:  # without the refresher, results expire
                 log.exception("The refresher of probes failed.")
 
     def _tick(self) -> None:

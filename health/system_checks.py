@@ -1,4 +1,4 @@
-"""System checks of settings that contradict one another, and of probes with impossible requirements."""
+"""System checks of contradictory settings and of impossible requirements of probes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from health.registry import PROBES
 
 @checks.register("health")
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
-    """Warn of integrations that cannot work with these settings."""
+    """Warn of integrations that cannot work with the settings."""
     return [*_settings_messages()]
 
 
@@ -47,7 +47,7 @@ def _settings_messages() -> Iterator[checks.CheckMessage]:
 
 @checks.register("health")
 def check_requirements(**_: Any) -> list[checks.CheckMessage]:
-    """Check that a probe requires only registered probes without requirements, so that no circle is possible."""
+    """Check that a required probe is registered and has no requirements, so that no circle is possible."""
     return [
         checks.Error(
             f"Probe {probe.name!r} requires {name!r}, which is not registered or has requirements.",

@@ -46,7 +46,7 @@ def summary(query: str) -> Answer:
     try:
         strict = switch(query, "strict")
     except BadParameterError as error:
-        return Answer({"detail": str(error)}, 400)
+        return bad_parameter(error)
     own = build()
     snapshot.ensure_started()
     body = {
@@ -57,6 +57,11 @@ def summary(query: str) -> Answer:
         "uptime_ms": uptime_ms(),
     }
     return report_answer(body, strict=strict)
+
+
+def bad_parameter(error: BadParameterError) -> Answer:
+    """Return the answer 400 for a wrong parameter."""
+    return Answer({"detail": str(error)}, 400)
 
 
 def report_answer(body: dict[str, Any], *, strict: bool) -> Answer:

@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer
@@ -150,7 +149,10 @@ class DetailedHealth(HealthViewSet):
 
         Unknown values are null, with the reason in the section's `error`.
         """
-        strict, fresh = _switch(request, "strict"), _switch(request, "fresh")
+        try:
+            strict, fresh = (public.switch(_query(request), name) for name in ("strict", "fresh"))
+        except public.BadParameterError as error:
+            return _response(public.bad_parameter(error))
         return _response(public.report_answer(report.detailed(budget=self.budget(), fresh=fresh), strict=strict))
 
 
@@ -164,10 +166,3 @@ def _response(answer: public.Answer) -> Response:
 def _query(request: Request) -> str:
     query: str = request.META.get("QUERY_STRING", "")
     return query
-
-
-def _switch(request: Request, name: str) -> bool:
-    try:
-        return public.switch(_query(request), name)
-    except public.BadParameterError as error:
-        raise ValidationError({"detail": str(error)}) from error

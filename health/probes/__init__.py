@@ -1,1 +1,1 @@
-"""Code behind the probes of health/health_probes.py: each module reads one service, folder or table."""
+"""Implementation of the probes in health/health_probes.py, by service, folder or table."""

@@ -18,7 +18,7 @@ class Limits:
 
     def cores(self) -> float | None:
         """Return the lowest quota of processor time, in processors."""
-        return min([*self._v2_quotas(), *self._v1_quotas()], default=None)
+        return min(self._quotas(), default=None)
 
     def cpu_seconds(self) -> float | None:
         """Return the processor time that the group has used, in seconds."""
@@ -31,22 +31,20 @@ class Limits:
         return None
 
     def memory(self) -> tuple[int, int] | None:
-        """Return limit and use of the group with the lowest limit, in bytes, without file pages the kernel can drop."""
+        """Return limit and use of the group with the lowest limit, in bytes, without droppable file pages."""
         groups = [*self._memory("", "memory.max", "memory.current", "inactive_file")]
         groups += self._memory("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
         return min(groups, default=None)
 
-    def _v2_quotas(self) -> Iterator[float]:
+    def _quotas(self) -> Iterator[float]:
         for folder in self._folders(""):
             quota, _, period = _text(folder / "cpu.max").partition(" ")
             if quota.isdigit() and period.isdigit():
                 yield int(quota) / int(period)
-
-    def _v1_quotas(self) -> Iterator[float]:
         for folder in self._folders("cpu"):
-            quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
-            if quota and period and quota > 0:
-                yield quota / period
+            allowed, length = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+            if allowed and length and allowed > 0:
+                yield allowed / length
 
     def _memory(self, controller: str, limit: str, usage: str, droppable: str) -> Iterator[tuple[int, int]]:
         for folder in self._folders(controller):

@@ -42,9 +42,9 @@ class OwnMigrations:
 
 
 def compare_migrations(own: OwnMigrations) -> Schema:
-    """Compare applied migrations with those on disk. Raise Degraded if any is missing.
+    """Compare applied migrations with migrations on disk. Raise Degraded if any is missing.
 
-    Raise NotApplicable if none is missing but MIGRATIONS_DIR is not set, so that the media server's are unknown.
+    Raise NotApplicable if MIGRATIONS_DIR is not set: then the migrations of the media server are unknown.
     """
     applied = _applied()
     missing = sorted(_on_disk(settings.MIGRATIONS_DIR) - set(applied or ()))

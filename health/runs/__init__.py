@@ -1,1 +1,1 @@
-"""Runs of one probe: its result, its bounds, its thread."""
+"""Result, execution and thread of a single probe."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 UNEXPECTED: Final = "unexpected error"
 SLOW_MS: Final = 500
 SLOW_RUNS: Final = 3
-# A client keeps the deadline itself; only a run that exceeds the deadline by so many seconds is overdue.
+# Seconds after the deadline until a run is overdue: most clients end the run at the deadline.
 GRACE: Final = 0.1
 
 
@@ -48,7 +48,7 @@ class ProbeExecutor:
         return self._with_slowness(result)
 
     def is_overdue(self) -> bool:
-        """Return whether the current run has exceeded its deadline, so that its client failed to notice."""
+        """Return whether the current run has exceeded the deadline and the grace period."""
         since = self.since
         return since is not None and monotonic() - since > self.probe.deadline + GRACE
 

@@ -13,7 +13,7 @@ ERROR: Final = "error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """The result of the last run, or of a run that gives no answer."""
+    """The result of the last run, or of a run without answer."""
 
     status: str
     reason: str | None = None
@@ -22,7 +22,7 @@ class ProbeResult:
     value: Mapping[str, Any] | None = None
     latency_ms: int = 0
     known: bool = True
-    """False if the status proves nothing about the service: no answer yet, or a bug of the probe."""
+    """False if the service may be well: no answer yet, or a bug of the probe."""
     began: float = 0.0
     """Monotonic instant at which the run began."""
     measured: float = 0.0
@@ -36,5 +36,5 @@ def milliseconds(seconds: float) -> int:
 
 
 def overall(results: Iterable[ProbeResult]) -> str:
-    """Return `ok` if every result is ok, otherwise `degraded`."""
+    """Return `ok` if every result is ok, and `degraded` otherwise."""
     return OK if all(result.status == OK for result in results) else DEGRADED

@@ -1,4 +1,4 @@
-"""Scans that are remembered, for tests."""
+"""Recorded scans, for tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
-from consistency.history.recorder import Recorded, scan_and_record
+from consistency.history.scanning import Recorded, record_scan
 from consistency.models import File
 from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, CheckError
@@ -19,26 +19,32 @@ from consistency.scan.report import Outcome
 STALE, REST = "stale_processing", "unregistered_with_uuid"
 
 
-def recorded(*names: str, **more: Any) -> Recorded:
-    """Scan these checks, or the stale files, and record it."""
-    done = scan_and_record([CHECKS[name] for name in names or (STALE,)], actor="tester", **more)
-    assert done.problem is None
-    return done
+def recorded(*names: str, **options: Any) -> Recorded:
+    """Record a scan of these checks, or of stale_processing."""
+    checks = [CHECKS[name] for name in names or (STALE,)]
+    result = record_scan(checks, **{"trigger": "command", "actor": "tester"} | options)
+    assert result.problem is None
+    return result
 
 
-def news(*names: str, **more: Any) -> tuple[int, int, int, int]:
-    """New, returned, resolved, ongoing of such a scan."""
-    scan = recorded(*names, **more).scan
+def changes(*names: str, **options: Any) -> tuple[int, int, int, int]:
+    """Return the numbers of new, returned, resolved and ongoing anomalies of such a scan."""
+    scan = recorded(*names, **options).scan
     assert scan
-    return scan.news.new, scan.news.returned, scan.news.resolved, scan.news.ongoing
+    return scan.changes.new, scan.changes.returned, scan.changes.resolved, scan.changes.ongoing
 
 
-def outcome(done: Recorded, name: str = STALE) -> Outcome:
-    return next(outcome for outcome in done.report.outcomes if outcome.check.name == name)
+def outcome(result: Recorded, name: str = STALE) -> Outcome:
+    return next(outcome for outcome in result.report.outcomes if outcome.check.name == name)
 
 
 def anomaly(object_id: str, check: str = STALE) -> Anomaly:
     return Anomaly.objects.get(check_name=check, object_id=object_id)
+
+
+def events(object_id: str, check: str = STALE) -> list[str]:
+    """Return the kinds of the events of an anomaly, oldest first."""
+    return list(anomaly(object_id, check).events.order_by("id").values_list("kind", flat=True))
 
 
 def in_days(days: float) -> Any:
@@ -47,13 +53,13 @@ def in_days(days: float) -> Any:
 
 @dataclass
 class Mood:
-    """Whether a check can be asked."""
+    """Decides whether a check runs."""
 
     bad: bool = False
 
 
 def moody(define: Any) -> Mood:
-    """Define a check `moody` over files that are processing, which cannot run while its mood is bad."""
+    """Define a check `moody` over processing files, which cannot run while its mood is bad."""
     mood = Mood()
 
     def processing() -> Any:
@@ -67,7 +73,7 @@ def moody(define: Any) -> Mood:
 
 @contextmanager
 def holding(statement: str) -> Iterator[None]:
-    """While another session is in a transaction with this."""
+    """Keep another session in a transaction with this statement."""
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute(statement)
         yield

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from common.text import printable, printable_lines
-from consistency.scan.sql import literal
+from consistency.scan.sql import _literal
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_lines_stay_lines() -> None:
 @pytest.mark.django_db
 def test_sql_with_a_pile_of_marks_is_plain_and_means_the_same() -> None:
     text = "z\u0301" + 60 * "\u0336" + "'\\"
-    statement = literal(("SELECT %s", [text]))
+    statement = "SELECT " + _literal(text)
     assert statement.isascii()
     with connection.cursor() as cursor:
         cursor.execute(statement, None)

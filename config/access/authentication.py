@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+from rest_framework_api_key.models import APIKey
 from rest_framework_simplejwt import authentication as simplejwt
 from rest_framework_simplejwt.models import TokenUser
 from rest_framework_simplejwt.tokens import Token
@@ -18,7 +19,6 @@ from rest_framework_simplejwt.tokens import Token
 from common.errors import DATABASE_ERRORS, is_outage
 from common.postgres.deadline import deadline
 from config.access import keys
-from config.access.keys import Key
 from config.access.principal import KeyHolder
 from health.runs.result import ERROR
 from health.snapshot import snapshot
@@ -52,27 +52,27 @@ class JWTAuthentication(simplejwt.JWTAuthentication):
 
 
 class APIKeyAuthentication(authentication.BaseAuthentication):
-    """Accept `X-API-Key: <key>`. The user is a KeyHolder, `request.auth` the Key."""
+    """Accept `X-API-Key: <key>`. The user is a KeyHolder, `request.auth` the APIKey."""
 
-    def authenticate(self, request: Request) -> tuple[KeyHolder, Key] | None:
+    def authenticate(self, request: Request) -> tuple[KeyHolder, APIKey] | None:
         """Return the holder and the key; None without the header. Raises AuthenticationFailed, OperationalError."""
         secret = request.headers.get(HEADER)
         if not secret:
             return None
         prefix = keys.prefix_of(secret)
-        key = _key(prefix) if prefix else None
-        if key is None or not key.matches(secret):
+        key = _find(prefix) if prefix else None
+        if key is None or not keys.matches(key, secret):
             raise AuthenticationFailed("The API key is unknown.")
-        if key.state != "active":
+        if (state := keys.state(key)) != "active":
             # Reported to holders of the whole key only.
-            raise AuthenticationFailed(f"The API key is {key.state}.")
+            raise AuthenticationFailed(f"The API key is {state}.")
         return KeyHolder(key.prefix, key.name), key
 
     def authenticate_header(self, request: Request) -> str:
         return 'ApiKey realm="api"'
 
 
-def _key(prefix: str) -> Key | None:
+def _find(prefix: str) -> APIKey | None:
     try:
         with deadline(LOOKUP_TIMEOUT):
             return keys.stored(prefix)

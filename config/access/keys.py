@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 from django.db.models import Q
 from django.utils import timezone
@@ -17,41 +16,6 @@ NAME_LENGTH: Final = 50  # of the library's column
 State = Literal["active", "expired", "revoked"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """The record of an API key. Only the holder has the secret."""
-
-    prefix: str
-    name: str
-    hashed_key: str
-    created: datetime
-    expires: datetime | None
-    revoked: bool
-
-    @classmethod
-    def of(cls, row: AbstractAPIKey) -> Self:
-        """Return the record of a row."""
-        return cls(
-            prefix=row.prefix,
-            name=row.name,
-            hashed_key=row.hashed_key,
-            created=row.created,
-            expires=row.expiry_date,
-            revoked=row.revoked,
-        )
-
-    @property
-    def state(self) -> State:
-        """Return whether the key is valid now."""
-        if self.revoked:
-            return "revoked"
-        return "expired" if self.expires is not None and self.expires <= timezone.now() else "active"
-
-    def matches(self, secret: str) -> bool:
-        """Return whether `secret` is the complete key. The comparison takes constant time."""
-        return bool(APIKey.objects.key_generator.verify(secret, self.hashed_key))
-
-
 class UnknownPrefix(LookupError):  # noqa: N818 - named like DoesNotExist
     """No key has this prefix. `nearest` is a similar prefix or None."""
 
@@ -61,7 +25,19 @@ class UnknownPrefix(LookupError):  # noqa: N818 - named like DoesNotExist
 
 
 # The refresher's thread replaces the mapping; request threads read. An assignment is atomic.
-_remembered: Mapping[str, Key] = {}
+_remembered: Mapping[str, APIKey] = {}
+
+
+def state(key: APIKey) -> State:
+    """Return whether the key is valid now."""
+    if key.revoked:
+        return "revoked"
+    return "expired" if key.has_expired else "active"
+
+
+def matches(key: APIKey, secret: str) -> bool:
+    """Return whether `secret` is the complete key, in constant time. APIKey.is_valid() may write to the database."""
+    return bool(APIKey.objects.key_generator.verify(secret, key.hashed_key))
 
 
 def prefix_of(secret: str) -> str | None:
@@ -70,13 +46,12 @@ def prefix_of(secret: str) -> str | None:
     return match[1] if match else None
 
 
-def stored(prefix: str) -> Key | None:
+def stored(prefix: str) -> APIKey | None:
     """Return the key from PostgreSQL. Raises OperationalError in an outage."""
-    row = APIKey.objects.filter(prefix=prefix).first()
-    return Key.of(row) if row else None
+    return APIKey.objects.filter(prefix=prefix).first()
 
 
-def remembered(prefix: str) -> Key | None:
+def remembered(prefix: str) -> APIKey | None:
     """Return the key as this process last read it, for use in an outage."""
     return _remembered.get(prefix)
 
@@ -85,23 +60,17 @@ def remember() -> None:
     """Read all valid keys for a later outage. An outage during the query keeps the previous keys."""
     global _remembered
     valid = APIKey.objects.filter(Q(expiry_date=None) | Q(expiry_date__gt=timezone.now()), revoked=False)
-    _remembered = {row.prefix: Key.of(row) for row in valid}
+    _remembered = {key.prefix: key for key in valid}
 
 
-def listed() -> list[Key]:
-    """Return all keys, the newest first."""
-    return [Key.of(row) for row in APIKey.objects.order_by("-created")]
-
-
-def issue(name: str, days: int | None) -> tuple[Key, str]:
-    """Create a key, valid for some days or until revoked. Return the record and the secret."""
+def issue(name: str, days: int | None) -> tuple[AbstractAPIKey, str]:
+    """Create a key, valid for some days or until revoked. Return the key and the secret."""
     expiry = timezone.now() + timedelta(days=days) if days else None
-    row, secret = APIKey.objects.create_key(name=name, expiry_date=expiry)
-    return Key.of(row), secret
+    return APIKey.objects.create_key(name=name, expiry_date=expiry)
 
 
-def revoke(prefix: str) -> tuple[Key, bool]:
-    """Revoke a key for good. Return the record and whether the key was valid before. Raises UnknownPrefix."""
+def revoke(prefix: str) -> tuple[APIKey, bool]:
+    """Revoke a key for good. Return the key and whether the key was valid before. Raises UnknownPrefix."""
     # Compare and set: of two simultaneous calls, only the first returns True.
     changed = APIKey.objects.filter(prefix=prefix, revoked=False).update(revoked=True)
     key = stored(prefix)

@@ -11,7 +11,6 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework_api_key.models import APIKey
 
 from config.access import keys
-from config.access.keys import Key
 from config.access.principal import KeyHolder
 from health.registry import PROBES
 from tests.access.conftest import Outage, locked, locked_for_long, sign_in
@@ -26,15 +25,15 @@ def whoami(client: Client, secret: str) -> Any:
     return client.get("/api/whoami", headers={"X-API-Key": secret})
 
 
-def expire(key: Key) -> None:
+def expire(key: APIKey) -> None:
     APIKey.objects.filter(prefix=key.prefix).update(expiry_date=timezone.now() - timedelta(seconds=1))
 
 
-def revoke(key: Key) -> None:
+def revoke(key: APIKey) -> None:
     keys.revoke(key.prefix)
 
 
-def delete(key: Key) -> None:
+def delete(key: APIKey) -> None:
     APIKey.objects.filter(prefix=key.prefix).delete()
 
 
@@ -46,7 +45,7 @@ def with_another_secret(secret: str) -> str:
 def test_it_opens(client: Client, db: None) -> None:
     key, secret = keys.issue("grafana", 30)
     answer = whoami(client, secret)
-    assert answer.json() == {"who": f"API key {key.prefix} (grafana)", "auth": "Key"}
+    assert answer.json() == {"who": f"API key {key.prefix} (grafana)", "auth": "APIKey"}
 
 
 def test_it_is_kept_as_a_hash_alone(db: None) -> None:
@@ -118,7 +117,7 @@ def test_it_costs_one_query(client: Client, db: None, django_assert_num_queries:
 def test_it_goes_before_a_session_that_comes_along(client: Client, ada: User) -> None:
     _, secret = keys.issue("grafana", None)
     sign_in(client)
-    assert whoami(client, secret).json()["auth"] == "Key"
+    assert whoami(client, secret).json()["auth"] == "APIKey"
 
 
 # --- Outage ----------------------------------------------------------------------------------------------

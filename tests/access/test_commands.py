@@ -110,12 +110,12 @@ def test_its_help_has_examples(command: str, capsys: pytest.CaptureFixture[str])
 def test_a_key_without_days_never_expires(db: None) -> None:
     _, words = call("create_api_key", "cron")
     assert "good until it is revoked" in words
-    assert keys.listed()[0].expires is None
+    assert APIKey.objects.get().expiry_date is None
 
 
 def test_days_count_from_now(db: None) -> None:
     call("create_api_key", "cron", "--days", "2")
-    expires = keys.listed()[0].expires
+    expires = APIKey.objects.get().expiry_date
     assert expires is not None
     assert abs(expires - timezone.now() - timedelta(days=2)) < timedelta(minutes=1)
 

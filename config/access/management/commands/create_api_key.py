@@ -43,5 +43,5 @@ examples:
     def run(self, *args: Any, **options: Any) -> None:
         key, secret = keys.issue(options["name"], options["days"])
         self.stdout.write(secret)
-        until = f"until {format_minute(key.expires)}" if key.expires else "until it is revoked"
+        until = f"until {format_minute(key.expiry_date)}" if key.expiry_date else "until it is revoked"
         self.stderr.write(f"API key {key.prefix} for {key.name!r}, good {until}. Keep it: it is not shown again.")

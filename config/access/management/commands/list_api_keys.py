@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
+from rest_framework_api_key.models import APIKey
 
 from common.commands import ContinuityCommand
 from common.output import table_text
 from common.times import format_instant
 from config.access import keys
-from config.access.keys import Key
 
 COLUMNS: Final = ("prefix", "name", "created", "expires", "state")
 
@@ -27,7 +27,7 @@ examples:
         parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
     def run(self, *args: Any, **options: Any) -> None:
-        entries = [_entry(key) for key in keys.listed()]
+        entries = [_entry(key) for key in APIKey.objects.order_by("-created")]
         if options["format"] == "json":
             self.stdout.write(json.dumps(entries, indent=2, ensure_ascii=False))
         elif entries:
@@ -37,13 +37,13 @@ examples:
             self.stderr.write("There are no API keys. Create one: manage.py create_api_key NAME")
 
 
-def _entry(key: Key) -> dict[str, str | None]:
+def _entry(key: APIKey) -> dict[str, str | None]:
     return {
         "prefix": key.prefix,
         "name": key.name,
         "created": _instant(key.created),
-        "expires": _instant(key.expires),
-        "state": key.state,
+        "expires": _instant(key.expiry_date),
+        "state": keys.state(key),
     }
 
 

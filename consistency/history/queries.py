@@ -93,16 +93,9 @@ def validate_mutable(check: str, database: str) -> None:
 
 # --- Suppressed anomalies --------------------------------------------------------------------------------
 def active_mutes(database: str | None = None) -> list[Mute]:
-    """Return the mutes in force by the last recorded counts, of one database or of all."""
+    """Return the mutes in force, of one database or of all. The scan that exceeds a mute ends the mute."""
     running = Mute.objects.filter(ended_at__isnull=True, until__gt=timezone.now())
-    if database is not None:
-        running = running.filter(database=database)
-    counts = ScanCheck.objects.filter(
-        check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
-    )
-    annotated = running.annotate(last_count=Subquery(counts.order_by("-scan_id").values("count")[:1]))
-    # The mute of a check without a run holds: the first run sets the mark.
-    return [mute for mute in annotated if mute.holds(1 if mute.last_count is None else mute.last_count)]
+    return list(running if database is None else running.filter(database=database))
 
 
 def acknowledged() -> Q:

@@ -74,13 +74,12 @@ def _parameters(cursor: Any, scan: Scan, ran: list[Outcome], mutes: dict[str, Mu
         "seen_at": list(seen_at),
         "previous": list(recorded_at),
         "muted_before": list(muted),
-        "muted": [_is_muted(mutes.get(outcome.check.name), outcome.count or 0) for outcome in ran],
+        # A mute also holds while the scan saw none of the open anomalies, but only one of two passes did.
+        "muted": [
+            (mute := mutes.get(outcome.check.name)) is not None and mute.holds(max(outcome.count or 0, 1))
+            for outcome in ran
+        ],
     }
-
-
-def _is_muted(mute: Mute | None, count: int) -> bool:
-    """Return True if a mute suppresses the open anomalies of a check: also while the scan found no new ones."""
-    return mute is not None and (mute.holds(count) or mute.holds(max(count, 1)))
 
 
 def _change_anomalies(cursor: Any, parameters: dict[str, Any], ran: list[Outcome], *, two_passes: bool) -> Counts:
@@ -104,6 +103,8 @@ def _change_anomalies(cursor: Any, parameters: dict[str, Any], ran: list[Outcome
         numbers["ongoing"] -= numbers["new"] + numbers["returned"]
     if two_passes:
         count(statements.COUNT_KEPT, "kept", "kept_unsuppressed")
+    for numbers in counts.values():
+        numbers["ongoing"] += numbers["kept"]
     count(statements.COUNT_NO_LONGER_SUPPRESSED, "no_longer_suppressed")
     return counts
 

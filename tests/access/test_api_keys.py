@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
-from rest_framework_api_key.models import APIKey
+from rest_framework_api_key.models import AbstractAPIKey, APIKey
 
 from config.access import keys
 from config.access.principal import KeyHolder
@@ -25,15 +25,15 @@ def whoami(client: Client, secret: str) -> Any:
     return client.get("/api/whoami", headers={"X-API-Key": secret})
 
 
-def expire(key: APIKey) -> None:
+def expire(key: AbstractAPIKey) -> None:
     APIKey.objects.filter(prefix=key.prefix).update(expiry_date=timezone.now() - timedelta(seconds=1))
 
 
-def revoke(key: APIKey) -> None:
+def revoke(key: AbstractAPIKey) -> None:
     keys.revoke(key.prefix)
 
 
-def delete(key: APIKey) -> None:
+def delete(key: AbstractAPIKey) -> None:
     APIKey.objects.filter(prefix=key.prefix).delete()
 
 

@@ -74,7 +74,8 @@ class Runner:
         """Wait for the end of a run until the monotonic instant `until`, but not for an overdue run."""
         with self._condition:
             while self._finished < number and (seconds := self._seconds_to_wait(until)) > 0:
-                self._condition.wait(seconds)
+                # In short steps: a run that starts during the wait sets an earlier end.
+                self._condition.wait(min(seconds, GRACE))
 
     def _seconds_to_wait(self, until: float) -> float:
         if (since := self.executor.since) is not None:

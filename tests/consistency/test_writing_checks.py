@@ -62,8 +62,13 @@ def external_driver(using: str) -> Iterator[Finding]:
     yield Finding(object_type="file", object_id="a", detail="gone")
 
 
-INTERNAL = [deletes_in_a_cursor, deletes_in_its_query, deletes_with_the_orm, begins_a_new_transaction]
-EXTERNAL = [external_cursor, external_orm, external_driver]
+INTERNAL: list[Callable[..., Any]] = [
+    deletes_in_a_cursor,
+    deletes_in_its_query,
+    deletes_with_the_orm,
+    begins_a_new_transaction,
+]
+EXTERNAL: list[Callable[..., Any]] = [external_cursor, external_orm, external_driver]
 
 
 def limited(checks: list[Check]) -> Report:

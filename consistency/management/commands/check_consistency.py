@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -108,7 +109,11 @@ class Command(ContinuityCommand):
                 return self._write_report(checks, file.write)
         # A slow reader of standard output must not hold up the scan.
         with held_report() as held:
-            result = self._write_report(checks, held.write)
+            try:
+                result = self._write_report(checks, held.write)
+            except OSError as error:
+                error.filename = tempfile.gettempdir()
+                raise
             if not self.options["quiet"] or self._needs_attention(result):
                 held.seek(0)
                 for block in iter(partial(held.read, BLOCK_SIZE), ""):

@@ -1,4 +1,4 @@
-"""What all tests share beside the servers (tests/servers.py)."""
+"""Fixtures of all tests. The servers are in tests/servers.py."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def no_probes_left_running() -> Iterator[None]:
-    """Probes' threads keep their connections, and a database with connections cannot be dropped after the run."""
+    """Close the connections of the probes' threads: PostgreSQL drops no database with connections."""
     yield
     from health.snapshot import snapshot
 

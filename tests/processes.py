@@ -1,4 +1,4 @@
-"""How tests tell that processes have ended."""
+"""Wait for the end of processes."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from config.demo.process import until
 
 
 def all_gone(processes: Sequence[psutil.Process]) -> bool:
-    """Whether all of them end within 20 seconds; one that only waits to be reaped has ended."""
+    """Return whether the processes end within 20 seconds. A zombie has ended."""
     return any(not any(map(_lives, processes)) for _ in until(20, step=0.05))
 
 

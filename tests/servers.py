@@ -1,11 +1,10 @@
-"""The pytest plugin that gives the tests real servers: started once per run, in a folder of its own, gone afterwards.
+"""A pytest plugin that starts PostgreSQL, Valkey and Qdrant once per run, in a temporary folder.
 
-No test touches a server that the shell happens to name: every variable that the settings know is cleared first, a
-running demo is not looked at, and the tests' own PostgreSQL, Valkey and Qdrant take their place. Only who means it
-says TEST_DATABASE_URL (its role must be able to create databases), TEST_REDIS_URL, or TEST_QDRANT_URL with
-TEST_QDRANT_API_KEY; those servers are then used, and written to.
+The tests use no server of the shell or of a running demo: the plugin removes every variable of the settings. To test
+with other servers, set TEST_DATABASE_URL (the role must be able to create databases), TEST_REDIS_URL, or
+TEST_QDRANT_URL with TEST_QDRANT_API_KEY. The tests write to these servers.
 
-Loaded with `-p tests.servers`, before pytest-django imports the settings.
+`-p tests.servers` loads the plugin before pytest-django imports the settings.
 """
 
 import json
@@ -28,7 +27,7 @@ import pytest
 
 from config.demo.servers import Server, ServerError, start_postgres, start_qdrant, start_valkey
 
-# What the settings read, and what would lead libpq astray.
+# Variables of the settings and of libpq.
 FOREIGN = re.compile(
     "ADMINS|ALLOWED_HOSTS|BUILD_|CONSISTENCY_|CSRF_|DATABASE_URL|DEMO|EMAIL_URL|FFMPEG|IDENTITIES_|JWT_|LOG_LEVEL|"
     "MIGRATIONS_|MODELS_|PG(?!_BIN)|PIPELINE_|QDRANT_|REDIS_URL|SCRIPTS_|SECRET_KEY|SERVER_EMAIL|SFTPGO_|TMDB_|TRUSTED_PROXY"
@@ -38,14 +37,14 @@ COLLECTION = "continuity_tests"
 
 @dataclass(frozen=True)
 class Shared:
-    """One of the run's servers: to be used, not to be stopped (`private_postgres` and its like are for that)."""
+    """A server of the run. Tests that stop a server use `private_postgres`, `private_valkey` or `private_qdrant`."""
 
     name: str
     url: str
 
 
 class Start(Protocol):
-    """Starts a server for one test alone, which may pause and stop it; it is stopped after the test at the latest."""
+    """Start a server for one test, which may pause and stop the server."""
 
     def __call__(self, *, data: Path | None = None, port: int | None = None) -> Server: ...
 
@@ -53,7 +52,7 @@ class Start(Protocol):
 # --- The run ---------------------------------------------------------------------------------------------
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Come before pytest-django: a wrapper runs ahead of all that is none."""
+    """Run before pytest-django: a wrapper runs before other hooks."""
     options = early_config.known_args_namespace
     if not (options.help or options.version):
         cleanup = ExitStack()
@@ -69,7 +68,7 @@ def _prepare(cleanup: ExitStack) -> None:
     for name in filter(FOREIGN.match, list(os.environ)):
         del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Behind `&` or nohup; what the tests start would inherit it, and never hear the Ctrl-C that they send.
+        # After `&` or nohup. Child processes would ignore the Ctrl-C of the tests too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="continuity-tests-"))
     cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -90,13 +89,13 @@ def _prepare(cleanup: ExitStack) -> None:
         "QDRANT_COLLECTIONS": COLLECTION,
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
-        "DEMO_FILE": str(folder / "demo.json"),  # none there: a demo that runs beside the tests is not theirs
+        "DEMO_FILE": str(folder / "demo.json"),  # does not exist, so that the tests ignore a running demo
     }
     _create_collection()
 
 
 def _create_collection() -> None:
-    """The collection that the settings name, so that Qdrant is well unless a test changes that."""
+    """Create the collection of the settings."""
     request = urllib.request.Request(
         f"{os.environ['QDRANT_URL']}/collections/{COLLECTION}",
         method="PUT",
@@ -107,7 +106,7 @@ def _create_collection() -> None:
         urllib.request.urlopen(request, timeout=10).close()
     except urllib.error.HTTPError as answer:
         answer.close()
-        if answer.code != 409:  # it exists: a Qdrant that is kept between runs
+        if answer.code != 409:  # exists already in a Qdrant of an earlier run
             raise ServerError(f"Qdrant refuses to create {COLLECTION}: HTTP {answer.code}") from answer
     except OSError as problem:
         raise ServerError(f"Qdrant at TEST_QDRANT_URL cannot be reached: {problem}") from problem
@@ -116,43 +115,43 @@ def _create_collection() -> None:
 # --- Fixtures --------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def postgres_server() -> Shared:
-    """The run's PostgreSQL, and its own database: Django's tests use another one, `test_` before its name."""
+    """Return the run's PostgreSQL. Django's tests use another database, with `test_` before the name."""
     return Shared("PostgreSQL", os.environ["DATABASE_URL"])
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Shared:
-    """The run's Valkey."""
+    """Return the run's Valkey."""
     return Shared("Valkey", os.environ["REDIS_URL"])
 
 
 @pytest.fixture(scope="session")
 def qdrant_server() -> Shared:
-    """The run's Qdrant."""
+    """Return the run's Qdrant."""
     return Shared("Qdrant", os.environ["QDRANT_URL"])
 
 
 @pytest.fixture(scope="session")
 def qdrant_key() -> str:
-    """The API key of the run's Qdrant, and of every private one."""
+    """Return the API key of the run's Qdrant, and of every private Qdrant."""
     return os.environ["QDRANT_API_KEY"]
 
 
 @pytest.fixture
 def private_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a PostgreSQL of the test's own, in `data` (or a new folder)."""
+    """Start a PostgreSQL for the test, in `data` or a new folder."""
     yield from _private(partial(start_postgres, durable=False), tmp_path_factory)
 
 
 @pytest.fixture
 def private_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a Valkey of the test's own."""
+    """Start a Valkey for the test."""
     yield from _private(start_valkey, tmp_path_factory)
 
 
 @pytest.fixture
 def private_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a Qdrant of the test's own, with the run's API key."""
+    """Start a Qdrant for the test, with the run's API key."""
     yield from _private(partial(start_qdrant, api_key=os.environ["QDRANT_API_KEY"]), tmp_path_factory)
 
 

@@ -1,4 +1,4 @@
-"""Who asks, from where, and a PostgreSQL that can be taken away."""
+"""Users, clients and outages of PostgreSQL."""
 
 import itertools
 import socket
@@ -27,7 +27,7 @@ def _quick_passwords_and_test_addresses(settings: Settings) -> None:
 
 
 class Caller(Client):
-    """A browser or program at an address that no other test uses, over TLS; errors are answers, as in production."""
+    """A client over TLS, at an address that no other test uses. Errors become responses, as in production."""
 
     def __init__(self, **environ: Any) -> None:
         number = next(_hosts)
@@ -60,7 +60,7 @@ def sign_in(client: Client, username: str = "ada", password: str = PASSWORD, pat
 
 
 def csrf_form(client: Client) -> dict[str, str]:
-    """What Django's forms carry."""
+    """Return the CSRF field of Django's forms."""
     return {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}
 
 
@@ -70,7 +70,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @contextmanager
 def moved_to(port: int) -> Iterator[None]:
-    """Let Django look for PostgreSQL at another port, as if the server had gone from the one it was at."""
+    """Let Django connect to PostgreSQL at another port."""
     connection.close()
     home = connection.settings_dict["PORT"]
     connection.settings_dict["PORT"] = port
@@ -83,7 +83,7 @@ def moved_to(port: int) -> Iterator[None]:
 
 @contextmanager
 def locked(model: type[Model]) -> Iterator[None]:
-    """Let PostgreSQL, which is well, refuse every statement on this table."""
+    """Lock the table with a short lock_timeout, so that PostgreSQL refuses every statement."""
     other = connection.copy()
     with closing(other), other.cursor() as locking, connection.cursor() as asking:
         asking.execute("SET lock_timeout = 100")
@@ -94,7 +94,7 @@ def locked(model: type[Model]) -> Iterator[None]:
 
 @contextmanager
 def locked_for_long(model: type[Model]) -> Iterator[None]:
-    """Let PostgreSQL, which is well, leave every statement on this table without an answer."""
+    """Lock the table, so that every statement waits."""
     other = connection.copy()
     with closing(other), other.cursor() as locking:
         locking.execute(f"BEGIN; LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
@@ -104,7 +104,7 @@ def locked_for_long(model: type[Model]) -> Iterator[None]:
 
 @contextmanager
 def without_tables() -> Iterator[None]:
-    """Let Django find a database in which nothing was migrated."""
+    """Let Django find a database without migrations."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS empty")
         cursor.execute("SET search_path = empty")
@@ -116,7 +116,7 @@ def without_tables() -> Iterator[None]:
 
 @contextmanager
 def without_table(name: str) -> Iterator[None]:
-    """Let Django find a database that lacks this one."""
+    """Let Django find a database without this table."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {name} RENAME TO {name}_elsewhere")
     try:
@@ -128,7 +128,7 @@ def without_table(name: str) -> Iterator[None]:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """Let PostgreSQL take nothing from this session, as a standby would."""
+    """Make the session read-only, like a standby."""
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
     try:
@@ -139,7 +139,7 @@ def read_only() -> Iterator[None]:
 
 @pytest.fixture
 def refused(transactional_db: None) -> Outage:
-    """An outage: nobody listens."""
+    """Return an outage: the port refuses connections."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -148,7 +148,7 @@ def refused(transactional_db: None) -> Outage:
 
 @pytest.fixture
 def hanging(transactional_db: None, private_postgres: Callable[[], Server]) -> Outage:
-    """An outage: a server that accepts connections and says nothing."""
+    """Return an outage: the server accepts connections and never answers."""
     server = private_postgres()
     server.pause()
     return lambda: moved_to(server.port)
@@ -156,6 +156,6 @@ def hanging(transactional_db: None, private_postgres: Callable[[], Server]) -> O
 
 @pytest.fixture(params=["refused", "hanging"])
 def outage(request: pytest.FixtureRequest, transactional_db: None) -> Outage:
-    """Both of them."""
+    """Return an outage of either sort."""
     chosen: Outage = request.getfixturevalue(request.param)
     return chosen

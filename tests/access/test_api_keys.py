@@ -1,4 +1,4 @@
-"""API keys as credentials: what opens, what does not, and what an outage of PostgreSQL changes."""
+"""API keys as credentials, also in an outage of PostgreSQL."""
 
 from datetime import timedelta
 from typing import Any
@@ -176,7 +176,7 @@ def test_after_an_outage_a_revoked_key_is_looked_up_again(client: Client, refuse
     keys.remember()
     keys.revoke(key.prefix)
     with refused():
-        # Nobody can know better: the list is as old as the last round of the refresher.
+        # The remembered keys are as old as the last run of the probe.
         assert whoami(client, secret).status_code == 200
     assert whoami(client, secret).status_code == 401
 

@@ -1,4 +1,4 @@
-"""One place for errors: which status, which words, for whom, and how often in the log."""
+"""Errors as responses: status, text, JSON or page, and lines in the log."""
 
 import logging
 from html import unescape
@@ -114,7 +114,7 @@ def test_a_body_without_end_is_refused_without_noise(
     sign_in(client)
     caplog.clear()
     answer = client.post(path, b"[" + b"1," * 2_500_000, content_type=kind, headers={"Origin": "https://testserver"})
-    # REST framework refuses a foreign kind of body before it reads it, and signing out as JSON reads none.
+    # DRF refuses a wrong content type before reading the body, and signing out as JSON reads no body.
     read = kind == "application/json" and path in {"/api/v1/auth/login", "/api/v1/auth/token"}
     assert answer.status_code == 413 if read else 400 <= answer.status_code < 500
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]

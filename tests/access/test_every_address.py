@@ -1,4 +1,4 @@
-"""Every address from outside: what is open, what is closed, and that no setting opens it."""
+"""Every address: public or with credentials, whatever the settings."""
 
 import json
 import os
@@ -23,7 +23,7 @@ LISTS = {f"/api/v1/consistency/{name}" for name in ("checks", "scans", "anomalie
 OPENS = {"/health/detailed", "/health/consistency"} | LISTS
 ASKED = {path.format(number=1, check="stale_processing") for path in addresses()}
 CLOSED = OPENS | {path for path in ASKED if path.startswith("/api/v1/consistency/")}
-# Asks each address over plain HTTP, as in a demo, and prints {address: {method: status}}.
+# Requests each address over plain HTTP, as in a demo, and prints {address: {method: status}}.
 ASK = """
 import json
 from django.test import Client
@@ -48,7 +48,7 @@ def test_in_a_demo_what_needs_credentials_still_does() -> None:
     for path in CLOSED:
         assert set(found[path].values()) == {401}, path
     for path in set(found) - CLOSED:
-        # A process that has only just begun may truthfully not be ready.
+        # A process that has just started may not be ready.
         assert found[path]["get"] in {200, 405} or path == "/health/ready", path
 
 

@@ -1,4 +1,4 @@
-"""The index page, for who is signed in, who is not, and while PostgreSQL is away."""
+"""The index page: signed in, signed out, and while PostgreSQL is down."""
 
 import pytest
 from django.contrib.auth.models import User

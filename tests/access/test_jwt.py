@@ -1,4 +1,4 @@
-"""JWTs: for whom, how long, signed with what, and what ends them."""
+"""JWTs: users, lifetimes, signing keys and revocation."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

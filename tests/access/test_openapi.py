@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, with examples, and true of live answers."""
+"""The OpenAPI document is valid, complete, and matches live responses."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def document() -> Schema:
 
 
 def addresses() -> set[str]:
-    """All that is routed, but for the admin."""
+    """Return every path except the admin."""
 
     def walk(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
         for pattern in patterns:
@@ -99,7 +99,7 @@ def resolved(schema: Schema) -> Schema:
 
 
 def hold(answer: Any, method: str = "get") -> None:
-    """Hold a live answer against the document."""
+    """Validate a live response against the document."""
     path = answer.wsgi_request.path
     described = document()["paths"][path][method]["responses"][str(answer.status_code)]
     schema = {"components": document()["components"], **described["content"]["application/json"]["schema"]}

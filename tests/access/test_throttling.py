@@ -1,4 +1,4 @@
-"""How often one may fail to sign in, and who is not punished for it."""
+"""The limits of failed sign-ins."""
 
 import socket
 import threading
@@ -127,7 +127,7 @@ def test_an_address_that_is_none_is_taken_as_it_is(rf: Any) -> None:
 # --- Redis away ------------------------------------------------------------------------------------------
 @pytest.fixture
 def dripping(settings: Settings) -> Iterator[None]:
-    """A Redis that says one byte per 0.3 s, so that no read of it ever times out."""
+    """Run a Redis that sends a byte every 0.3 s, so that no read times out."""
     stop, threads = threading.Event(), []
 
     def drip(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Every address of the service, and some that answer with what the tests want to see or raise."""
+"""The URLs of the service, and views that raise errors."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def page(request: HttpRequest, what: str) -> Any:
         template: Any = engines["django"].from_string("{{ rows.count }}")
         return SimpleTemplateResponse(template, {"rows": Session.objects.all()})
     if what == "session":
-        request.session["seen"] = "yes"  # what is saved while the middleware makes its way out
+        request.session["seen"] = "yes"  # the middleware saves the session after the view
         return HttpResponse("ok")
     if what == "foreign":
         with connection.cursor() as cursor:

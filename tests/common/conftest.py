@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests of its engine, and connections to this server."""
+"""A PostgreSQL server for the tests of the database backend, and connections."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ Connect = Callable[..., DatabaseWrapper]
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server of its own: these tests stop it, and no other test may meet a stopped server."""
+    """Start a server that no other test uses: the tests here freeze the server."""
     server = start_postgres(tmp_path_factory.mktemp("stopped"), durable=False)
     try:
         with psycopg.connect(server.url, autocommit=True) as admin:
@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def connect(server: Server, django_db_blocker: Any) -> Iterator[Connect]:
-    """Return a function that makes a connection of our engine."""
+    """Return a function that makes a connection of the backend."""
     made: list[DatabaseWrapper] = []
     private = dj_database_url.parse(server.url)
 

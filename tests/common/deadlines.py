@@ -1,4 +1,4 @@
-"""What the tests of the deadline engine share: a server that stops, and how soon a wait must have ended."""
+"""Helpers of the deadline tests: a frozen server, and limits on waits."""
 
 import threading
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from config.demo.servers import Server
 
 ALIAS = "private"
 SHORT = 0.3
-# A busy machine may be late, but a wait that nothing ends lasts until the server is thawed, which is twice as long.
+# GENEROUS allows for a busy machine. A wait without a deadline lasts until THAW.
 GENEROUS, THAW = 5, 10
 
 
 @contextmanager
 def stopped(server: Server) -> Iterator[None]:
-    """Freeze the server with all its backends, as a machine that hangs would; a wait that nothing ends fails later."""
+    """Freeze the server for the block, at most THAW seconds."""
     server.pause()
     thaw = threading.Timer(THAW, server.resume)
     thaw.start()
@@ -45,7 +45,7 @@ def ended_by_the_deadline() -> Iterator[None]:
 
 
 def ask(connection: DatabaseWrapper, sql: str = "SELECT 1") -> Any:
-    """The first value of the answer, None for a statement that has none."""
+    """Return the first value of the result; None without a result."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone()[0] if cursor.description else None

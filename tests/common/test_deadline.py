@@ -1,4 +1,4 @@
-"""The deadline by itself, and the parts of psycopg on which it rests."""
+"""The deadline, and the private parts of psycopg that the backend overrides."""
 
 import contextvars
 import inspect

@@ -1,4 +1,4 @@
-"""A deadline ends every wait for PostgreSQL: a real server is stopped with SIGSTOP in the middle of everything."""
+"""A deadline ends every wait for PostgreSQL. SIGSTOP freezes a real server in the middle of each operation."""
 
 import signal
 import threading
@@ -26,7 +26,7 @@ COPY = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000)) TO STDOU
 Action = Callable[[DatabaseWrapper], Iterator[None]]
 
 
-# Each of these prepares, yields for the server to be stopped, then waits for it.
+# Each function prepares, yields for the server to be frozen, then waits for the server.
 
 
 def connecting(connection: DatabaseWrapper) -> Iterator[None]:
@@ -240,7 +240,7 @@ def test_ctrl_c_still_cancels_the_query_and_keeps_the_connection(connection: Dat
         target=_interrupt_once_asleep, args=(kept.info.backend_pid, kept.info.dsn, kept.info.password)
     )
     interrupted.start()
-    # No deadline shorter than the sleep: on a busy machine it must be Ctrl-C that ends it.
+    # The deadline is longer than the sleep, so only Ctrl-C can end the query.
     with pytest.raises(KeyboardInterrupt), deadline(600):
         ask(connection, "SELECT pg_sleep(60)")
     interrupted.join()

@@ -1,4 +1,4 @@
-"""Connecting ends at the caller's deadline, against servers that are silent, refuse, or have no address."""
+"""Connecting ends at the deadline, if the server never answers, refuses, or has no address."""
 
 import socket
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def connect(**changes: Any) -> DatabaseWrapper:
 
 @pytest.fixture
 def black_holes() -> Iterator[list[socket.socket]]:
-    """Two listeners whose connections are accepted by the kernel and never answered."""
+    """Return two listeners that never answer."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         yield [one, other]
 

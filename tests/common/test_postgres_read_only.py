@@ -1,4 +1,4 @@
-"""OPTIONS={"read_only": True}: no statement of the connection writes, and no other client of a pool notices."""
+"""OPTIONS={"read_only": True}: no statement writes, and no setting of the session changes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Text from anybody: all that it holds is seen, and nothing else is changed by it."""
+"""Text of unknown origin is printed with every character visible."""
 
 import pytest
 from django.db import connection

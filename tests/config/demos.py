@@ -1,4 +1,4 @@
-"""Demos as processes, for tests to talk to."""
+"""Start demos as processes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ FILES = 60
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """A shell in which nothing is set, and in which a demo of the user's own is not seen."""
+    """Return an environment without settings, and without a demo of the user."""
     clean = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
     return clean | {"DEMO_FILE": str(folder / "demo.json")}
 
@@ -66,7 +66,7 @@ class Served:
         return [me, *me.children(recursive=True)]
 
     def server(self, words: str) -> psutil.Process:
-        """The child of the demo with these words in its command line."""
+        """Return the child process whose command line contains `words`."""
         children = psutil.Process(self.process.pid).children()
         (found,) = [child for child in children if words in " ".join(child.cmdline())]
         return found
@@ -82,7 +82,7 @@ class Served:
 
 
 def serve(folder: Path, *options: object) -> Served:
-    """Start a demo on the folder's data; returns when it has printed its address."""
+    """Start a demo on the folder's data, and return when the address is printed."""
     command = [sys.executable, "manage.py", "demo", "--data", str(folder / "data"), "--port", str(free_port())]
     command += map(str, options)
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:

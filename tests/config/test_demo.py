@@ -27,7 +27,7 @@ from tests.servers import Shared
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """Data of a demo that has loaded its sample platform and ended, below a folder closed to others; and its words."""
+    """Return the data folder and the output of an ended demo. Other users cannot enter the parent folder."""
     folder = tmp_path_factory.mktemp("closed")
     folder.chmod(0o700)
     done = manage("demo", "--data", folder / "data", "--files", FILES, "--no-serve", folder=folder)
@@ -38,7 +38,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 @pytest.fixture(scope="module")
 def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
-    """Serve a copy of that data; whatever still runs afterwards is killed."""
+    """Serve copies of the data. Kill the demos that still run at the end."""
     started: list[Served] = []
 
     def copy_and_serve(*options: object) -> Served:
@@ -57,7 +57,7 @@ def start(loaded: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def served(start: Callable[..., Served]) -> Iterator[Served]:
-    """One demo for all tests that leave it running; at the end it is told to end, twice, as the impatient do."""
+    """Return a demo for tests that leave the demo running. At the end two signals stop the demo."""
     served = start("--files", FILES + 1)
     yield served
     tree = served.tree()
@@ -168,7 +168,7 @@ def test_it_tells_its_secrets_to_its_own_user_only(served: Served) -> None:
 
 @pytest.mark.parametrize("serve", [True, False])
 def test_it_refuses_a_second_demo_on_the_same_data(served: Served, serve: bool) -> None:
-    port = served.address.rpartition(":")[2]  # taken too, but that is not the reason
+    port = served.address.rpartition(":")[2]  # taken too, but not the reason
     options = ("--port", port) if serve else ("--no-serve",)
     done = manage("demo", "--data", served.folder / "data", *options, folder=served.folder)
     assert (done.returncode, done.stdout) == (2, "")
@@ -186,7 +186,7 @@ def test_it_leaves_other_commands_to_the_demo_that_was_there(served: Served, tmp
 
 
 def running_in(served: Served) -> int:
-    """The process that other commands find there."""
+    """Return the process whose servers other commands use."""
     return int(json.loads((served.folder / "demo.json").read_text())["pid"])
 
 
@@ -207,7 +207,7 @@ def _workers(granian: psutil.Process) -> set[int]:
 
 
 def _answers(served: Served) -> bool:
-    with suppress(OSError):  # what the dead one had taken
+    with suppress(OSError):  # requests of the dead worker
         return all(served.get("/health")[0] == 200 for _ in range(8))
     return False
 
@@ -263,7 +263,7 @@ def test_it_leaves_nothing_running_when_it_is_killed(start: Callable[..., Served
     assert all_gone(tree)
     assert demo_file() != served.folder / "demo.json"
     done = manage("check_consistency", folder=served.folder)
-    assert done.returncode == 2  # nobody takes the dead demo's addresses for real
+    assert done.returncode == 2  # no command uses the addresses of the dead demo
     assert "SECRET_KEY is not set" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""The test plugin: nothing of the developer's is touched, nothing is left, and what is not run is named."""
+"""The test plugin touches no server of the developer, leaves no process behind, and names skipped tests."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def test_it_ends_its_servers_when_the_run_is_ended(number: signal.Signals, tmp_p
     test.write_text("def test_it_waits():\n    print('waiting', flush=True)\n    __import__('time').sleep(60)\n")
     command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
     command += ["-c", str(ROOT / "pyproject.toml"), str(test)]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}  # what a killed run leaves there is pytest's to remove
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # pytest removes the files of a killed run
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         assert any("waiting" in line for line in run.stdout)

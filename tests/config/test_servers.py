@@ -1,4 +1,4 @@
-"""The embedded servers: they start anywhere, keep their data, and never outlive who started them."""
+"""The embedded servers start anywhere and keep their data."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="not run: an ordinary u
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user can reach; pytest's own are closed to others."""
+    """Return a folder that every user can enter. pytest's folders are closed."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -37,7 +37,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a PostgreSQL that has run: a new one takes a second to create."""
+    """Return a folder with a PostgreSQL that has run: a new cluster takes a second."""
     folder = tmp_path_factory.mktemp("cluster")
     start_postgres(folder, durable=False).stop()
     return folder
@@ -72,7 +72,7 @@ def test_it_keeps_what_postgres_was_told_over_a_restart(private_postgres: Start,
 def test_it_starts_postgres_at_once_after_it_was_killed(private_postgres: Start, cluster: Path) -> None:
     first = private_postgres(data=cluster)
     remember(first)
-    first.process.kill()  # not waited for: a zombie keeps the number that the lock file names
+    first.process.kill()  # without wait(): the zombie keeps the number in the lock file
     assert remembers(private_postgres(data=cluster))
 
 
@@ -87,7 +87,7 @@ def test_it_refuses_a_second_postgres_on_the_same_folder(
 
 
 def test_it_takes_a_stranger_under_the_old_number_for_no_postgres(private_postgres: Start, cluster: Path) -> None:
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL itself sees through another user's process
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL recognises processes of another user
     with subprocess.Popen(["sleep", "60"], user=user) as stranger:
         (cluster / "postgres/postmaster.pid").write_text(f"{stranger.pid}\n/somewhere\n")
         assert private_postgres(data=cluster).running()

@@ -21,7 +21,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://127.0.0.1:9/0",
     "QDRANT_URL": "http://127.0.0.1:9",
 }
-# No demo is found there, however many run on this machine.
+# Without the variables of a running demo.
 SURROUNDINGS = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 WRONG = [
     ("DATABASE_URL", "mysql://u:hidden@host/db"),
@@ -70,7 +70,7 @@ WRONG = [
 
 
 def run(arguments: list[str], changes: Mapping[str, str | None]) -> "subprocess.CompletedProcess[str]":
-    """Run a program of the project in production's environment, with some variables changed or (None) missing."""
+    """Run a program in the environment of production, with variables changed or (None) missing."""
     environment = SURROUNDINGS | PRODUCTION | {"DEMO_FILE": os.devnull, **changes}
     given = {name: value for name, value in environment.items() if value is not None}
     return subprocess.run(
@@ -79,7 +79,7 @@ def run(arguments: list[str], changes: Mapping[str, str | None]) -> "subprocess.
 
 
 def complaint(case: tuple[str, str | None]) -> str:
-    """Start with one wrong variable; return what is wrong with how it stopped, nothing if it stopped as it should."""
+    """Start with a wrong variable. Return a description of a wrong end, or an empty text."""
     name, value = case
     ended = run(["manage.py", "version"], {name: value})
     one_line = re.fullmatch(rf"{name}\b[^\n]*Expected: [^\n]+\n", ended.stderr)
@@ -202,7 +202,7 @@ def test_the_example_stops_for_its_secret_and_is_a_good_start_with_one() -> None
 
 
 def test_a_command_that_meets_an_outage_says_so_in_one_line() -> None:
-    """One of Django's own, which know none of ours."""
+    """migrate is a command of Django, without ContinuityCommand."""
     variables = PRODUCTION | {"DATABASE_URL": "postgres://continuity@127.0.0.1:1/continuity"}
     done = run(["manage.py", "migrate"], variables)
     assert (done.returncode, done.stdout) == (3, "")

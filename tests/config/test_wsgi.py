@@ -1,4 +1,4 @@
-"""The WSGI entry: what is answered before Django, how long the rest may wait, and how the process ends."""
+"""The WSGI entry: answers before Django, deadlines of requests, and the end of the process."""
 
 import json
 import os
@@ -27,7 +27,7 @@ Got = tuple[int, dict[str, str], bytes]
 
 @pytest.fixture(scope="module")
 def entry() -> "Application":
-    """The entry as a server imports it."""
+    """Return the application that a server imports."""
     from config.wsgi import Application, application
 
     assert isinstance(application, Application)
@@ -36,7 +36,7 @@ def entry() -> "Application":
 
 @pytest.fixture
 def get(entry: "Application") -> Callable[..., Got]:
-    """Sends a request to it, by default over plain HTTP to a name that is not ours."""
+    """Return a function that sends a request, by default over plain HTTP to an IP address."""
 
     def send(path: str, method: str = "GET", host: str = "10.0.0.7", scheme: str = "http") -> Got:
         path, _, query = path.partition("?")
@@ -102,7 +102,7 @@ def test_strict_is_503_while_degraded(get: Callable[..., Got], monkeypatch: pyte
     assert headers["Retry-After"].isdigit()
 
 
-# Django looks after each connection that an earlier test left open.
+# Django checks every connection that an earlier test left open.
 @pytest.mark.django_db(transaction=True)
 def test_everything_else_is_djangos(get: Callable[..., Got]) -> None:
     assert get("/health", "POST", host="localhost", scheme="https")[0] == 405
@@ -161,7 +161,7 @@ def test_a_missing_setting_stops_the_start_with_one_line() -> None:
 
 @pytest.fixture
 def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """The production line with two workers, as part of a demo or not."""
+    """Serve with the production command line and two workers, with DEMO on or off."""
 
     def program(port: int) -> Program:
         return Program(
@@ -175,7 +175,7 @@ def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         )
 
     server = start(program, None)
-    # Both of them, not only the one that answered.
+    # Both workers, not only the worker that answered.
     assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 2, 30)
     yield server
     server.stop()
@@ -195,7 +195,7 @@ def test_a_demos_workers_die_with_their_server(granian: Server, tmp_path: Path) 
     workers[0].kill()
     assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 3, 60)
     assert all_gone(workers[:1])
-    workers = granian.tree()[1:]  # one of them is new
+    workers = granian.tree()[1:]  # with a new worker
     assert eventually(lambda: _is_ready(granian.port), 20)
     granian.process.kill()
     assert all_gone(workers)

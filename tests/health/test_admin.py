@@ -53,7 +53,7 @@ def test_a_switch_keeps_its_name_and_is_not_deleted(admin: Client) -> None:
     assert admin.post("/admin/health/runtimeswitch/cache/delete/", {"post": "yes"}, secure=True).status_code == 403
 
 
-def test_migrations_can_be_looked_at_and_found(admin: Client) -> None:
+def test_migrations_can_be_listed_and_searched(admin: Client) -> None:
     SchemaMigration.objects.create(filename="migrate_add_users_table.sql")
     page = admin.get("/admin/health/schemamigration/?q=users", secure=True)
     assert b"migrate_add_users_table.sql" in page.content
@@ -99,7 +99,7 @@ def test_the_table_of_probes_is_not_laid_out_as_the_index_of_the_admin(admin: Cl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_page_of_health_claims_nothing_that_was_not_asked(admin: Client, settings: Settings) -> None:
+def test_the_page_of_health_shows_the_reason_of_a_disabled_probe(admin: Client, settings: Settings) -> None:
     settings.SFTPGO_URL = ""
     snapshot.close()
     page = admin.get("/admin/health/", secure=True).content.decode()

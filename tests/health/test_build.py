@@ -58,7 +58,7 @@ def test_the_environment_is_believed_word_for_word(settings: Settings) -> None:
 
 
 @pytest.mark.needs("git")
-def test_without_it_the_checkout_tells(commit: str, source: Path) -> None:
+def test_without_environment_the_checkout_decides(commit: str, source: Path) -> None:
     found = build.build()
     assert found.git_hash == commit[:8]
     assert UTC.fullmatch(found.timestamp)
@@ -81,7 +81,7 @@ def test_a_hook_of_another_repository_does_not_mislead_it(
     assert build.build().git_hash == commit[:8]
 
 
-def test_without_a_checkout_the_newest_source_file_tells(source: Path) -> None:
+def test_without_a_checkout_the_newest_source_file_decides(source: Path) -> None:
     assert build.build() == ("unknown", build.utc(1_763_000_000))
 
 
@@ -127,7 +127,7 @@ for _ in range(2):
 """
 
 
-def test_a_worker_tells_its_servers_uptime(tmp_path: Path) -> None:
+def test_a_worker_reports_the_uptime_of_its_server(tmp_path: Path) -> None:
     server = tmp_path / "granian"
     server.write_text(SERVER)
     done = subprocess.Popen([sys.executable, str(server), WORKER], stdout=subprocess.PIPE, text=True)

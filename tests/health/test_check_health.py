@@ -47,7 +47,7 @@ def test_all_is_well() -> None:
         ("redis", "REDIS_URL", f"redis://:hunter2@{AWAY}/0"),
     ],
 )
-def test_a_service_that_is_away_is_found(name: str, variable: str, url: str) -> None:
+def test_an_unreachable_service_fails_the_command(name: str, variable: str, url: str) -> None:
     done = run(name, "--fail-level", "error", **{variable: url})
     assert done.returncode == 1
     assert done.stderr == ""
@@ -72,7 +72,7 @@ def test_with_everything_away_it_still_reports_and_ends() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_only_informs_does_not_decide_unless_it_is_named(settings: Settings) -> None:
+def test_an_informing_probe_decides_only_if_it_is_named(settings: Settings) -> None:
     settings.SCRIPTS_DIR = Path("/nowhere")
     assert called()[0] == 0
     assert called("pipeline")[0] == 1
@@ -227,7 +227,7 @@ def test_json_of_sftpgo_has_its_status(settings: Settings, url: str, status: str
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_not_asked_is_no_finding(settings: Settings) -> None:
+def test_a_probe_without_a_run_is_no_failure(settings: Settings) -> None:
     settings.SFTPGO_URL, settings.TMDB_ENABLED, settings.TMDB_API_KEY = "", True, ""
     settings.MIGRATIONS_DIR = settings.SCRIPTS_DIR = settings.MODELS_DIR = settings.IDENTITIES_DIR = None
     names = ("sftpgo", "tmdb", "schema", "pipeline", "identities")

@@ -99,17 +99,17 @@ def test_the_wsgi_entry_and_django_say_the_same(anybody: Answers) -> None:
 
 # --- Who -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", PUBLIC)
-def test_anybody_may_ask_what_is_public(anybody: Answers, path: str) -> None:
+def test_the_public_endpoints_need_no_credentials(anybody: Answers, path: str) -> None:
     assert anybody.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_credentials_are_not_even_looked_at_there(path: str) -> None:
+def test_the_public_endpoints_ignore_wrong_credentials(path: str) -> None:
     wrong = Answers(headers={"Authorization": "Bearer nonsense", "X-API-Key": "nonsense"})
     assert wrong.get(path).status_code == 200
 
 
-def test_nobody_sees_the_detailed_report_without_credentials(anybody: Answers) -> None:
+def test_the_detailed_report_needs_credentials(anybody: Answers) -> None:
     answer = anybody.get("/health/detailed")
     assert answer.status_code == 401
     assert list(answer.json()) == ["detail"]
@@ -124,7 +124,7 @@ def test_a_session_sees_it(anybody: Answers) -> None:
 
 # --- How -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", [*PUBLIC, "/health/detailed"])
-def test_nobody_keeps_the_answer_or_takes_it_for_something_else(somebody: Answers, path: str) -> None:
+def test_the_answer_is_uncached_json(somebody: Answers, path: str) -> None:
     answer = somebody.get(path)
     assert "no-store" in answer["Cache-Control"]
     assert ("private" in answer["Cache-Control"]) == (path == "/health/detailed")
@@ -147,7 +147,7 @@ def test_nothing_can_be_changed(somebody: Answers, path: str) -> None:
         assert answer["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_it_is_json_whatever_was_asked_for(anybody: Answers) -> None:
+def test_the_answer_is_json_whatever_the_client_accepts(anybody: Answers) -> None:
     for accept in ("text/plain", "text/html", "application/xml", "*/*", ""):
         answer = anybody.get("/health", headers={"Accept": accept})
         assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
@@ -191,7 +191,7 @@ def test_other_parameters_are_let_pass(anybody: Answers) -> None:
     assert anybody.get("/health?cachebuster=17").status_code == 200
 
 
-def test_fresh_reads_everything_anew(somebody: Answers, tmp_path: Path, settings: Settings) -> None:
+def test_fresh_reads_all_folders_again(somebody: Answers, tmp_path: Path, settings: Settings) -> None:
     settings.SCRIPTS_DIR = tmp_path
     assert somebody.get("/health/detailed").json()["pipeline"]["scripts_count"] == 0
     (tmp_path / "new.py").touch()

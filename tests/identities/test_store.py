@@ -60,6 +60,6 @@ def test_an_index_that_is_missing_is_broken(folder: Path) -> None:
     assert IdentityStore.read(folder).empty
 
 
-def test_an_empty_platform_has_a_well_index_of_nobody(folder: Path) -> None:
+def test_an_empty_index_of_an_empty_folder_is_ok(folder: Path) -> None:
     assert IdentityStore.read(folder).index_ok
     assert not IdentityStore.read(folder).empty

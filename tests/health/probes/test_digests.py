@@ -50,7 +50,7 @@ def test_a_changed_file_is_read_again(path: Path, reads: list[int]) -> None:
     assert known.of(os.fsencode(path)) == digest(b"three")
 
 
-def test_content_changed_behind_a_restored_time_is_seen(path: Path, reads: list[int]) -> None:
+def test_content_changed_behind_a_restored_time_is_noticed(path: Path, reads: list[int]) -> None:
     known = Digests()
     known.of(os.fsencode(path))
     before = path.stat()
@@ -59,7 +59,7 @@ def test_content_changed_behind_a_restored_time_is_seen(path: Path, reads: list[
     assert known.of(os.fsencode(path)) == digest(b"two")
 
 
-def test_a_file_put_in_anothers_place_is_seen(path: Path, reads: list[int]) -> None:
+def test_a_replaced_file_is_noticed(path: Path, reads: list[int]) -> None:
     known = Digests()
     known.of(os.fsencode(path))
     other = path.with_name("other")
@@ -78,9 +78,7 @@ def test_a_file_is_read_again_after_a_day(path: Path, reads: list[int], monkeypa
     assert len(reads) == 2
 
 
-def test_a_file_that_was_only_just_written_is_not_remembered(
-    path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_digest_of_a_new_file_is_not_cached(path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digests, "SETTLE_TIME", 3600.0)
     known = Digests()
     known.of(os.fsencode(path))
@@ -96,7 +94,7 @@ def test_a_file_that_is_gone_has_none_and_is_forgotten(path: Path, reads: list[i
     assert not known._cache
 
 
-def test_no_descriptor_is_left_open(path: Path, reads: list[int]) -> None:
+def test_every_descriptor_is_closed(path: Path, reads: list[int]) -> None:
     before = len(os.listdir("/proc/self/fd"))
     known = Digests()
     for name in (path, path.parent, path / "nowhere"):

@@ -177,7 +177,7 @@ def test_it_agrees_on_manifests_that_were_damaged_at_random(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [b"../outside.py", b"sub/../../outside.py", b"..", b"%s/outside.py"])
-def test_what_lies_outside_the_folder_is_counted_and_refused(tmp_path: Path, name: bytes) -> None:
+def test_a_file_outside_the_folder_is_counted_and_refused(tmp_path: Path, name: bytes) -> None:
     (tmp_path / "outside.py").write_bytes(b"")
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -189,7 +189,7 @@ def test_what_lies_outside_the_folder_is_counted_and_refused(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", [b"./a.py", b"sub/../a.py", b"..a.py"])
-def test_what_only_looks_like_outside_is_accepted(tmp_path: Path, name: bytes) -> None:
+def test_a_file_inside_the_folder_is_accepted_whatever_its_name(tmp_path: Path, name: bytes) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / os.fsdecode(name)).write_bytes(b"")
     line = hashlib.sha256(b"").hexdigest().encode() + b"  " + name + b"\n"

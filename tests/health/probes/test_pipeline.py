@@ -55,7 +55,7 @@ def test_all_is_in_place(platform: Path) -> None:
     }
 
 
-def test_what_is_not_set_is_not_ready(settings: Settings) -> None:
+def test_an_unset_folder_is_not_ready(settings: Settings) -> None:
     settings.SCRIPTS_DIR = settings.MODELS_DIR = None
     settings.FFMPEG = "no-such-ffmpeg"
     settings.PIPELINE_PROCESSORS = PROCESSORS

@@ -24,7 +24,7 @@ def groups(root: Path, membership: str, files: dict[str, str]) -> Limits:
     return Limits(root=root / "cgroup", membership=root / "self")
 
 
-def test_the_first_look_already_has_values() -> None:
+def test_the_first_measurement_has_values() -> None:
     found = measure_resources(Sampler(NO_GROUPS))
     assert 0 <= found["cpu_used_percent"] <= 100
     assert 0 < found["memory_used_percent"] < 100
@@ -32,7 +32,7 @@ def test_the_first_look_already_has_values() -> None:
     assert isinstance(found["memory_available_mb"], int)
 
 
-def test_a_busy_processor_is_seen() -> None:
+def test_a_busy_processor_is_measured() -> None:
     sampler = Sampler(NO_GROUPS)
     sampler.cpu_used_percent()
     end = time.monotonic() + 0.4
@@ -55,7 +55,7 @@ def test_it_is_the_same_from_any_thread() -> None:
     assert found[0] > 0
 
 
-def test_a_look_after_a_long_pause_is_not_an_average_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_after_a_long_pause_is_no_average_of_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = Sampler(NO_GROUPS)
     used = iter([100.0, 100.0, 700.0, 700.0])
     monkeypatch.setattr(Sampler, "_used_seconds", lambda self: next(used))

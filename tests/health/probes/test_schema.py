@@ -72,7 +72,7 @@ def test_an_applied_one_whose_file_is_gone_is_no_fault(settings: Settings) -> No
     assert found()["ok"]
 
 
-def test_it_says_so_when_nobody_has_told_what_the_media_server_needs(folder: Path, settings: Settings) -> None:
+def test_without_migrations_dir_the_probe_is_not_applicable(folder: Path, settings: Settings) -> None:
     settings.MIGRATIONS_DIR = None
     with pytest.raises(NotApplicable, match="MIGRATIONS_DIR is not set"):
         compare_migrations(OwnMigrations())

@@ -83,14 +83,14 @@ def kept(uploads: type[Uploads]) -> Iterator[SftpgoClient]:
     made.close()
 
 
-def test_what_is_active_is_ok_and_the_rest_disabled(kept: SftpgoClient) -> None:
+def test_active_services_are_ok_and_others_disabled(kept: SftpgoClient) -> None:
     assert inspect_sftpgo(kept) == {
         "services": {"sftp": "ok", "ftp": "disabled", "webdav": "disabled"},
         "data_provider": "ok",
     }
 
 
-def test_a_dead_data_provider_is_seen_in_spite_of_the_200(uploads: type[Uploads], kept: SftpgoClient) -> None:
+def test_a_dead_data_provider_is_noticed_in_spite_of_the_200(uploads: type[Uploads], kept: SftpgoClient) -> None:
     uploads.says = status(provider=False)
     with pytest.raises(Degraded, match="its data provider is down") as caught:
         inspect_sftpgo(kept)
@@ -98,9 +98,7 @@ def test_a_dead_data_provider_is_seen_in_spite_of_the_200(uploads: type[Uploads]
     assert caught.value.value["data_provider"] == "error"
 
 
-def test_a_token_is_asked_for_once_and_again_when_it_no_longer_counts(
-    uploads: type[Uploads], settings: Settings
-) -> None:
+def test_a_token_is_requested_once_and_again_after_it_expires(uploads: type[Uploads], settings: Settings) -> None:
     settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
     made = SftpgoClient()
     for _ in range(3):
@@ -112,7 +110,7 @@ def test_a_token_is_asked_for_once_and_again_when_it_no_longer_counts(
     made.close()
 
 
-def test_without_sftpgo_nothing_is_asked(settings: Settings) -> None:
+def test_without_sftpgo_there_is_no_request(settings: Settings) -> None:
     settings.SFTPGO_URL = ""
     assert sftpgo_client() is None
     with pytest.raises(NotApplicable, match="SFTPGO_URL is not set") as caught:
@@ -126,7 +124,7 @@ def stats(client: Client) -> Any:
     return lambda: client.get("/api/v1/stats/sftpgo", secure=True)
 
 
-def test_it_is_public_and_tells_the_status(uploads: type[Uploads], stats: Any) -> None:
+def test_the_endpoint_is_public_and_reports_the_status(uploads: type[Uploads], stats: Any) -> None:
     answer = stats()
     body = answer.json()
     assert answer.status_code == 200
@@ -157,7 +155,7 @@ def test_it_says_degraded_with_a_dead_data_provider(uploads: type[Uploads], stat
         (["list"], KEY, "the answer is unexpected JSON"),
     ],
 )
-def test_it_says_error_where_there_is_no_answer(
+def test_without_a_usable_answer_the_status_is_error(
     uploads: type[Uploads], settings: Settings, stats: Any, says: Any, key: str, said: str
 ) -> None:
     uploads.says, settings.SFTPGO_API_KEY = says, key

@@ -73,7 +73,7 @@ def test_a_wrong_key_is_reachable_all_the_same(films: type[Films], ask: Callable
     ("key", "enabled", "said"),
     [("", False, "disabled: TMDB_"), ("", True, "not configured: TMDB_API_KEY"), (V3, False, "disabled: TMDB_")],
 )
-def test_it_is_left_alone_unless_configured_and_enabled(
+def test_there_is_no_request_unless_configured_and_enabled(
     films: type[Films], ask: Callable[[], Tmdb], settings: Settings, key: str, enabled: bool, said: str
 ) -> None:
     settings.TMDB_API_KEY, settings.TMDB_ENABLED = key, enabled
@@ -99,7 +99,7 @@ def test_a_broken_tmdb_is_unreachable(films: type[Films], ask: Callable[[], Tmdb
 
 
 # --- As the platform runs it -----------------------------------------------------------------------------
-def test_it_is_asked_every_quarter_of_an_hour(films: type[Films], snapshot_of: Callable[..., Snapshot]) -> None:
+def test_the_probe_runs_every_quarter_of_an_hour(films: type[Films], snapshot_of: Callable[..., Snapshot]) -> None:
     assert PROBES["tmdb"].ttl == 15 * 60
     snapshot = snapshot_of({"tmdb": PROBES["tmdb"]})
     for _ in range(3):

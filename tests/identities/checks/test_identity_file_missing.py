@@ -47,7 +47,7 @@ def test_it_leaves_alone_a_platform_without_any_identity(folder: Path) -> None:
     assert details() == {}
 
 
-def test_it_could_not_run_without_a_folder_to_look_at(settings: Settings) -> None:
+def test_it_could_not_run_without_a_folder(settings: Settings) -> None:
     rows("a")
     settings.IDENTITIES_DIR = None
     with pytest.raises(CheckError, match="IDENTITIES_DIR is not set"):
@@ -62,7 +62,7 @@ def test_it_could_not_run_while_the_folder_is_gone_and_does_not_call_all_files_m
     assert str(folder) not in str(problem.value)
 
 
-def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_looks_like(folder: Path) -> None:
+def test_it_could_not_run_on_an_empty_folder_as_of_an_unmounted_disk(folder: Path) -> None:
     rows("a")
     (folder / "_index.json").unlink()
     with pytest.raises(CheckError, match="not mounted"):

@@ -24,7 +24,7 @@ def test_it_flags_files_whose_uuid_has_no_row(on_disk: OnDisk) -> None:
     assert details() == dict.fromkeys(("a", "KNOWN"), "no row in identities")
 
 
-def test_it_leaves_alone_known_ones_empty_folders_and_what_is_no_identity(folder: Path, on_disk: OnDisk) -> None:
+def test_it_leaves_alone_known_identities_empty_folders_and_other_files(folder: Path, on_disk: OnDisk) -> None:
     Identity.objects.create(uuid="known", name="")
     Identity.objects.create(uuid="only a row", name="")
     on_disk("known", "_trash", ".hidden")
@@ -39,7 +39,7 @@ def test_it_could_not_run_while_the_folder_is_gone(folder: Path) -> None:
         details()
 
 
-def test_it_could_not_run_on_an_empty_folder_which_is_what_an_unmounted_disk_looks_like(folder: Path) -> None:
+def test_it_could_not_run_on_an_empty_folder_as_of_an_unmounted_disk(folder: Path) -> None:
     Identity.objects.create(uuid="known", name="")
     (folder / "_index.json").unlink()
     with pytest.raises(CheckError, match="not mounted"):

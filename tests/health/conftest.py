@@ -44,7 +44,7 @@ def threads_of(name: str) -> int:
 
 @pytest.fixture
 def registry() -> Registry:
-    """An empty registry; `@probe(..., registry=registry)` fills it."""
+    """Return an empty registry for `@probe(..., registry=registry)`."""
     return {}
 
 

@@ -71,7 +71,7 @@ def test_migrations_cannot_be_changed(admin: Client, action: str) -> None:
 
 @pytest.fixture
 def foreign() -> Iterator[None]:
-    """What another app might define in its health_probes.py."""
+    """Register probes as the health_probes.py of a different app does."""
 
     @probe("archive", ttl=1.0)
     def archive() -> None:

@@ -1,4 +1,4 @@
-"""Which build this is, and since when its server has been up."""
+"""The build, and the uptime of the server."""
 
 import os
 import re
@@ -19,7 +19,7 @@ UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """Read once per process, so each test begins and ends with nothing read."""
+    """Clear the caches before and after each test."""
     build.build.cache_clear()
     build._started.cache_clear()
     yield
@@ -29,7 +29,7 @@ def forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def source(tmp_path: Path, settings: Settings) -> Path:
-    """A folder with one source file of a known age."""
+    """Return a folder with one source file of a known age."""
     (tmp_path / "health").mkdir()
     file = tmp_path / "health" / "one.py"
     file.touch()
@@ -46,7 +46,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def commit(source: Path) -> str:
-    """A commit in that folder; its full hash."""
+    """Make a commit in the folder and return its full hash."""
     git(source, "init", "-q")
     git(source, "commit", "-q", "--allow-empty", "-m", "one", "--date", "2026-05-16T15:38:15+02:00")
     return git(source, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The command through its real exit codes, and what it prints where."""
+"""check_health as a process: exit codes, standard output and standard error."""
 
 import json
 import os
@@ -20,7 +20,7 @@ AWAY = "127.0.0.1:1"
 
 
 def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The command as a process, as cron would run it."""
+    """Run the command as a process, as cron does."""
     return subprocess.run(
         [sys.executable, "manage.py", "check_health", *words],
         cwd=ROOT,
@@ -137,7 +137,7 @@ def test_no_answer_before_the_timeout_is_could_not_check() -> None:
 # --- In this process -------------------------------------------------------------------------------------
 @pytest.fixture
 def foreign() -> Iterator[None]:
-    """Probes of another app, in each state."""
+    """Register probes in every state."""
 
     @probe("bug", ttl=1.0)
     def bug() -> None:
@@ -160,7 +160,7 @@ def foreign() -> Iterator[None]:
 
 
 def called(*words: str) -> tuple[int, str]:
-    """Exit code and standard output."""
+    """Return the exit code and standard output."""
     output = StringIO()
     try:
         call_command("check_health", *words, stdout=output)

@@ -1,4 +1,4 @@
-"""What cannot be interrupted, a hung disk or name server: walked away from, with one thread each left behind."""
+"""A hung disk or name server: the report is not late, and one thread per probe remains."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ Hang = Callable[..., None]
 
 @pytest.fixture
 def back() -> Iterator[threading.Event]:
-    """Set, it ends what hangs."""
+    """Yield an event that ends the hanging calls."""
     event = threading.Event()
     yield event
     event.set()
@@ -32,7 +32,7 @@ def back() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def hang(back: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Hang:
-    """Makes a call of the system hang for some of its arguments."""
+    """Return a function that makes a system call hang for some arguments."""
 
     def install(module: Any, name: str, stuck: Callable[..., bool]) -> None:
         whole = getattr(module, name)
@@ -49,7 +49,7 @@ def hang(back: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Hang:
 
 @pytest.fixture
 def detailed() -> Callable[[], dict[str, Any]]:
-    """The report, which must not be late."""
+    """Return a function that requests the report and fails if the report is late."""
     _, key = APIKey.objects.create_key(name="tests")
     client = Client(headers={"X-API-Key": key})
 

@@ -1,4 +1,4 @@
-"""Each of the three servers stopped, refused and silent, beneath the real service: every answer in time, and true."""
+"""The service while PostgreSQL, Redis or Qdrant is stopped or hangs: every answer is in time, and true."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ from config.demo.process import HOST, ROOT, Program, Server, start, until
 from config.demo.servers import start_postgres, start_qdrant, start_valkey
 from tests.health.conftest import eventually
 
-# Generous: the machine may be busy. What is promised is 1 s for /health and 2 s for the rest.
+# Generous, because the machine may be busy. The service promises 1 s for /health and 2 s for other requests.
 SOON = 3.0
 IN_TIME = 5.0
 REQUESTS = 64  # at once: more than both workers have threads for
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass
 class Service:
-    """The service as in production, over servers that may be stopped."""
+    """The service as in production, with servers that a test can stop."""
 
     servers: dict[str, Server]
     folder: Path
@@ -58,12 +58,12 @@ class Service:
         text = response.read().decode()
         connection.close()
         self.said.append(text)
-        # Whatever is away, and whether it is known already: no answer is late.
+        # No answer is late, whether or not the outage is known already.
         assert time.monotonic() - begin < (IN_TIME if key else SOON), path
         return Answer(response.status, dict(response.getheaders()), json.loads(text))
 
     def ask(self, path: str) -> None:
-        """Ask, however long the answer takes."""
+        """Send a request without a limit on its duration."""
         connection = http.client.HTTPConnection(HOST, self.web.port, timeout=60)
         connection.request("GET", path, headers={"X-API-Key": self.key})
         connection.getresponse().read()
@@ -153,7 +153,7 @@ def test_with_one_server_away_all_is_answered_in_time_and_true(service: Service,
 
 
 def _threads_when_busy(service: Service) -> int:
-    """How many threads there are once both workers have all 16 for requests, and every probe has its own."""
+    """Return the number of threads after both workers have started all request threads and all probe threads."""
     counts: list[int] = []
     for _ in until(30, step=0):
         with ThreadPoolExecutor(REQUESTS) as pool:
@@ -172,7 +172,7 @@ def _take_away(server: Server, how: str) -> None:
 
 
 def _all_say_degraded(service: Service) -> bool:
-    # So many that both workers are among those asked: chance decides which one answers.
+    # So many requests that both workers answer some of them.
     return all(service.get("/health").body["status"] == "degraded" for _ in range(40))
 
 
@@ -190,7 +190,7 @@ def _check_public(service: Service) -> None:
 
 
 def _check_detailed(service: Service, name: str) -> None:
-    # What was asked just before the outage is believed for its second.
+    # A result from just before the outage stays valid for a second.
     assert eventually(lambda: _skipped(service.get("/health/detailed", key=True)) == (name == "postgres"))
     answer = service.get("/health/detailed?fresh=1", key=True)
     assert (answer.status, answer.body["status"]) == (200, "degraded")

@@ -1,4 +1,4 @@
-"""A probe is one definition: what it may look like, and that a wrong one fails at import."""
+"""The definition of a probe: the forms allowed, and the error of a wrong definition."""
 
 from typing import TYPE_CHECKING, TypedDict
 

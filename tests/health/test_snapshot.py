@@ -175,7 +175,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), snapshot.status())
 
 
 def test_a_forked_child_starts_again_and_is_refreshed() -> None:
-    # Python 3.12 and later warn of every fork beside threads, which is what is tried here.
+    # Python 3.12 and later warn of every fork of a process with threads.
     known = ["-W", "ignore:This process:DeprecationWarning"]
     command = [sys.executable, *known, "-c", FORK]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

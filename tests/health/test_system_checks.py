@@ -1,4 +1,4 @@
-"""Settings that can be read and make no sense, and probes that could never be asked."""
+"""System checks of contradictory settings and of impossible requirements of probes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ SANE = {
 
 
 def found(settings: Settings, **changed: Any) -> set[str | None]:
-    """The ids of our messages with these settings."""
+    """Return the ids of the messages for these settings."""
     for name, value in (SANE | changed).items():
         setattr(settings, name, value)
     messages = [message for message in run_checks() if message.id and message.id.startswith("health.")]

@@ -1,4 +1,4 @@
-"""The endpoints through Django: the contract's shapes, who may see what, and what is refused."""
+"""The endpoints through Django: the shapes of the contract, permissions, parameters and refusals."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ PUBLIC = ["/health", "/health/live", "/health/ready", "/api/v1/stats/sftpgo"]
 
 
 class Answers(Client):
-    """A client that comes over TLS, as production expects."""
+    """A client over TLS, as production requires."""
 
     def generic(self, *arguments: Any, **options: Any) -> Any:
         return super().generic(*arguments, **options | {"secure": True})
@@ -46,12 +46,12 @@ def somebody() -> Answers:
 
 @pytest.fixture
 def down(settings: Settings) -> None:
-    """Redis is down."""
+    """Let Redis be down."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
 
 def shape(value: Any) -> Any:
-    """Keys in their order, with the types of what they hold; of a list, of its elements."""
+    """Return the keys in order with the types of their values; of a list, the type of the first element."""
     if isinstance(value, dict):
         return [(key, shape(inner)) for key, inner in value.items()]
     if isinstance(value, list):
@@ -75,7 +75,7 @@ def test_detailed_has_the_contracts_shape(somebody: Answers) -> None:
     _keep_only(body, [*sample, "config", "integrations"])  # another app may have probes of its own
     _keep_only(body["services"], sample["services"])
     assert list(body) == [*list(sample)[:-1], "config", "integrations"]
-    # Lists of what is there are as long as they are.
+    # The lengths of the lists depend on the database.
     for one in (body, sample):
         one["schema"]["applied"] = one["schema"]["required"] = []
     del body["config"]
@@ -227,7 +227,7 @@ class Disk(TypedDict):
 
 @pytest.fixture
 def foreign() -> Iterator[None]:
-    """What another app might define in its health_probes.py."""
+    """Register probes as the health_probes.py of a different app does."""
 
     @probe("archive", ttl=1.0)
     def archive() -> None:

@@ -1,4 +1,4 @@
-"""A folder of identities, and who is in it."""
+"""A folder of identities."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 @pytest.fixture
 def folder(tmp_path: Path, settings: Settings) -> Path:
-    """The platform's folder of identities, empty but for an index of nobody."""
+    """Return the folder of identities, with an empty index."""
     settings.IDENTITIES_DIR = tmp_path / "identities"
     settings.IDENTITIES_DIR.mkdir()
     (settings.IDENTITIES_DIR / "_index.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Identities in the admin: to look at."""
+"""Identities in the admin, read-only."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -18,7 +18,7 @@ UUIDS = ("11", "22", "33")
 
 @pytest.fixture
 def folder(tmp_path: Path, settings: Settings) -> Path:
-    """Three identities, each with its file and its row, and an index that names them."""
+    """Return a folder of three identities with files, rows and index."""
     for uuid in UUIDS:
         Identity.objects.create(uuid=uuid, name="Ada")
         (tmp_path / uuid).mkdir()
@@ -33,7 +33,7 @@ def write_index(folder: Path, content: Any) -> None:
 
 
 def found() -> tuple[Identities, str]:
-    """What is reported, and why it is not all well."""
+    """Return the section, and the reason if degraded."""
     try:
         return PROBES["identities"].run(), ""  # type: ignore[return-value]
     except Degraded as outcome:

@@ -1,4 +1,4 @@
-"""The identities on disk, and the index from which the platform works offline."""
+"""Identities on disk, and the index."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Digests are read once, and again when a file changes, after a day, or when its look cannot be trusted yet."""
+"""Digests are computed once, and again after a change, after a day, or for a file that is too new."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from health.probes.digests import Digests
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry per file that was read."""
+    """Return a list with one entry per file read."""
     made: list[int] = []
     whole = hashlib.file_digest
 
@@ -27,7 +27,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that was left alone for long enough."""
+    """Return a file old enough for the cache."""
     monkeypatch.setattr(digests, "SETTLE_TIME", -1.0)
     (tmp_path / "script.py").write_bytes(b"one")
     return tmp_path / "script.py"

@@ -1,4 +1,4 @@
-"""The manifest agrees line by line with the real `sha256sum -c`, and goes no further than its folder."""
+"""The manifest agrees line by line with the real `sha256sum -c`, for files inside the folder."""
 
 import hashlib
 import os
@@ -18,17 +18,17 @@ DIGEST = "a" * 64
 
 
 def said_by_sha256sum(folder: Path) -> Integrity:
-    """What the real tool counts: each properly formatted line is `name: OK` or `name: FAILED ...`."""
+    """Return the counts of the real tool, which prints `name: OK` or `name: FAILED ...` per entry."""
     done = subprocess.run(
         ["sha256sum", "-c", "checksums.sha256"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    # Escaped names are printed escaped, so that each entry is one line.
+    # Escaped names are printed escaped, so every entry is one line.
     lines = done.stdout.splitlines()
     return Integrity(sum(line.endswith(b": OK") for line in lines), len(lines))
 
 
 def written_by_sha256sum(folder: Path, *names: bytes, options: tuple[str, ...] = ()) -> bytes:
-    """A manifest of these files, as the real tool writes it."""
+    """Let the real tool write a manifest of these files, and return its content."""
     done = subprocess.run(["sha256sum", *options, "--", *names], cwd=folder, capture_output=True, check=True)
     (folder / "checksums.sha256").write_bytes(done.stdout)
     return done.stdout
@@ -36,7 +36,7 @@ def written_by_sha256sum(folder: Path, *names: bytes, options: tuple[str, ...] =
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of scripts with every kind of name."""
+    """Return a folder of scripts with unusual names."""
     for name in NAMES:
         path = os.path.join(os.fsencode(tmp_path), name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -199,7 +199,7 @@ def test_a_file_inside_the_folder_is_accepted_whatever_its_name(tmp_path: Path, 
 
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
-    # The digest of what could be read from it: nothing.
+    # The digest of an empty file.
     (tmp_path / "checksums.sha256").write_text(f"{hashlib.sha256(b'').hexdigest()}  pipe.py\n")
     found: list[Integrity] = []
     looking = threading.Thread(target=lambda: found.append(verify(tmp_path, Digests())), daemon=True)

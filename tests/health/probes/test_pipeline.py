@@ -1,4 +1,4 @@
-"""What the disk shows of the pipeline."""
+"""The readiness of the pipeline on disk."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ PROCESSORS = {"asr": "asr_processor.py", "yolo": "yolo_processor.py"}
 
 @pytest.fixture
 def platform(tmp_path: Path, settings: Settings) -> Path:
-    """A platform on which all is in place."""
+    """Return a platform without any missing part."""
     scripts, models, binaries = tmp_path / "scripts", tmp_path / "models", tmp_path / "bin"
     for folder in (scripts / "helpers", models / "nested", binaries):
         folder.mkdir(parents=True)
@@ -35,7 +35,7 @@ def platform(tmp_path: Path, settings: Settings) -> Path:
 
 
 def found() -> Pipeline:
-    """What is reported, whether all is in place or not."""
+    """Return the section, whether or not a part is missing."""
     try:
         return inspect_pipeline(Digests())
     except Degraded as outcome:

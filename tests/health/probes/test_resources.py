@@ -1,4 +1,4 @@
-"""CPU and memory: plausible on this host, and the container's own limits where those are tighter."""
+"""CPU and memory: plausible on this host, and relative to the limits of a container if those are lower."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ NO_GROUPS = Limits(root=Path("/nowhere"), membership=Path("/nowhere"))
 
 
 def groups(root: Path, membership: str, files: dict[str, str]) -> Limits:
-    """Control groups as the kernel shows them."""
+    """Write control groups in the kernel's format."""
     for name, text in files.items():
         path = root / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def test_inside_a_container_its_limits_are_the_whole(tmp_path: Path) -> None:
     sampler = Sampler(limits)
     sampler.cpu_used_percent()
     time.sleep(0.2)
-    # A tenth of a processor: 1 s of work since the last look is far more than all of it.
+    # A tenth of a processor: 1 s of work since the last measurement is far more than the quota.
     (tmp_path / "cgroup/pod/container/cpu.stat").write_text("usage_usec 2000000\n")
     assert sampler.cpu_used_percent() == 100.0
     assert sampler.memory() == (25, 75.0)

@@ -1,4 +1,4 @@
-"""Which migrations are applied, and the runtime toggles, from a real database."""
+"""Applied migrations and runtime switches, from a real database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def without_table() -> Iterator[None]:
-    """A database of which `schema_migrations` is no part."""
+    """Remove the table `schema_migrations`."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE schema_migrations RENAME TO elsewhere")
         yield
@@ -36,7 +36,7 @@ def without_table() -> Iterator[None]:
 
 
 def found() -> Schema:
-    """What is reported, whether all is applied or not."""
+    """Return the section, whether or not a migration is missing."""
     try:
         return compare_migrations(OwnMigrations())
     except Unwell as outcome:

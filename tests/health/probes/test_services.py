@@ -1,4 +1,4 @@
-"""Redis and Qdrant: what each of their states becomes, on real servers in that state."""
+"""Redis and Qdrant: the result of each state, on real servers."""
 
 import json
 import time
@@ -26,14 +26,14 @@ PATIENT = 30.0
 
 @pytest.fixture
 def ask(snapshot_of: Make) -> Callable[[str], ProbeResult]:
-    """Asks one of the platform's probes, as the settings are then."""
+    """Return a function that runs one probe with the current settings."""
     return lambda name: snapshot_of({name: PROBES[name]}).refresh(budget=PATIENT)[name]
 
 
 # --- Redis -----------------------------------------------------------------------------------------------
 @pytest.fixture
 def valkey(private_valkey: Start, settings: Settings) -> redis.Redis:
-    """A Valkey of the test's own, which the settings name."""
+    """Start a Valkey for one test and set its URL."""
     settings.REDIS_URL = private_valkey().url
     return redis.Redis.from_url(settings.REDIS_URL)
 
@@ -127,7 +127,7 @@ def test_a_missing_collection_is_an_error(ask: Callable[[str], ProbeResult], set
 
 @pytest.fixture
 def collection_is(monkeypatch: pytest.MonkeyPatch, settings: Settings, qdrant_key: str) -> Callable[..., None]:
-    """Makes the client see collections in these states; the rest of the answer is the real server's."""
+    """Return a function that replaces the states of collections in answers of the real server."""
     from qdrant_client import QdrantClient, models
 
     request = urllib.request.Request(f"{settings.QDRANT_URL}/collections/{COLLECTION}", headers={"api-key": qdrant_key})

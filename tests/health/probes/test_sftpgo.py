@@ -1,4 +1,4 @@
-"""SFTPGo: its status page is read with a key or a token, and its body counts, not its 200."""
+"""SFTPGo: the probe reads the status page with a key or a token, and judges by the body, not by the 200."""
 
 import http.server
 import json
@@ -19,7 +19,7 @@ KEY = "81olNPHMuvyYp9kNNGe7bE.admin"
 
 
 def status(*, provider: bool = True, ftp: bool = False) -> dict[str, Any]:
-    """ServicesStatus, as SFTPGo's API documents it."""
+    """Return a ServicesStatus in the format of SFTPGo's API."""
     return {
         "ssh": {"is_active": True, "bindings": [{"address": "", "port": 2022, "apply_proxy_config": True}]},
         "ftp": {"is_active": ftp, "bindings": []},
@@ -61,12 +61,12 @@ class Uploads(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def uploads(settings: Settings) -> Iterator[type[Uploads]]:
-    """An SFTPGo that the settings name, with an API key."""
+    """Start an SFTPGo and set its URL and API key."""
     handler = type("Uploads", (Uploads,), {"asked": [], "says": status(), "tokens": []})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""TMDB: asked only when it is configured and enabled; a wrong key is an answer, silence is none."""
+"""TMDB: requests only if configured and enabled; an answer that refuses the key counts as reachable."""
 
 import http.server
 import logging.config
@@ -33,12 +33,12 @@ class Films(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def films(settings: Settings) -> Iterator[type[Films]]:
-    """A TMDB that the settings name."""
+    """Start a TMDB and set its URL and key."""
     handler = type("Films", (Films,), {"asked": [], "broken": False})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

@@ -74,7 +74,7 @@ def test_it_could_not_run_where_one_folder_cannot_be_read(
 ) -> None:
     rows("a")
     on_disk("a")
-    # Root may read everything, so the refusal has to be made: a link in a circle is refused to everybody.
+    # A link in a circle is unreadable even for root.
     (folder / "loop").symlink_to(folder / "loop")
     (folder / "b").mkdir()
     (folder / "b" / "identity.json").symlink_to(folder / "loop")

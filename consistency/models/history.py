@@ -9,6 +9,12 @@ from django.db.models.functions import Coalesce, Collate, Left
 from django.utils import timezone
 
 from common.text import printable
+from consistency.models.choices import ACKNOWLEDGEMENT_EVENTS as ACKNOWLEDGEMENT_EVENTS
+from consistency.models.choices import EventKind as EventKind
+from consistency.models.choices import MuteEnd as MuteEnd
+from consistency.models.choices import State as State
+from consistency.models.choices import Trigger as Trigger
+from consistency.models.tasks import BackgroundTask as BackgroundTask
 from consistency.registry import CHECKS, Severity
 
 OPEN = Q(resolved_at__isnull=True)
@@ -20,49 +26,6 @@ SEVERITY_CHOICES = [(level.value, level.word) for level in Severity]
 def prefix(field: str) -> Collate:
     """Return the first characters of a text in byte order, for an index that serves searches by prefix."""
     return Collate(Left(field, PREFIX_LENGTH), "C")
-
-
-class Trigger(models.TextChoices):
-    """Surface that started a scan."""
-
-    COMMAND = "command"
-    API = "api"
-    ADMIN = "admin"
-
-
-class State(models.TextChoices):
-    """State of an anomaly after the last scan in which its check ran."""
-
-    NEW = "new"
-    ONGOING = "ongoing"
-    RETURNED = "returned"
-    RESOLVED = "resolved"
-
-
-class EventKind(models.TextChoices):
-    """Kind of an event in the history of an anomaly."""
-
-    FOUND = "found"
-    RETURNED = "returned"
-    RESOLVED = "resolved"
-    REVIEWED = "reviewed"
-    ACKNOWLEDGED = "acknowledged"
-    ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
-    ASSIGNED = "assigned"
-    COMMENTED = "commented"
-
-
-ACKNOWLEDGEMENT_EVENTS = (EventKind.ACKNOWLEDGED.value, EventKind.ACKNOWLEDGEMENT_ENDED.value)
-
-
-class MuteEnd(models.TextChoices):
-    """Cause of the end of a mute."""
-
-    TIME = "time"
-    CLEAN = "clean"
-    EXCEEDED = "exceeded"
-    REPLACED = "replaced"
-    UNMUTED = "unmuted"
 
 
 class CheckRecord(models.Model):
@@ -325,27 +288,3 @@ class Mute(CheckRecord):
         if self.is_over:
             return False
         return self.sticky or (count > 0 and (self.mark is None or count <= self.mark))
-
-
-class BackgroundTask(models.Model):
-    """A scan or a bulk action that a server process runs in a thread, with its progress."""
-
-    title = models.TextField()
-    database = models.TextField(blank=True, default="", help_text="Scanned database; empty for a bulk action.")
-    by = models.TextField()
-    started_at = models.DateTimeField()
-    updated_at = models.DateTimeField(help_text="A task that is not updated for minutes has died with its process.")
-    finished_at = models.DateTimeField(null=True)
-    done = models.PositiveIntegerField(default=0)
-    total = models.PositiveIntegerField(default=0)
-    step = models.TextField(blank=True, default="", help_text="Part of the work under way.")
-    result = models.TextField(blank=True, default="")
-    failed = models.BooleanField(default=False)
-    reported = models.BooleanField(default=False, help_text="The person who started the task has read the result.")
-
-    class Meta:
-        ordering = ("-id",)
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return self.title

@@ -43,7 +43,7 @@ class NotApplicable(Unwell):
     """Not a fault: a setting turns the service off, or there is no data yet. The reason says so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Probe:
     """One question about health. `run` returns if all is well, and raises otherwise."""
 

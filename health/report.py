@@ -25,7 +25,7 @@ def detailed(*, budget: float, fresh: bool = False) -> JSON:
 def report(results: Mapping[str, ProbeResult], status: str) -> JSON:
     """Return a report on these probes."""
     instance = {"status": status, "version": settings.VERSION, "results": results}
-    return dict(report_serializer(results)(instance).data)
+    return dict(report_serializer(tuple(PROBES[name] for name in results)).to_representation(instance))
 
 
 def sftpgo(*, budget: float) -> JSON:

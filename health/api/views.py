@@ -32,7 +32,7 @@ STRICT: Final = _switch_parameter("strict", "1: answer 503, with the same body, 
 FRESH: Final = _switch_parameter("fresh", "1: run every probe on new connections, and read every checksummed file")
 DETAIL: Final = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 BAD_PARAMETER: Final = OpenApiResponse(DETAIL, "A parameter has a wrong value")
-DETAILED: Final = report_serializer(name for name, probe in PROBES.items() if probe.section)
+DETAILED: Final = report_serializer(tuple(probe for probe in PROBES.values() if probe.section))
 SFTPGO: Final = probe_serializer(PROBES["sftpgo"])
 
 

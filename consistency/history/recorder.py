@@ -41,8 +41,6 @@ class Recorder:
     def __init__(self, database: str, *, trigger: str, actor: str, seconds: float, keep: bool = True) -> None:
         self.database = database
         self.problem: str | None = None
-        self.recorded: RecordedScan | None = None
-        """The scan in the history, also for a caller that is interrupted right after `finish`."""
         self._trigger, self._actor, self._keep = trigger, actor, keep
         self._seconds = seconds
         self._two_passes = False
@@ -59,6 +57,9 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # After a mere close, the server would hold the lock for a moment, and the next scan would be refused.
+        with self._recording(CONNECT_TIMEOUT):
+            self._connection.rollback()
         self._connection.close()
 
     def store(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -87,10 +88,8 @@ class Recorder:
             recorded = write_scan(cursor, self._scan(report), report, two_passes=self._two_passes)
             if self._keep:
                 self._connection.commit()
-            else:
-                self._connection.rollback()
-            self.recorded = recorded
-        return self.recorded
+            return recorded
+        return None
 
     def _begin(self) -> None:
         self._connection.set_autocommit(False)

@@ -176,7 +176,7 @@ def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
     server = start(program, None)
     # Both workers, not only the worker that answered.
-    assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 2, 30)
+    assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 2, 60)
     yield server
     server.stop()
 

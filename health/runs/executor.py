@@ -69,30 +69,22 @@ class ProbeExecutor:
             connection.close()
 
     def _measure(self) -> ProbeResult:
-        began, value, reason, note, known = monotonic(), None, None, None, True
+        began = monotonic()
+        outcome: dict[str, Any]
         try:
             arguments = self._arguments()
             began = self.since = monotonic()  # creating a client may import a library, which is not the server's time
-            value, status = self._call(*arguments), OK
-        except NotApplicable as outcome:
-            value, note, status = outcome.value, outcome.reason, OK
-        except Unwell as outcome:
-            value, reason = outcome.value, outcome.reason
-            status = DEGRADED if isinstance(outcome, Degraded) else ERROR
+            outcome = {"status": OK, "value": self._call(*arguments)}
+        except NotApplicable as unwell:
+            outcome = {"status": OK, "value": unwell.value, "note": unwell.reason}
+        except Unwell as unwell:
+            status = DEGRADED if isinstance(unwell, Degraded) else ERROR
+            outcome = {"status": status, "value": unwell.value, "reason": unwell.reason}
         except Exception as error:
-            status, reason = ERROR, self._explain(error, monotonic() - began)
-            known = reason != UNEXPECTED
+            reason = self._explain(error, monotonic() - began)
+            outcome = {"status": ERROR, "reason": reason, "known": reason != UNEXPECTED}
         ended = monotonic()
-        return ProbeResult(
-            status=status,
-            reason=reason,
-            note=note,
-            value=value,
-            latency_ms=milliseconds(ended - began),
-            known=known,
-            began=began,
-            measured=ended,
-        )
+        return ProbeResult(**outcome, latency_ms=milliseconds(ended - began), began=began, measured=ended)
 
     def _arguments(self) -> tuple[object, ...]:
         if self.probe.client is None:

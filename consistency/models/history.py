@@ -115,16 +115,10 @@ class AnomalyManager(models.Manager["Anomaly"]):
         last = ScanCheck.objects.filter(
             check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
         ).order_by("-scan_id")
-        at = Coalesce("scan__snapshot_at", "scan__recorded_at")
-        return (
-            super()
-            .get_queryset()
-            .annotate(
-                last_run=Subquery(last.values("run")[:1]),
-                last_scan=Subquery(last.values("scan_id")[:1]),
-                last_run_at=Subquery(last.values(at=at)[:1]),
-            )
-        )
+        # By key, not by a join: PostgreSQL would read the scans from the newest for each anomaly.
+        scan = Scan.objects.filter(pk=OuterRef("last_scan")).values(at=Coalesce("snapshot_at", "recorded_at"))
+        rows = super().get_queryset().annotate(last_run=Subquery(last.values("run")[:1]))
+        return rows.annotate(last_scan=Subquery(last.values("scan_id")[:1])).annotate(last_run_at=Subquery(scan[:1]))
 
 
 class Anomaly(CheckRecord):

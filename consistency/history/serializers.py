@@ -31,7 +31,7 @@ class MuteSerializer(serializers.ModelSerializer[Mute]):
 
     class Meta:
         model = Mute
-        fields = ("by", "reason", "created_at", "until", "sticky", "mark")
+        fields = read_only_fields = ("by", "reason", "created_at", "until", "sticky", "mark")
 
 
 class AcknowledgementSerializer(serializers.Serializer[Anomaly]):
@@ -62,7 +62,7 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
 
     class Meta:
         model = Anomaly
-        fields = (
+        fields = read_only_fields = (
             "id", "database", "check", "retired", "severity", "object_type", "object_id", "file_uuid", "file_name",
             "status", "detail", "state", "first_seen", "appeared_at", "last_seen", "times_seen", "resolved_at",
             "returned_count", "acknowledged", "muted_until", "muted_by", "muted_reason", "assignee", "note",
@@ -99,7 +99,7 @@ class ScanCheckSerializer(serializers.ModelSerializer[ScanCheck]):
 
     class Meta:
         model = ScanCheck
-        fields = (
+        fields = read_only_fields = (
             "check", "retired", "severity", "outcome", "count", "acknowledged", "muted", "duration_ms", "error", "new",
             "returned", "resolved", "ongoing",
         )  # fmt: skip
@@ -117,7 +117,7 @@ class ScanSerializer(serializers.ModelSerializer[Scan]):
 
     class Meta:
         model = Scan
-        fields = (
+        fields = read_only_fields = (
             "id", "database", "recorded_at", "snapshot_at", "trigger", "actor", "status", "complete", "duration_ms",
             "affected_files", "new", "returned", "resolved", "ongoing", "checks",
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """Run checks and yield the findings in chunks. Reports, streams and recordings read from this engine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,7 +116,7 @@ class Engine:
         """End the check under way with this reason, at the next chunk."""
         self._stop_reason = reason
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def __iter__(self) -> Generator[Chunk, None, None]:
         chunks = self._chunks()
         try:
             while (chunk := self._next(chunks)) is not None:

@@ -1,5 +1,6 @@
 """The OpenAPI document: made once per process, with the errors that every operation may return."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ from rest_framework.request import Request
 Schema = dict[str, Any]
 DETAIL: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/Detail"}}}
 FAILURES: Final = {
-    400: "The request is malformed.",
+    400: "The request is malformed, or a parameter is not allowed.",
     401: "Credentials are missing, wrong or expired.",
-    403: "The CSRF token is missing or old.",
+    403: "The permission or the CSRF token is missing.",
+    404: "The address names no such object.",
     413: "The body is larger than 2.5 MB.",
     415: "The body is not JSON.",
     429: "Too many failures. Retry-After gives the seconds to wait.",
@@ -33,14 +35,24 @@ def failures(*codes: int) -> dict[int, OpenApiResponse]:
 
 
 def add_failures(result: Schema, **_: Any) -> Schema:
-    """Add 401 and 503 to operations with credentials, and 400, 413 and 415 to operations with a body."""
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            secured = {} not in operation.get("security", [{}])
-            codes = (401, 503) * secured + (400, 413, 415) * ("requestBody" in operation)
-            for code in codes:
-                operation["responses"].setdefault(str(code), {"description": FAILURES[code], "content": DETAIL})
+    """Add the failures that all operations of a sort may return. The body of each failure is a Detail."""
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            responses = operation["responses"]
+            for code in _common_failures(path, method, operation):
+                responses.setdefault(str(code), {"description": FAILURES[code]})
+            for code, response in responses.items():
+                if code >= "400":
+                    response.setdefault("content", DETAIL)
     return result
+
+
+def _common_failures(path: str, method: str, operation: Schema) -> Iterator[int]:
+    if "requestBody" in operation:
+        yield from (400, 413, 415)
+    if {} not in operation.get("security", [{}]):
+        yield from (400, 401, 503)
+        yield from (403,) * (method != "get") + (404,) * ("{" in path)
 
 
 class Generator(SchemaGenerator):

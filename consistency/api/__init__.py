@@ -1,1 +1,1 @@
-"""Review over REST."""
+"""Consistency over REST: reports, recorded scans, anomalies and their suppression."""

@@ -1,129 +1,109 @@
-"""What the acts of a reviewer take: until when, or for how long, and why."""
+"""Bodies of requests. An unknown key is an error."""
 
-from collections.abc import Callable, Collection
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from common.arguments import parse_duration, parse_time
-from common.choices import UnknownChoiceError, validate_choice
-from consistency.history import names
-from consistency.history.silence import MEMORY
+from common.choices import validate_choice
+from consistency.history.queries import validate_database
+from consistency.history.serializers import CheckSerializer
 from consistency.registry import CHECKS
 from consistency.scan.selection import tags
 
-B = TypeVar("B", bound="Body")
+
+class ParsedField(serializers.CharField):
+    """A text that `parse` converts. A ValueError of `parse` is the message to the client."""
+
+    def __init__(self, parse: Callable[[str], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.parse = parse
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return self.parse(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
 
-def read(body: "type[B]", data: Any) -> B:
-    """What was sent, converted; what is wrong with it as DRF's own error."""
-    if not isinstance(data, dict):
-        raise serializers.ValidationError({"detail": "The body must be a JSON object: {...}."})
-    told = body(data=data)
-    told.is_valid(raise_exception=True)
-    return told
+@extend_schema_field(OpenApiTypes.DATETIME)
+class TimeField(ParsedField):
+    """A time with its zone. DRF's DateTimeField would accept a time without."""
 
 
 class Body(serializers.Serializer[None]):
-    """A body in which an unknown key is an error, not a wish that nobody hears."""
+    """A JSON object with known keys."""
+
+    default_error_messages = dict.fromkeys(("invalid", "null"), "The body must be a JSON object: {{...}}.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what is none of ours."""
+        """Refuse unknown keys, and suggest the nearest key."""
         for name in self.initial_data:
-            with_words(lambda name=name: validate_choice("key", name, list(self.fields)))
+            try:
+                validate_choice("key", name, list(self.fields))
+            except ValueError as error:
+                raise serializers.ValidationError(str(error)) from None
         return attrs
 
 
-def with_words(convert: Any) -> Any:
-    """What `convert` returns; what it raises as DRF's own error."""
-    try:
-        return convert()
-    except (UnknownChoiceError, ValueError) as problem:
-        raise serializers.ValidationError(str(problem)) from None
-
-
-class Length(serializers.CharField):
-    """A length of time, such as 12h or 7d; a timedelta once it is read."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return with_words(lambda: parse_duration(super(Length, self).to_internal_value(data)))
-
-
-class Instant(serializers.DateTimeField):
-    """A moment with its zone: whose midnight is meant by one without?"""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return with_words(lambda: parse_time(str(data)))
-
-
-class Word(serializers.CharField):
-    """One of a few words: `read` returns it, or raises UnknownChoiceError."""
-
-    def __init__(self, read: Callable[[str], str], **options: Any) -> None:
-        super().__init__(**options)
-        self.read = read
-
-    def to_internal_value(self, data: Any) -> str:
-        word: str = with_words(lambda: self.read(super(Word, self).to_internal_value(data)))
-        return word
-
-
-def _of(kind: str, allowed: Callable[[], Collection[str]]) -> Callable[[str], str]:
-    return lambda word: validate_choice(kind, word, allowed())
-
-
-class Silencing(Body):
-    """Until when or for how long (one of the two), and why."""
+class SuppressionBody(Body):
+    """An end, as a duration or a time, and a reason. The validated data hold `until` and `reason`."""
 
     def get_fields(self) -> dict[str, Any]:
-        """`for` is no name that Python lets an attribute have."""
+        """Return the fields. `for` is a keyword of Python and cannot be an attribute."""
+        duration = "Duration: a number and s, m, h, d or w, such as 12h or 7d."
         return {
-            "for": Length(required=False, help_text="How long: a number and s, m, h, d or w, such as 12h or 7d."),
-            "until": Instant(required=False, help_text="When it ends, in place of `for`."),
-            "reason": serializers.CharField(max_length=2000, help_text="Why; everybody who looks will read it."),
+            "for": ParsedField(parse_duration, required=False, help_text=duration),
+            "until": TimeField(parse_time, required=False, help_text="End, instead of `for`."),
+            "reason": serializers.CharField(max_length=2000, help_text="Reason, for every reader."),
             **super().get_fields(),
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse both, and neither."""
         attrs = super().validate(attrs)
         if ("for" in attrs) == ("until" in attrs):
             raise serializers.ValidationError(
                 "Give either `for`, a length of time such as 7d, or `until`, an instant such as 2026-05-18T17:30:00Z."
             )
+        if "for" in attrs:
+            attrs["until"] = timezone.now() + attrs.pop("for")
         return attrs
 
-    @property
-    def until(self) -> datetime:
-        """When it ends."""
-        told = self.validated_data
-        moment: datetime = told["until"] if "until" in told else timezone.now() + told["for"]
-        return moment
+
+class AcknowledgeBody(SuppressionBody):
+    """End and reason of an acknowledgement."""
 
 
-class AcknowledgeBody(Silencing):
-    """How long an anomaly is acknowledged, and why."""
+class MuteBody(SuppressionBody):
+    """End and reason of a mute, for one database."""
+
+    sticky = serializers.BooleanField(default=False, help_text="Hold for any number of findings, and while clean.")
+    database = ParsedField(validate_database, default=DEFAULT_DB_ALIAS, help_text="Database of the mute.")
 
 
-class MuteBody(Silencing):
-    """How long a check is muted, and why."""
-
-    sticky = serializers.BooleanField(
-        default=False, help_text="Hold when the count rises, and when the check is clean."
-    )
-    database = Word(names.database, default=MEMORY, help_text="Of which database.")
+def _choice(kind: str, allowed: Callable[[], Any], **options: Any) -> ParsedField:
+    return ParsedField(lambda word: validate_choice(kind, word, allowed()), **options)
 
 
 class ScanBody(Body):
-    """What to scan; without anything the default checks on the default database."""
+    """Checks of a scan; without names and tags the default checks."""
 
-    database = Word(_of("database", lambda: list(connections)), default=MEMORY, help_text="Which database to ask.")
+    database = _choice("database", lambda: list(connections), default=DEFAULT_DB_ALIAS, help_text="Scanned database.")
     checks = serializers.ListField(
-        child=Word(_of("check", lambda: CHECKS)), default=list, help_text="These checks only."
+        child=_choice("check", lambda: CHECKS), default=list, help_text="Names of checks to run."
     )
     tags = serializers.ListField(
-        child=Word(_of("tag", tags)), default=list, help_text="The checks with one of these tags."
+        child=_choice("tag", tags), default=list, help_text="Run the checks with at least one of these tags."
     )
+
+
+@extend_schema_serializer(many=False)
+class CheckList(serializers.Serializer[None]):
+    """All checks."""
+
+    checks = CheckSerializer(many=True)

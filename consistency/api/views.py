@@ -1,289 +1,283 @@
-"""Review over REST: what scans found and remembered; who has the permission acknowledges, mutes and scans."""
+"""Viewsets of the REST API: the report, and the history of scans, anomalies and mutes."""
 
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
-from django.contrib.admin.models import ADDITION, CHANGE
-from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from common.choices import UnknownChoiceError
-from common.times import format_minute
-from consistency.api import answers, query
-from consistency.api import openapi as words
-from consistency.api.access import Conflict, ReviewViewSet, fails_alone, log
-from consistency.api.serializers import AcknowledgeBody, MuteBody, ScanBody, read
-from consistency.history import formats as memory_formats
-from consistency.history import lists, names
-from consistency.history.recorder import scan_and_record
-from consistency.history.silence import MEMORY, acknowledge, end_acknowledgement, mute, unmute
-from consistency.history.turns import hold
-from consistency.models.history import Anomaly, Mute, Scan, Trigger
-from consistency.scan import formats
-from consistency.scan.selection import chosen
+from consistency.api import parameters
+from consistency.api.base import BaseViewSet
+from consistency.api.checks import check_data
+from consistency.api.errors import Refusal
+from consistency.api.pagination import AnomalyPagination, ScanPagination
+from consistency.api.serializers import AcknowledgeBody, CheckList, MuteBody, ScanBody
+from consistency.api.streams import STREAM_TIMEOUT, CSVRenderer, FindingStream, NDJSONRenderer
+from consistency.history import suppression
+from consistency.history.filters import AnomalyFilter, ScanFilter
+from consistency.history.queries import active_mutes, validate_check, validate_mutable
+from consistency.history.retention import prune
+from consistency.history.scanning import read_scan, record_scan
+from consistency.history.serializers import (
+    AnomalySerializer,
+    CheckSerializer,
+    RecordedReportSerializer,
+    ScanSerializer,
+)
+from consistency.models.history import Anomaly, Scan, Trigger
+from consistency.notices.delivery import notify_later
+from consistency.scan.formats import STREAM_FORMATS
+from consistency.scan.selection import select_checks
+from consistency.scan.serializers import ReportSerializer, report_data
 
-TAGS: Final = ["consistency"]
-LOOK_SECONDS: Final = 10.0
-RECORD_SECONDS: Final = 20.0
-BAD: Final = {"_400": f"unknown state 'opne'. Did you mean 'open'? Allowed: {', '.join(query.STATES)}."}
-BAD_BODY: Final = {
-    "_400": "for: '7' is not a length of time. Expected: a number and s, m, h, d or w, such as 30s or 7d"
-}
-MAY_NOT: Final = {"_403": "This needs the permission consistency.mute_check; an API key only reads."}
-UNREAD: Final = {"_413": "The body is too large.", "_415": 'Unsupported media type "text/plain" in request.'}
-NO_PARAMETERS: Final = {"_400": "'database' is not known here: this address takes no parameters."}
-NO_ANOMALY: Final = {"_404": "No anomaly has the number 7."}
-RACE: Final = {"_409": "Somebody else did the same at that moment. Look, and try again."}
-NO_CHECK: Final = {"_404": "unknown check 'stale_procesing'. Did you mean 'stale_processing'? Allowed: ..."}
+SCAN_TIMEOUT: Final = 10.0
+RECORDING_TIMEOUT: Final = 20.0
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 10_000
+PAGE_PARAMETERS: Final = ("limit", "cursor")
+DATABASE: Final = OpenApiParameter("database", description="`default` by default; also a retired database.")
+NAMES: Final = {"type": "array", "items": {"type": "string"}}
+REPORT_PARAMETERS: Final = [
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT},
+        description=f"Rows per check, {DEFAULT_LIMIT} by default; NDJSON and CSV hold all rows by default.",
+    ),
+    OpenApiParameter("check", NAMES, description="Run these checks only; repeated, or with commas."),
+    OpenApiParameter("tag", NAMES, description="Run the checks with at least one of these tags."),
+]
+BUSY: Final = OpenApiResponse(description="A scan is being recorded. Retry-After gives the seconds to wait.")
+NOT_OPEN: Final = OpenApiResponse(description="The anomaly is resolved, or a scan is being recorded.")
+CHANGED: Final = OpenApiResponse(description="Another person changed the mute at the same moment.")
 
 
-class ChecksViewSet(ReviewViewSet):
-    """The checks, what each last came to, and its mute."""
+class ConsistencyViewSet(BaseViewSet):
+    """Report of a scan that is not recorded."""
 
-    acts = {"mute": "consistency.mute_check", "unmute": "consistency.mute_check"}
-    asked = ("overview", "unmute")
+    renderer_classes = [JSONRenderer, NDJSONRenderer, CSVRenderer]
+    allowed_parameters = {"report": ("limit", "check", "tag")}
+
+    @property
+    def timeout(self) -> float:
+        """Return the longest timeout of a scan. The scan itself has a timeout, with a better message."""
+        return STREAM_TIMEOUT
 
     @extend_schema(
-        operation_id="consistency_checks",
-        tags=TAGS,
-        parameters=words.OF_DATABASE,
-        responses={200: words.CHECKS_ANSWER, **words.refusals(**BAD)},
+        operation_id="health_consistency",
+        tags=["health"],
+        parameters=REPORT_PARAMETERS,
+        responses={
+            (200, "application/json"): ReportSerializer,
+            (200, "application/x-ndjson"): OpenApiResponse(
+                OpenApiTypes.STR, "A JSON object per finding and line; the last line is the report without rows."
+            ),
+            (200, "text/csv"): OpenApiResponse(
+                OpenApiTypes.STR,
+                "A record per finding; the last line begins with `#` and says whether the report is complete. An"
+                " apostrophe precedes each sign that a spreadsheet would take for a formula.",
+            ),
+            406: OpenApiResponse(description="None of the three media types is acceptable."),
+        },
     )
-    def overview(self, request: Request) -> Response:
-        """Every check with what it came to in the last recorded scan that ran it; retired ones come last."""
-        return Response({"checks": answers.checks(query.database(request.query_params))})
+    def report(self, request: Request) -> HttpResponseBase:
+        """Scan the database for inconsistent data. Writes nothing.
 
-    @extend_schema(
-        operation_id="consistency_mute",
-        tags=TAGS,
-        request=MuteBody,
-        examples=[
-            OpenApiExample(
-                "For a week", request_only=True, value={"for": "7d", "reason": "The new importer lands on Monday."}
-            )
-        ],
-        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD_BODY, **MAY_NOT, **NO_CHECK, **RACE, **UNREAD)},
-    )
-    def mute(self, request: Request, check: str) -> Response:
-        """Agree that this check decides no status, no exit code and no notice for a while; in place of its last mute.
-
-        Ends at its time and, unless sticky, when the count rises above what was muted or the check is clean.
+        The four default checks are always listed, also with count 0. Further checks run by name or tag.
         """
-        _named(lambda: names.check(check))
-        body = read(MuteBody, request.data)
-        told = body.validated_data
-        by, database = request.user.get_username(), told["database"]
-        names.to_mute(check, database)
-        with transaction.atomic(using=MEMORY):
-            made = mute(check, until=body.until, by=by, reason=told["reason"], sticky=told["sticky"], database=database)
-            log(request, made, ADDITION, f"Muted until {format_minute(made.until)}, over REST: {made.reason}")
-        return Response(answers.check(check, database))
+        query = request.query_params
+        checks = select_checks(parameters.words(query, "check"), parameters.words(query, "tag"))
+        limit = parameters.whole_number(query, "limit", 0, MAX_LIMIT)
+        if (stream_format := STREAM_FORMATS.get(request.accepted_renderer.format)) is None:
+            report = read_scan(checks, limit=DEFAULT_LIMIT if limit is None else limit, timeout=SCAN_TIMEOUT)
+            return Response(report_data(report))
+        if request.method == "HEAD":
+            return HttpResponse(content_type=stream_format.content_type)
+        stream = FindingStream(checks, limit, stream_format)
+        return StreamingHttpResponse(stream, content_type=stream_format.content_type)
 
-    @extend_schema(
-        operation_id="consistency_unmute",
-        tags=TAGS,
-        parameters=words.OF_DATABASE,
-        responses={200: words.CHECK_ANSWER, **words.refusals(**BAD, **MAY_NOT, _404="stale_processing is not muted.")},
-    )
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer errors in JSON for every media type."""
+        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), "application/json"
+        return super().handle_exception(exc)
+
+
+@extend_schema(tags=["consistency"])
+class ChecksViewSet(BaseViewSet):
+    """Checks with their last recorded result and their mute."""
+
+    lookup_url_kwarg = "check"
+    lookup_value_converter = "slug"
+    required_permissions = dict.fromkeys(("mute", "unmute"), "consistency.mute_check")
+    allowed_parameters = dict.fromkeys(("list", "unmute"), ("database",))
+
+    @extend_schema(operation_id="consistency_checks", parameters=[DATABASE], responses=CheckList)
+    def list(self, request: Request) -> Response:
+        """List every check with its last recorded result. Retired checks come last."""
+        return Response({"checks": check_data(parameters.database(request.query_params))})
+
+    @extend_schema(operation_id="consistency_mute", request=MuteBody, responses={200: CheckSerializer, 409: CHANGED})
+    @action(detail=True, methods=["post"])
+    def mute(self, request: Request, check: str) -> Response:
+        """Mute a check: its findings do not affect status, exit code and notices. Replaces a running mute.
+
+        The mute ends at its time. Unless sticky, the mute also ends if the count rises, or if the check is clean.
+        """
+        _refuse_unknown_check(check)
+        body = self.validated(MuteBody)
+        validate_mutable(check, body["database"])
+        suppression.mute(check, by=request.user.get_username(), **body)
+        return _check_response(check, body["database"])
+
+    @extend_schema(operation_id="consistency_unmute", parameters=[DATABASE], responses={200: CheckSerializer})
+    @mute.mapping.delete
     def unmute(self, request: Request, check: str) -> Response:
-        """End the mute of this check, on a database; of retired ones too."""
-        database = query.database(request.query_params)
-        with transaction.atomic(using=MEMORY):
-            running = Mute.objects.using(MEMORY).filter(check_name=check, database=database, ended_at__isnull=True)
-            ending = running.first()
-            if ending is None or not unmute(check, database=database, number=ending.pk):
-                _named(lambda: names.check(check))
-                raise NotFound(f"{check} is not muted on database {database!r}.")
-            log(request, ending, CHANGE, f"Unmuted, over REST; it was muted for: {ending.reason}")
-        return Response(answers.check(check, database))
+        """End the mute of a check, also of a retired check."""
+        database = parameters.database(request.query_params)
+        if not suppression.unmute(check, database=database, by=request.user.get_username()):
+            _refuse_unknown_check(check)
+            raise NotFound(f"{check} is not muted on database {database!r}.")
+        return _check_response(check, database)
 
 
-class ScansViewSet(ReviewViewSet):
-    """The scans that are remembered, and a new one."""
+class HistoryViewSet(BaseViewSet, ReadOnlyModelViewSet[Any]):
+    """Rows of the history: pages of a filtered list, and one row by number."""
 
-    acts = {"create": "consistency.scan_now"}
-    asked = ("scans",)
+    lookup_url_kwarg = "number"
+    lookup_value_converter = "int"
+    filter_backends = [DjangoFilterBackend]
 
-    def patience(self, action: str | None) -> float:
-        """A scan looks, twice with a pause between them, and records."""
-        if action != "create":
-            return super().patience(action)
-        pause = settings.CONSISTENCY_CONFIRM
-        return LOOK_SECONDS * (2 if pause else 1) + pause + RECORD_SECONDS
+    def get_object(self) -> Any:
+        """Return the row of the address. The filters of the list do not apply."""
+        number, queryset = self.kwargs["number"], self.get_queryset()
+        row: Model | None = queryset.filter(pk=number).first()
+        if row is None:
+            name = queryset.model._meta.verbose_name
+            raise NotFound(f"No {name} has the number {number}. Old rows are deleted.")
+        return row
 
-    @extend_schema(
-        operation_id="consistency_scans",
-        tags=TAGS,
-        parameters=words.SCAN_FILTERS,
-        responses={200: words.SCANS_ANSWER, **words.refusals(_400="limit must be one whole number from 1 to 1000.")},
-    )
-    def scans(self, request: Request) -> Response:
-        """The recorded scans, newest first, with what each check came to."""
-        found = query.scans(request.query_params)
-        return Response(answers.page(request, "scans", found, memory_formats.scan_dict))
 
-    @extend_schema(
-        operation_id="consistency_scan",
-        tags=TAGS,
-        responses={200: words.SCAN_ANSWER, **words.refusals(**NO_PARAMETERS, _404="No scan has the number 42.")},
-    )
-    def retrieve(self, request: Request, number: int) -> Response:
-        """One recorded scan."""
-        found = Scan.objects.using(MEMORY).prefetch_related("checks").filter(pk=number).first()
-        if found is None:
-            raise NotFound(f"No scan has the number {number}; old ones are forgotten.")
-        return Response(memory_formats.scan_dict(found))
+@extend_schema(tags=["consistency"])
+@extend_schema_view(
+    list=extend_schema(operation_id="consistency_scans", description="List the recorded scans, newest first."),
+    retrieve=extend_schema(operation_id="consistency_scan", description="Show one recorded scan."),
+)
+class ScansViewSet(HistoryViewSet):
+    """Recorded scans."""
+
+    queryset = Scan.objects.prefetch_related("checks")
+    serializer_class = ScanSerializer
+    filterset_class = ScanFilter
+    pagination_class = ScanPagination
+    required_permissions = {"create": "consistency.scan_now"}
+    allowed_parameters = {"list": (*ScanFilter.base_filters, *PAGE_PARAMETERS)}
+
+    @property
+    def timeout(self) -> float:
+        """Return the time of both passes, the pause and the recording."""
+        if self.request.method != "POST":
+            return super().timeout
+        pause: float = settings.CONSISTENCY_CONFIRM
+        return SCAN_TIMEOUT * (2 if pause else 1) + pause + RECORDING_TIMEOUT
 
     @extend_schema(
         operation_id="consistency_scan_now",
-        tags=TAGS,
         request=ScanBody,
-        examples=[
-            OpenApiExample("What every report asks", request_only=True, value={}),
-            OpenApiExample("One check", request_only=True, value={"checks": ["stale_processing"]}),
-        ],
         responses={
-            **words.SCANNED_ANSWERS,
-            **words.refusals(
-                _400="checks: unknown check 'stale'. Did you mean 'stale_processing'? Allowed: ...",
-                _409="another scan of database 'default' is under way: try again when it is done.",
-                **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "scan_now")},
-                **UNREAD,
-            ),
+            201: OpenApiResponse(RecordedReportSerializer, "Recorded. Location is the address of the scan."),
+            200: OpenApiResponse(RecordedReportSerializer, "Not recorded. `problem` gives the reason."),
+            409: BUSY,
         },
     )
     def create(self, request: Request) -> Response:
-        """Scan now, and record it: 201; if the report cannot be recorded it stands, with 200 and the reason."""
-        told = read(ScanBody, request.data).validated_data
-        done = scan_and_record(
-            chosen(told["checks"], told["tags"]),
-            database=told["database"],
+        """Run a scan and record the result."""
+        body = self.validated(ScanBody)
+        recorded = record_scan(
+            select_checks(body["checks"], body["tags"]),
+            database=body["database"],
             trigger=Trigger.API,
             actor=request.user.get_username(),
-            timeout=LOOK_SECONDS,
+            timeout=SCAN_TIMEOUT,
         )
-        report = formats.as_dict(done.report)
-        if done.scan is None:
-            return Response(report | {"recorded": None, "problem": done.problem})
-        _log_scan(request, done.scan.id)
-        address = reverse("consistency-scan", args=[done.scan.id])
-        return Response(report | {"recorded": done.scan.as_dict()}, status=201, headers={"Location": address})
+        report = report_data(recorded.report)
+        if recorded.scan is None:
+            return Response(report | {"recorded": None, "problem": recorded.problem})
+        notify_later(recorded)
+        prune()
+        address = reverse("consistency-scan-detail", args=[recorded.scan.id])
+        return Response(report | {"recorded": recorded.scan.as_dict()}, status=201, headers={"Location": address})
 
 
-class AnomaliesViewSet(ReviewViewSet):
-    """The anomalies that are remembered, and their acknowledgement."""
-
-    acts = {
-        "acknowledge": "consistency.acknowledge_anomaly",
-        "end_acknowledgement": "consistency.acknowledge_anomaly",
-    }
-    asked = ("anomalies",)
-
-    @extend_schema(
+@extend_schema(tags=["consistency"])
+@extend_schema_view(
+    list=extend_schema(
         operation_id="consistency_anomalies",
-        tags=TAGS,
-        parameters=words.ANOMALY_FILTERS,
-        responses={200: words.ANOMALIES_ANSWER, **words.refusals(**BAD)},
-    )
-    def anomalies(self, request: Request) -> Response:
-        """What scans found and remembered, by default all that is open, what was new or back last first.
+        description="List anomalies, by default the open ones, newest or returned first.\n\n"
+        "With `state=resolved` and without `since` or `scan`, the last resolved come first.",
+    ),
+    retrieve=extend_schema(operation_id="consistency_anomaly", description="Show one anomaly, also a resolved one."),
+)
+class AnomaliesViewSet(HistoryViewSet):
+    """Anomalies and their acknowledgement."""
 
-        Resolved ones come by when they were resolved, unless `since` or `scan` asks when they came. A page goes on
-        after the last row of the one before: rows that come or go meanwhile shift nothing.
-        """
-        agreed = lists.agreed()
-        found = query.anomalies(request.query_params, agreed)
-        return Response(
-            answers.page(request, "anomalies", found, lambda row: memory_formats.anomaly_dict(row, agreed.mutes))
-        )
+    queryset = Anomaly.objects.all()
+    serializer_class = AnomalySerializer
+    filterset_class = AnomalyFilter
+    pagination_class = AnomalyPagination
+    required_permissions = dict.fromkeys(("acknowledge", "end_acknowledgement"), "consistency.acknowledge_anomaly")
+    allowed_parameters = {"list": (*AnomalyFilter.base_filters, *PAGE_PARAMETERS)}
 
-    @extend_schema(
-        operation_id="consistency_anomaly",
-        tags=TAGS,
-        responses={200: words.ANOMALY_ANSWER, **words.refusals(**NO_PARAMETERS, **NO_ANOMALY)},
-    )
-    def retrieve(self, request: Request, number: int) -> Response:
-        """One anomaly, resolved ones too."""
-        return Response(memory_formats.anomaly_dict(_found(number), lists.in_force()))
+    def get_serializer_context(self) -> dict[str, Any]:
+        """Add the mutes in force, read once per request."""
+        return super().get_serializer_context() | {"mutes": active_mutes()}
 
     @extend_schema(
         operation_id="consistency_acknowledge",
-        tags=TAGS,
         request=AcknowledgeBody,
-        examples=[
-            OpenApiExample("For a day", request_only=True, value={"for": "1d", "reason": "Being requeued by hand."})
-        ],
-        responses={
-            200: words.ANOMALY_ANSWER,
-            **words.refusals(
-                **BAD_BODY,
-                **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "acknowledge_anomaly")},
-                **NO_ANOMALY,
-                _409="Anomaly 7 is resolved: there is nothing to acknowledge.",
-                **UNREAD,
-            ),
-        },
+        responses={200: AnomalySerializer, 409: NOT_OPEN},
     )
+    @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, number: int) -> Response:
-        """Agree that this anomaly decides nothing for a while; in place of an acknowledgement that it has.
+        """Acknowledge an anomaly: it does not affect status, exit code and notices. Replaces an acknowledgement.
 
-        Ends at its time, when the row's detail changes, and when it returns after being resolved.
+        The acknowledgement ends at its time, if the detail of the row changes, and if the anomaly returns.
         """
-        anomaly = _found(number)
-        body = read(AcknowledgeBody, request.data)
-        until, reason = body.until, body.validated_data["reason"]
-        with transaction.atomic(using=MEMORY):
-            hold([number], Q())
-            if not acknowledge([number], until=until, by=request.user.get_username(), reason=reason):
-                raise Conflict(f"Anomaly {number} is resolved: there is nothing to acknowledge.")
-            log(request, anomaly, CHANGE, f"Acknowledged until {format_minute(until)}, over REST: {reason}")
-        return self.retrieve(request, number)
+        self.get_object()
+        if not suppression.acknowledge([number], by=request.user.get_username(), **self.validated(AcknowledgeBody)):
+            raise Refusal(409, f"Anomaly {number} is resolved: there is nothing to acknowledge.")
+        return self.retrieve(request)
 
     @extend_schema(
-        operation_id="consistency_end_acknowledgement",
-        tags=TAGS,
-        responses={
-            200: words.ANOMALY_ANSWER,
-            **words.refusals(
-                **NO_PARAMETERS,
-                **MAY_NOT | {"_403": MAY_NOT["_403"].replace("mute_check", "acknowledge_anomaly")},
-                _404="Anomaly 7 is not acknowledged.",
-                _409="A scan is being recorded: try again in a moment.",
-            ),
-        },
+        operation_id="consistency_end_acknowledgement", request=None, responses={200: AnomalySerializer, 409: BUSY}
     )
+    @acknowledge.mapping.delete
     def end_acknowledgement(self, request: Request, number: int) -> Response:
-        """Let this anomaly be heard again."""
-        anomaly = _found(number)
-        with transaction.atomic(using=MEMORY):
-            hold([number], Q())
-            if not end_acknowledgement([number]):
-                raise NotFound(f"Anomaly {number} is not acknowledged.")
-            log(request, anomaly, CHANGE, "Acknowledgement ended, over REST.")
-        return self.retrieve(request, number)
+        """End the acknowledgement of an anomaly."""
+        self.get_object()
+        if not suppression.end_acknowledgement([number], by=request.user.get_username()):
+            raise NotFound(f"Anomaly {number} is not acknowledged.")
+        return self.retrieve(request)
 
 
-def _named(look: Callable[[], str]) -> None:
-    """In an address an unknown name is 404, with the one that may be meant."""
+def _refuse_unknown_check(name: str) -> None:
+    """Answer 404 to an unknown name in an address, with the nearest name."""
     try:
-        look()
-    except UnknownChoiceError as problem:
-        raise NotFound(str(problem)) from None
+        validate_check(name)
+    except UnknownChoiceError as error:
+        raise NotFound(str(error)) from None
 
 
-def _log_scan(request: Request, number: int) -> None:
-    with fails_alone():
-        log(request, Scan.objects.using(MEMORY).get(pk=number), ADDITION, "Scanned, over REST.")
-
-
-def _found(number: int) -> Anomaly:
-    found = Anomaly.objects.using(MEMORY).filter(pk=number).first()
-    if found is None:
-        raise NotFound(f"No anomaly has the number {number}; those long resolved are forgotten.")
-    return found
+def _check_response(check: str, database: str) -> Response:
+    [data] = check_data(database, [check])
+    return Response(data)

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ from django.db import connection
 from django.test import Client
 
 from config.access import keys
+from consistency.api.streams import FindingStream
 from consistency.registry import CHECKS
-from consistency.scan import stream
-from consistency.scan.selection import default
-from consistency.scan.stream import Stream
+from consistency.scan.engine import CHUNK_SIZE
+from consistency.scan.formats import STREAM_FORMATS
+from consistency.scan.selection import default_checks
+from tests.consistency.api.data import Ask, report_reader
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 
@@ -22,23 +23,11 @@ pytestmark = pytest.mark.usefixtures("transactional_db")
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 NDJSON, CSV = "application/x-ndjson", "text/csv"
-Get = Callable[..., Any]
 
 
 @pytest.fixture
-def get() -> Get:
-    """Ask with a key; a streamed body is read to its end."""
-    client = Client(raise_request_exception=False)
-    _, secret = keys.issue("tests", days=1)
-
-    def ask(query: str = "", accept: str = "*/*", method: str = "get") -> Any:
-        headers = {"X-API-Key": secret, "Accept": accept}
-        answer = getattr(client, method)(f"/health/consistency{query}", secure=True, headers=headers)
-        answer.body = (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
-        answer.close()
-        return answer
-
-    return ask
+def get() -> Ask:
+    return report_reader()
 
 
 def test_it_needs_credentials() -> None:
@@ -48,7 +37,7 @@ def test_it_needs_credentials() -> None:
     assert answer["WWW-Authenticate"]
 
 
-def test_it_answers_as_the_contract_says_and_with_its_keys_first(get: Get) -> None:
+def test_it_answers_as_the_contract_says_and_with_its_keys_first(get: Ask) -> None:
     for number in range(3):
         a_file(f"abc123{number}", "processing")
     answer = get()
@@ -71,7 +60,7 @@ def test_it_answers_as_the_contract_says_and_with_its_keys_first(get: Get) -> No
     }
 
 
-def test_it_adds_what_the_design_adds_and_nothing_else(get: Get) -> None:
+def test_it_adds_what_the_design_adds_and_nothing_else(get: Ask) -> None:
     report = get().json()
     assert list(report) == ["status", "checked_at", "complete", "affected_files", "checks"]
     assert [list(check) for check in report["checks"]] == [
@@ -79,7 +68,7 @@ def test_it_adds_what_the_design_adds_and_nothing_else(get: Get) -> None:
     ] * 4
 
 
-def test_a_check_that_could_not_run_has_no_count_and_says_why(get: Get, define: Define) -> None:
+def test_a_check_that_could_not_run_has_no_count_and_says_why(get: Ask, define: Define) -> None:
     def raises() -> Any:
         raise RuntimeError("secret of /srv/continuity")
 
@@ -93,7 +82,7 @@ def test_a_check_that_could_not_run_has_no_count_and_says_why(get: Get, define: 
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", NDJSON, CSV])
-def test_nobody_may_keep_an_answer_or_guess_at_its_type(get: Get, accept: str) -> None:
+def test_nobody_may_keep_an_answer_or_guess_at_its_type(get: Ask, accept: str) -> None:
     answer = get(accept=accept)
     assert answer["Cache-Control"] == "no-store"
     assert answer["X-Content-Type-Options"] == "nosniff"
@@ -101,7 +90,7 @@ def test_nobody_may_keep_an_answer_or_guess_at_its_type(get: Get, accept: str) -
 
 
 @pytest.mark.parametrize("accept", ["*/*", NDJSON, CSV])
-def test_head_is_answered_without_a_body_and_other_methods_are_not(get: Get, accept: str) -> None:
+def test_head_is_answered_without_a_body_and_other_methods_are_not(get: Ask, accept: str) -> None:
     answer = get(accept=accept, method="head")
     assert (answer.status_code, answer.body) == (200, "")
     assert answer["Content-Type"] == get(accept=accept)["Content-Type"]
@@ -112,7 +101,7 @@ def test_head_is_answered_without_a_body_and_other_methods_are_not(get: Get, acc
 
 # --- Parameters ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("query", "rows"), [("", 100), ("?limit=0", 0), ("?limit=7", 7), ("?limit=10000", 120)])
-def test_limit_bounds_the_rows_and_not_the_count(get: Get, query: str, rows: int) -> None:
+def test_limit_bounds_the_rows_and_not_the_count(get: Ask, query: str, rows: int) -> None:
     for number in range(120):
         a_file(f"file {number:03}", "unregistered")
     found = get(query).json()["checks"][3]
@@ -130,7 +119,7 @@ def test_limit_bounds_the_rows_and_not_the_count(get: Get, query: str, rows: int
         ("?tag=vocabulary&check=stale_processing", ["stale_processing", "unknown_status"]),
     ],
 )
-def test_checks_are_chosen_by_name_and_tag(get: Get, query: str, names: list[str]) -> None:
+def test_checks_are_chosen_by_name_and_tag(get: Ask, query: str, names: list[str]) -> None:
     assert [check["check"] for check in get(query).json()["checks"]] == names
 
 
@@ -152,18 +141,18 @@ def test_checks_are_chosen_by_name_and_tag(get: Get, query: str, names: list[str
         ("?format=csv", "unknown parameter 'format'."),
     ],
 )
-def test_a_bad_parameter_is_told_what_is_allowed(get: Get, query: str, words: str, accept: str) -> None:
+def test_a_bad_parameter_is_told_what_is_allowed(get: Ask, query: str, words: str, accept: str) -> None:
     answer = get(query, accept)
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
     assert words in answer.json()["detail"]
 
 
-def test_a_type_that_we_do_not_speak_is_406(get: Get) -> None:
+def test_a_type_that_we_do_not_speak_is_406(get: Ask) -> None:
     answer = get(accept="application/xml")
     assert (answer.status_code, list(answer.json())) == (406, ["detail"])
 
 
-def test_checks_that_are_switched_on_come_after_the_contracts(get: Get, settings: Any) -> None:
+def test_checks_that_are_switched_on_come_after_the_contracts(get: Ask, settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["job_without_file"]
     a_job(1, "running", of="gone")
     assert [check["check"] for check in get().json()["checks"]][4:] == ["job_without_file"]
@@ -172,7 +161,7 @@ def test_checks_that_are_switched_on_come_after_the_contracts(get: Get, settings
     ]
 
 
-def test_a_name_in_the_setting_that_no_check_has_is_a_check_that_could_not_run(get: Get, settings: Any) -> None:
+def test_a_name_in_the_setting_that_no_check_has_is_a_check_that_could_not_run(get: Ask, settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["nope", "job_without_file", "nope"]
     told = get().json()
     assert (told["status"], told["complete"]) == ("degraded", False)
@@ -184,7 +173,7 @@ def test_a_name_in_the_setting_that_no_check_has_is_a_check_that_could_not_run(g
 
 
 # --- Streams ---------------------------------------------------------------------------------------------
-def test_ndjson_and_csv_stream_every_row_and_say_at_the_end_that_it_was_all(get: Get) -> None:
+def test_ndjson_and_csv_stream_every_row_and_say_at_the_end_that_it_was_all(get: Ask) -> None:
     for number in range(150):
         a_file(f"file {number:03}", "unregistered")
     *rows, last = [json.loads(line) for line in get(accept=NDJSON).body.splitlines()]
@@ -196,20 +185,20 @@ def test_ndjson_and_csv_stream_every_row_and_say_at_the_end_that_it_was_all(get:
     assert len(get("?limit=5", NDJSON).body.splitlines()) == 6
 
 
-def test_a_second_stream_is_told_to_come_back(get: Get) -> None:
-    first = Stream(default())
+def test_a_second_stream_is_told_to_come_back(get: Ask) -> None:
+    first = FindingStream(default_checks(), None, STREAM_FORMATS["csv"])
     answer = get(accept=NDJSON)
     first.close()
     assert (answer.status_code, answer["Retry-After"], list(answer.json())) == (503, "30", ["detail"])
     assert get(accept=NDJSON).status_code == 200
 
 
-def test_a_client_that_goes_away_frees_the_stream_even_before_the_first_piece(get: Get) -> None:
+def test_a_client_that_goes_away_frees_the_stream_even_before_the_first_piece(get: Ask) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO files (file_uuid, file_name, status)"
             " SELECT n::text, 'a name', 'unregistered' FROM generate_series(1, %s) n",
-            [3 * stream.PIECE],
+            [3 * CHUNK_SIZE],
         )
     client = Client()
     _, secret = keys.issue("leaves early", days=1)
@@ -221,7 +210,7 @@ def test_a_client_that_goes_away_frees_the_stream_even_before_the_first_piece(ge
         assert get(accept=CSV).status_code == 200
 
 
-def test_a_stream_without_postgresql_is_503_before_the_first_byte(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_postgresql_is_503_before_the_first_byte(get: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     connection.ensure_connection()  # kept: who asks can still be told
     monkeypatch.setitem(connection.settings_dict, "PORT", 1)
     answer = get(accept=NDJSON)

@@ -1,5 +1,6 @@
 """A check that writes changes nothing and could not run: each kind of write, through each entry of the engine."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from consistency.registry import CHECKS, Check, Finding
 from consistency.scan.engine import Engine
 from consistency.scan.passes import collect
 from consistency.scan.report import Report
+from tests.consistency.api.data import report_reader
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 
@@ -148,3 +150,25 @@ def test_a_session_of_a_scan_is_read_only_by_default(define: Define) -> None:
 
     read_scan([define("shows", shows)])
     assert values[:2] == ["on", "on"]
+
+
+@pytest.mark.usefixtures("writing_function")
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson", "text/csv"])
+@pytest.mark.parametrize("function", INTERNAL + EXTERNAL)
+def test_a_writing_check_over_rest_leaves_the_row_and_could_not_run(
+    define: Define, function: Callable[..., Any], accept: str
+) -> None:
+    a_file("stale", "processing")
+    define("broken", function, **({"detail": None} if function in EXTERNAL else {}))
+    answer = report_reader()("?check=stale_processing,broken,unregistered_with_uuid", accept)
+    assert answer.status_code == 200
+    assert File.objects.filter(pk="stale").exists()
+    if accept == "text/csv":
+        assert "complete: false" in answer.body.splitlines()[-1]
+        assert "stale_processing: 1, " in answer.body.splitlines()[-1]
+        return
+    report = json.loads(answer.body.splitlines()[-1])
+    counts = {check["check"]: (check["count"], "error" in check) for check in report["checks"]}
+    assert counts == {
+        "stale_processing": (1, False), "unregistered_with_uuid": (0, False), "broken": (None, True)
+    }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from config.access import keys
 from config.access.tokens import RefreshToken
 from consistency.history.scanning import record_scan
 from consistency.registry import Check
@@ -25,6 +26,21 @@ def asker(headers: dict[str, str]) -> Ask:
         how = method or ("get" if body is None else "post")
         more = {} if body is None else {"data": body, "content_type": content_type}
         return getattr(client, how)(f"{API}{path}", secure=True, headers=headers, **more)
+
+    return ask
+
+
+def report_reader() -> Ask:
+    """Ask for the report with an API key. A streamed body is read to its end."""
+    client = Client(raise_request_exception=False)
+    _, secret = keys.issue("tests", days=1)
+
+    def ask(query: str = "", accept: str = "*/*", method: str = "get") -> Any:
+        headers = {"X-API-Key": secret, "Accept": accept}
+        answer = getattr(client, method)(f"/health/consistency{query}", secure=True, headers=headers)
+        answer.body = (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
+        answer.close()
+        return answer
 
     return ask
 

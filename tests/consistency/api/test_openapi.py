@@ -11,9 +11,9 @@ from django.utils import timezone
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from config.openapi import Generator
-from consistency.history.silence import acknowledge, mute
-from consistency.history.turns import HeldError
-from consistency.models.history import Anomaly
+from consistency.history.locks import AnomaliesLockedError
+from consistency.history.suppression import acknowledge, mute
+from consistency.models.history import Anomaly, Scan
 from tests.consistency.api.data import API, Ask, asker, person, scanned
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "nobody_left")
@@ -77,7 +77,7 @@ def away(*_: Any) -> Any:
 
 
 def taken(*_: Any) -> Any:
-    raise HeldError
+    raise AnomaliesLockedError
 
 
 def test_each_operation_answers_as_described_with_each_code_that_is_named() -> None:
@@ -113,14 +113,14 @@ def acts_that_are_refused(held: Held, ada: Ask) -> None:
         held(ada, path, method="delete", **unknown)
     held(ada, "/scans/{number}", number=999_999)
     held(ada, "/anomalies/{number}", number=999_999)
-    with patched("consistency.history.sql.LAST_SNAPSHOT", "SELECT 1 / 0, %s"):
+    with patched("consistency.history.statements.PREVIOUS_RUNS", "SELECT 1 / 0, %s, %s"):
         held(ada, "/scans", {})
-    with patched("consistency.history.sql.LAST_SNAPSHOT", "SELECT now() + interval '1 day' WHERE %s <> ''"):
-        held(ada, "/scans", {})
+    Scan.objects.update(snapshot_at=timezone.now() + timedelta(days=1))
+    held(ada, "/scans", {})
     muted_and_acknowledged(held.number)
-    with patched("consistency.history.silence._end", lambda *_: False):
+    with patched("consistency.history.suppression._end_mute", lambda *_, **__: False):
         held(ada, MUTE, LATER)
-    with patched("consistency.api.views.hold", taken):
+    with patched("consistency.history.suppression.changing_anomalies", taken):
         held(ada, ACKNOWLEDGE, method="delete")
-    Anomaly.objects.update(resolved_at=timezone.now(), state="resolved")
+    Anomaly.objects.update(resolved_at=timezone.now())
     held(ada, ACKNOWLEDGE, LATER)

@@ -22,9 +22,10 @@ from consistency.registry import Check
 from consistency.scan.engine import Chunk
 from consistency.scan.findings import Row, object_key
 from consistency.scan.report import Report
-from consistency.scan.snapshot import set_local
+from consistency.scan.snapshot import milliseconds, set_local
 
 CONNECT_TIMEOUT: Final = 5.0
+LOCK_TIMEOUT: Final = 5.0
 WRITE_TIMEOUT: Final = 120.0
 
 
@@ -98,9 +99,9 @@ class Recorder:
             set_local(
                 self._connection,
                 {
-                    "lock_timeout": "5s",
-                    "statement_timeout": f"{int(WRITE_TIMEOUT)}s",
-                    "idle_in_transaction_session_timeout": f"{int(self._seconds + WRITE_TIMEOUT)}s",
+                    "lock_timeout": milliseconds(LOCK_TIMEOUT),
+                    "statement_timeout": milliseconds(WRITE_TIMEOUT),
+                    "idle_in_transaction_session_timeout": milliseconds(self._seconds + WRITE_TIMEOUT),
                 },
             )
             lock_scan(cursor, self.database)

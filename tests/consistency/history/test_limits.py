@@ -1,44 +1,48 @@
-"""Limits of the server's, and ours: none of the former breaks a recording, and no wait is without one of the latter."""
+"""Timeouts of the server do not break a recording, and no wait of a recording is endless."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.models import Func, Value
 
-from consistency.history.writing import WRITE_SECONDS, Memory
+from consistency.history import recorder as recorder_module
+from consistency.history.locks import bounded_transaction
+from consistency.history.recorder import LOCK_TIMEOUT, WRITE_TIMEOUT, Recorder
 from consistency.models import File
 from consistency.models.history import Scan
-from consistency.scan.transaction import patient
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.data import a_file
-from tests.consistency.history.data import STALE, holding, news
-from tests.consistency.notices.test_delivery import tracebacks
+from tests.consistency.history.data import STALE, changes, holding
 from tests.consistency.processes import run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
-# --- Ours ------------------------------------------------------------------------------------------------
-def test_no_wait_of_a_recording_is_endless_and_its_lock_lasts_from_the_scan_to_its_last_row() -> None:
-    memory = Memory("default", trigger="command", actor="tester", seconds=7)
-    with closing(memory), memory.connection.cursor() as cursor:
-        cursor.execute("SELECT name, setting::int / 1000 FROM pg_settings WHERE name LIKE '%%_timeout' AND unit = 'ms'")
-        limits = dict(cursor.fetchall())
-    assert 0 < limits["lock_timeout"] <= 10
-    assert 0 < limits["statement_timeout"] <= WRITE_SECONDS
-    assert limits["idle_in_transaction_session_timeout"] >= 7 + WRITE_SECONDS
+def test_no_wait_of_a_recording_is_endless_and_its_lock_lasts_from_the_scan_to_the_last_row() -> None:
+    limits: dict[str, float] = {}
+
+    class Inspected(Recorder):
+        def _begin(self) -> None:
+            super()._begin()
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT name, setting::int / 1000 FROM pg_settings WHERE name LIKE '%%_timeout'")
+                limits.update(cursor.fetchall())
+
+    with Inspected("default", trigger="command", actor="tester", seconds=7):
+        assert limits["lock_timeout"] == LOCK_TIMEOUT
+        assert limits["statement_timeout"] == WRITE_TIMEOUT
+        assert limits["idle_in_transaction_session_timeout"] == 7 + WRITE_TIMEOUT
 
 
-def test_a_table_that_a_migration_holds_is_not_waited_for_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consistency.history.writing.LOCK_TIMEOUT", "200ms")
+def test_a_recording_gives_up_on_a_table_that_a_migration_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "LOCK_TIMEOUT", 0.2)
     a_file("a", "processing")
     with holding("LOCK TABLE consistency_scan IN ACCESS EXCLUSIVE MODE"):
         code, out, err = run(STALE)
     assert (code, "job_id is null" in out) == (1, True)
-    assert err == "Not recorded: another session holds Continuity's tables locked. Try again.\n"
+    assert err == "Not recorded: history in database 'default': another session has locked a table.\n"
 
 
 # --- PostgreSQL's transaction_timeout --------------------------------------------------------------------
@@ -48,7 +52,7 @@ LIMIT, LONGER = 0.4, 1.0
 
 @pytest.fixture
 def limited(database_url: str) -> Iterator[None]:
-    """The database as a role has it whose transactions may take so long."""
+    """Connect as a role whose transactions may take LIMIT seconds."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_timeout', true)")
         if cursor.fetchone() == (None,):
@@ -57,33 +61,34 @@ def limited(database_url: str) -> Iterator[None]:
         yield
 
 
-def test_a_scan_that_takes_longer_than_transactions_may_is_whole_and_recorded(limited: None, define: Define) -> None:
+def test_a_scan_longer_than_transaction_timeout_is_whole_and_recorded(limited: None, define: Define) -> None:
     def slow() -> Any:
         return File.objects.alias(slept=Func(Value(LONGER), function="pg_sleep")).filter(slept__isnull=False)
 
     define("slow", slow)
     a_file("a", "processing")
-    assert news(STALE, "slow") == (2, 0, 0, 0)
+    assert changes(STALE, "slow") == (2, 0, 0, 0)
 
 
 @pytest.mark.parametrize("how", ["text", "ndjson"])
-def test_two_looks_are_further_apart_than_transactions_may_take(limited: None, how: str) -> None:
+def test_the_pause_between_two_passes_is_longer_than_transaction_timeout(limited: None, how: str) -> None:
     a_file("a", "processing")
     assert run(STALE, "--confirm", f"{LONGER:.0f}s", "--format", how)[::2] == (1, "")
     assert Scan.objects.get().complete
 
 
-def test_who_reads_the_memory_may_take_longer_than_transactions_may(limited: None) -> None:
-    with patient(connection, 20, locks=1), connection.cursor() as cursor:
+def test_reading_the_history_takes_longer_than_transaction_timeout(limited: None) -> None:
+    with bounded_transaction(20, lock_timeout=1), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(%s)", [LONGER])
         cursor.execute("SELECT 1")
 
 
-def test_a_recording_that_is_ended_all_the_same_is_a_line_and_no_traceback(
+def test_a_recording_that_transaction_timeout_ends_is_a_line_and_no_traceback(
     limited: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("consistency.history.writing.WITHOUT_TRANSACTION_TIMEOUT", "NULL")
+    monkeypatch.setattr("consistency.scan.snapshot.NO_TRANSACTION_TIMEOUT", "NULL")
     a_file("a", "processing")
     code, _, err = run(STALE, "--confirm", f"{LONGER:.0f}s")
-    assert (code, err) == (1, "Not recorded: database 'default' has a transaction_timeout that is too short.\n")
-    assert not tracebacks(caplog)
+    problem = "history in database 'default': transaction_timeout of the database is too short"
+    assert (code, err) == (1, f"Not recorded: {problem}.\n")
+    assert not [record for record in caplog.records if record.exc_info]

@@ -1,5 +1,6 @@
 """The base class of all management commands: usage errors, signals, output errors and exit codes."""
 
+import gc
 import io
 import logging
 import os
@@ -105,9 +106,12 @@ def _exit_on_signals() -> Iterator[None]:
     replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in replaced:
         signal.signal(number, _exit)
+    # Python ignores an exception in a callback of the garbage collector. Django's start leaves such objects behind.
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
 

@@ -47,7 +47,7 @@ RECORDING_TIMEOUT: Final = 20.0
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 PAGE_PARAMETERS: Final = ("limit", "cursor")
-DATABASE: Final = OpenApiParameter("database", description="`default` by default; also a retired database.")
+DATABASE: Final = OpenApiParameter("database", description="`default` by default.")
 NAMES: Final = {"type": "array", "items": {"type": "string"}}
 REPORT_PARAMETERS: Final = [
     OpenApiParameter(

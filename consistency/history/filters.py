@@ -101,7 +101,7 @@ def _database() -> Parameter:
     return Parameter(
         lambda name: Q(database=name),
         parse=queries.validate_database,
-        help_text="Of this database; also a retired one.",
+        help_text="Of this database.",
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -136,15 +136,8 @@ class Overview:
     cards: Sequence[Card]
 
     @property
-    def retired(self) -> bool:
-        """Return True if the settings no longer name the database."""
-        return self.database not in connections
-
-    @property
     def status(self) -> str:
-        """Return `ok` or `degraded` by suppressions of now; `unknown` without a complete scan; `retired`."""
-        if self.retired:
-            return "retired"
+        """Return `ok` or `degraded` by suppressions of now; `unknown` without a complete scan."""
         if self.degraded or self.stale:
             return "degraded"
         return "ok" if self.complete else "unknown"
@@ -157,7 +150,7 @@ class Overview:
     @property
     def left_out(self) -> list[Card]:
         """Return the cards with findings that the status does not count, since no complete scan ran the check."""
-        return [] if self.retired else [card for card in self.cards if card.left_out]
+        return [card for card in self.cards if card.left_out]
 
     @property
     def changes(self) -> list[tuple[str, int, str]]:
@@ -176,7 +169,7 @@ class Overview:
 def overview(database: str = DEFAULT_DB_ALIAS) -> Overview:
     """Return the overview of a database."""
     complete, last = last_complete_scan(database), last_scan(database)
-    stale = stale_reason(complete, last, database) if database in connections else None
+    stale = stale_reason(complete, last, database)
     cards = _cards(database, complete.pk if complete else 0)
     return Overview(database=database, last=last, complete=complete, stale=stale, cards=cards)
 
@@ -192,7 +185,7 @@ def _cards(database: str, complete_scan: int) -> list[Card]:
             acknowledged=acknowledged.get(name, 0),
             mute=mutes.get(name),
             ended=ended.get(name),
-            current=name in CHECKS and database in connections and runs[-1].scan_id >= complete_scan,
+            current=name in CHECKS and runs[-1].scan_id >= complete_scan,
         )
         for name, runs in _trends(database)
     ]

@@ -67,28 +67,21 @@ def check_names() -> list[str]:
     return list(dict.fromkeys([*CHECKS, *(check for check, _ in recorded_names())]))
 
 
-def database_names() -> list[str]:
-    """Return the names of all databases, retired databases last."""
-    return list(dict.fromkeys([*connections, *sorted(database for _, database in recorded_names())]))
-
-
 def validate_check(name: str) -> str:
     """Return the name of a defined or recorded check. Raises UnknownChoiceError."""
     return name if name in CHECKS else validate_choice("check", name, check_names())
 
 
 def validate_database(name: str) -> str:
-    """Return the name of a configured or recorded database. Raises UnknownChoiceError."""
-    return name if name in connections else validate_choice("database", name, database_names())
+    """Return the name of a configured database. Raises UnknownChoiceError."""
+    return validate_choice("database", name, list(connections))
 
 
 def validate_mutable(check: str, database: str) -> None:
-    """Raise SuppressionError for a retired check or database, UnknownChoiceError for an unknown name."""
-    retired = "so it decides nothing, and there is nothing to mute"
+    """Raise SuppressionError for a retired check, UnknownChoiceError for an unknown name."""
+    validate_database(database)
     if validate_check(check) not in CHECKS:
-        raise SuppressionError(f"{check} is retired: it is no longer defined, {retired}.")
-    if validate_database(database) not in connections:
-        raise SuppressionError(f"database {database!r} is retired: the settings no longer name it, {retired}.")
+        raise SuppressionError(f"{check} is retired: it is no longer defined, so there is nothing to mute.")
 
 
 # --- Suppressed anomalies --------------------------------------------------------------------------------
@@ -134,7 +127,7 @@ def in_state(state: str) -> Q:
         State.RESOLVED.value: lambda: ~OPEN,
         "acknowledged": acknowledged,
         "muted": lambda: muted() & ~acknowledged(),
-        "retired": lambda: OPEN & ~Q(check_name__in=list(CHECKS), database__in=list(connections)),
+        "retired": lambda: OPEN & ~Q(check_name__in=list(CHECKS)),
     }
     return conditions[state]()
 

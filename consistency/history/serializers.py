@@ -10,7 +10,7 @@ from consistency.models.history import Anomaly, Mute, MuteEnd, Scan, ScanCheck, 
 from consistency.registry import Severity
 from consistency.scan.serializers import SEVERITIES, InstantField, ReportSerializer
 
-RETIRED = "True if the check is no longer defined, or the database no longer configured."
+RETIRED = "True if the check is no longer defined."
 
 
 class SeverityField(serializers.ChoiceField):

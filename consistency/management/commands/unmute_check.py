@@ -22,7 +22,7 @@ class Command(ContinuityCommand):
             "--database",
             default=DEFAULT_DB_ALIAS,
             metavar="ALIAS",
-            help="scanned database, also a retired one (default)",
+            help="scanned database (default)",
         )
 
     def run(self, *args: Any, **options: Any) -> None:

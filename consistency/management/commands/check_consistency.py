@@ -41,10 +41,6 @@ PASS_TIMEOUT: Final = 60.0
 STREAM_TIMEOUT: Final = 300.0
 
 
-class UnreachableError(Exception):
-    """PostgreSQL gave no snapshot, so there is no report for people."""
-
-
 class Command(ContinuityCommand):
     help = "Scan the stored data of files, jobs and identities for inconsistencies, and record the result."
     epilog = EPILOG
@@ -67,9 +63,6 @@ class Command(ContinuityCommand):
             return CLEAN
         try:
             return self._scan(checks)
-        except UnreachableError as error:
-            self.stderr.write(str(error))
-            return COULD_NOT_CHECK
         except AlreadyRunningError as error:
             # After the clock was set back, every scan is older: cron must not skip all scans without a message.
             if not options["skip_if_running"] or isinstance(error, OlderSnapshotError):
@@ -132,7 +125,7 @@ class Command(ContinuityCommand):
             self.stderr.write(f"Not recorded: {result.problem}.")
         unreachable = f"Database {database!r}: {report.unreachable}. Is it running, and is its URL right?"
         if report.unreachable and name == "text":
-            raise UnreachableError(unreachable)
+            raise CommandError(unreachable, returncode=COULD_NOT_CHECK)
         if stream:
             write(stream.ending(report, self._changes()))
         elif name == "json":

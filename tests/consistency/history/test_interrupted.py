@@ -61,8 +61,8 @@ def test_that_a_database_is_away_is_recorded_in_ours_and_told(
     got = receive(200)
     monkeypatch.setitem(connections.databases, "away", connections.databases["default"] | {"PORT": "1"})
     code, out, err = run(STALE, "--database", "away", "--format", how)
-    away = "Database 'away': PostgreSQL is not reachable. Is it running, and is its URL right?\n"
-    assert (code, err, out == "") == (3, away, how == "text")
+    away = "Database 'away': PostgreSQL is not reachable. Is it running, and is its URL right?"
+    assert (code, err.strip(), out == "") == (3, away, how == "text")
     scan = Scan.objects.get()
     assert (scan.database, scan.complete, scan.snapshot_at) == ("away", False, None)
     assert list(scan.checks.values_list("outcome", "error")) == [("could_not_run", "PostgreSQL is not reachable")]

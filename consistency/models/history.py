@@ -193,7 +193,7 @@ class Anomaly(CheckRecord):
         """Return the state. An open anomaly was seen by the last run of its check."""
         if self.resolved_at:
             return State.RESOLVED
-        if (self._annotated("last_scan") or 0) > self.appeared_scan:
+        if self._annotated("last_scan") != self.appeared_scan:
             return State.ONGOING
         return State.RETURNED if self.returned_count else State.NEW
 

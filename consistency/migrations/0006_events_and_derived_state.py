@@ -14,8 +14,20 @@ FROM (SELECT id, row_number() OVER (PARTITION BY check_name, database ORDER BY s
 WHERE c.id = numbered.id;
 """
 
-# Events in the order of time; the lists follow the ids of the events.
+# Events in the order of time; the lists follow the ids of the events. A line of the admin's log names one anomaly, or
+# the anomalies name the line in `acts`. The line of the acknowledgement in force is the event of its row already.
 CREATE_EVENTS = """
+WITH log AS (
+    SELECT l.id, l.object_id, l.action_time AS at, u.username AS by, l.change_message AS text
+    FROM django_admin_log l
+        JOIN django_content_type t ON t.id = l.content_type_id AND t.app_label = 'consistency' AND t.model = 'anomaly'
+        JOIN auth_user u ON u.id = l.user_id),
+line AS (
+    SELECT a.id AS anomaly, a.acknowledged_at, log.at, log.by, log.text
+    FROM log JOIN consistency_anomaly a ON a.id::text = log.object_id
+    UNION ALL
+    SELECT a.id, a.acknowledged_at, log.at, log.by, log.text
+    FROM consistency_anomaly a, unnest(a.acts) AS act JOIN log ON log.id = act WHERE a.acts <> '{}')
 INSERT INTO consistency_anomalyevent (anomaly_id, kind, at, by, text, scan)
 SELECT * FROM (
     SELECT id, 'found' AS kind, first_seen AS at, '' AS by, '' AS text,
@@ -25,21 +37,31 @@ SELECT * FROM (
     UNION ALL
     SELECT id, 'resolved', resolved_at, '', '', NULL FROM consistency_anomaly WHERE resolved_at IS NOT NULL
     UNION ALL
-    SELECT id, 'acknowledged', acknowledged_at, acknowledged_by, acknowledged_reason, NULL FROM consistency_anomaly
-    WHERE acknowledged_until IS NOT NULL AND acknowledged_at IS NOT NULL
+    SELECT id, 'acknowledged', acknowledged_at, acknowledged_by,
+        to_char(acknowledged_until AT TIME ZONE 'UTC', '"until "YYYY-MM-DD HH24:MI" UTC: "') || acknowledged_reason,
+        NULL
+    FROM consistency_anomaly WHERE acknowledged_until IS NOT NULL AND acknowledged_at IS NOT NULL
     UNION ALL
-    SELECT a.id,
-        CASE WHEN l.change_message LIKE 'Assigned%%' THEN 'assigned'
-            WHEN l.change_message LIKE 'Acknowledgement ended%%' THEN 'acknowledgement_ended'
-            WHEN l.change_message LIKE '%%Acknowledged%%' THEN 'acknowledged' ELSE 'commented' END,
-        l.action_time, u.username, l.change_message, NULL
-    FROM consistency_anomaly a
-        JOIN django_admin_log l ON l.object_id = a.id::text OR l.id = ANY(a.acts)
-        JOIN django_content_type t ON t.id = l.content_type_id AND t.app_label = 'consistency' AND t.model = 'anomaly'
-        JOIN auth_user u ON u.id = l.user_id
-    WHERE NOT (l.change_message LIKE '%%Acknowledged%%' AND a.acknowledged_until IS NOT NULL
-        AND l.action_time >= a.acknowledged_at)
+    SELECT anomaly,
+        CASE WHEN text LIKE '%Acknowledged until %' THEN 'acknowledged'
+            WHEN text LIKE '%Acknowledgement ended%' THEN 'acknowledgement_ended'
+            WHEN text LIKE '%Assigned to %' THEN 'assigned' ELSE 'commented' END,
+        at, by, text, NULL
+    FROM line
+    WHERE text NOT LIKE '%Acknowledged until %' OR acknowledged_at IS NULL
+        OR at < acknowledged_at - interval '10 seconds'
 ) AS events ORDER BY at, id;
+"""
+
+# 1.0.0 wrote no line when a scan ended an acknowledgement. Without this event the next scan would report a change.
+END_ACKNOWLEDGEMENTS = """
+INSERT INTO consistency_anomalyevent (anomaly_id, kind, at, by, text)
+SELECT anomaly_id, 'acknowledgement_ended', at, '', 'before the upgrade from 1.0.0' FROM (
+    SELECT DISTINCT ON (e.anomaly_id) e.anomaly_id, e.kind, e.at
+    FROM consistency_anomalyevent e JOIN consistency_anomaly a ON a.id = e.anomaly_id
+    WHERE e.kind IN ('acknowledged', 'acknowledgement_ended') AND a.acknowledged_until IS NULL
+    ORDER BY e.anomaly_id, e.id DESC) AS last
+WHERE kind = 'acknowledged';
 """
 
 FILL_ANOMALIES = """
@@ -58,6 +80,16 @@ FROM (SELECT anomaly_id, max(id) FILTER (WHERE kind IN ('found', 'returned')) AS
 WHERE e.anomaly_id = a.id AND b.id = a.id;
 """
 
+FILL_MUTES = """
+UPDATE consistency_mute m SET ended_by = u.username, ended_reason = regexp_replace(l.change_message, '^Unmuted: ', '')
+FROM django_admin_log l
+    JOIN django_content_type t ON t.id = l.content_type_id AND t.app_label = 'consistency' AND t.model = 'mute'
+    JOIN auth_user u ON u.id = l.user_id
+WHERE l.object_id = m.id::text AND l.change_message LIKE 'Unmuted%' AND m.ended_because = 'unmuted';
+"""
+
+OPEN = models.Q(("resolved_at__isnull", True))
+
 
 def add(model, name, field):
     return migrations.AddField(model_name=model, name=name, field=field)
@@ -65,6 +97,10 @@ def add(model, name, field):
 
 def alter(model, name, field):
     return migrations.AlterField(model_name=model, name=name, field=field)
+
+
+def index(model, fields, name, condition=None):
+    return migrations.AddIndex(model, models.Index(fields=fields, name=name, condition=condition))
 
 
 class Migration(migrations.Migration):
@@ -102,7 +138,25 @@ class Migration(migrations.Migration):
         add("anomaly", "appeared_run", models.PositiveIntegerField(null=True)),
         add("anomaly", "times_seen_before", models.PositiveIntegerField(default=0)),
         add("anomaly", "last_seen_before", models.DateTimeField(null=True)),
-        migrations.RunSQL([NUMBER_RUNS, CREATE_EVENTS, FILL_ANOMALIES], migrations.RunSQL.noop),
+        add("mute", "ended_by", models.TextField(blank=True, db_default="", default="")),
+        add("mute", "ended_reason", models.TextField(blank=True, db_default="", default="")),
+        # Fewer indexes make the update of all rows faster.
+        *(
+            migrations.RemoveIndex("anomaly", name)
+            for name in (
+                "anomaly_kind",
+                "anomaly_kind_resolved",
+                "anomaly_assigned",
+                "anomaly_assigned_resolved",
+                "anomaly_open",
+                "anomaly_acknowledged",
+                "anomaly_news_of_scan",
+            )
+        ),
+        migrations.RemoveIndex("scan", "scan_completeness"),
+        migrations.RunSQL(
+            [NUMBER_RUNS, CREATE_EVENTS, END_ACKNOWLEDGEMENTS, FILL_ANOMALIES, FILL_MUTES], migrations.RunSQL.noop
+        ),
         migrations.CreateModel(
             name="BackgroundTask",
             fields=[
@@ -143,25 +197,10 @@ class Migration(migrations.Migration):
             },
         ),
         *(
-            migrations.RemoveIndex("anomaly", name)
-            for name in (
-                "anomaly_kind",
-                "anomaly_kind_resolved",
-                "anomaly_assigned",
-                "anomaly_assigned_resolved",
-                "anomaly_open",
-                "anomaly_acknowledged",
-                "anomaly_news_of_scan",
-            )
-        ),
-        *(migrations.RemoveIndex("scan", name) for name in ("scan_completeness",)),
-        *(
             migrations.RemoveField("anomaly", name)
             for name in ("acts", "assigned_kind", "hearing", "kind", "last_scan", "last_seen", "state", "times_seen")
         ),
         *(migrations.RemoveField("scancheck", name) for name in ("doubted",)),
-        add("mute", "ended_by", models.TextField(blank=True, db_default="", default="")),
-        add("mute", "ended_reason", models.TextField(blank=True, db_default="", default="")),
         alter("anomaly", "appeared_at", models.DateTimeField(help_text="Time when last found new or returned.")),
         alter(
             "anomaly",
@@ -237,58 +276,20 @@ class Migration(migrations.Migration):
                 help_text="Number of this run of the check; null if it did not run.", null=True
             ),
         ),
-        migrations.AddIndex(
-            "anomaly",
-            models.Index(
-                condition=models.Q(("resolved_at__isnull", True)),
-                fields=["-appeared_event"],
-                name="anomaly_open_appeared",
-            ),
+        index("anomaly", ["-appeared_event"], "anomaly_open_appeared", OPEN),
+        index("anomaly", ["check_name", "-appeared_event"], "anomaly_open_check", OPEN),
+        index("anomaly", ["-resolved_event"], "anomaly_resolved", ~OPEN),
+        index("anomaly", ["appeared_scan"], "anomaly_appeared_scan"),
+        index(
+            "anomaly", ["acknowledged_until"], "anomaly_acknowledged", models.Q(("acknowledged_until__isnull", False))
         ),
-        migrations.AddIndex(
-            "anomaly",
-            models.Index(
-                condition=models.Q(("resolved_at__isnull", True)),
-                fields=["check_name", "-appeared_event"],
-                name="anomaly_open_check",
-            ),
-        ),
-        migrations.AddIndex(
-            "anomaly",
-            models.Index(
-                condition=models.Q(("resolved_at__isnull", True), _negated=True),
-                fields=["-resolved_event"],
-                name="anomaly_resolved",
-            ),
-        ),
-        migrations.AddIndex("anomaly", models.Index(fields=["appeared_scan"], name="anomaly_appeared_scan")),
-        migrations.AddIndex(
-            "anomaly",
-            models.Index(
-                condition=models.Q(("acknowledged_until__isnull", False)),
-                fields=["acknowledged_until"],
-                name="anomaly_acknowledged",
-            ),
-        ),
-        migrations.AddIndex(
-            "anomaly",
-            models.Index(
-                condition=models.Q(("assignee__isnull", False)),
-                fields=["assignee", "-appeared_event"],
-                name="anomaly_assigned",
-            ),
-        ),
-        migrations.AddIndex("anomalyevent", models.Index(fields=["anomaly", "-id"], name="event_of_anomaly")),
-        migrations.AddIndex(
+        index("anomaly", ["assignee", "-appeared_event"], "anomaly_assigned", models.Q(("assignee__isnull", False))),
+        index("anomalyevent", ["anomaly", "-id"], "event_of_anomaly"),
+        index("anomalyevent", ["-id"], "event_by_person", models.Q(("by", ""), _negated=True)),
+        index(
             "anomalyevent",
-            models.Index(condition=models.Q(("by", ""), _negated=True), fields=["-id"], name="event_by_person"),
-        ),
-        migrations.AddIndex(
-            "anomalyevent",
-            models.Index(
-                condition=models.Q(("kind__in", ("acknowledged", "acknowledgement_ended"))),
-                fields=["anomaly", "-id"],
-                name="event_acknowledgement",
-            ),
+            ["anomaly", "-id"],
+            "event_acknowledgement",
+            models.Q(("kind__in", ("acknowledged", "acknowledgement_ended"))),
         ),
     ]

@@ -1,55 +1,39 @@
-"""What the pages share: rows that nobody edits in place, in tables that may be huge, and acts that are logged."""
+"""Admin classes for rows that nobody edits in place, in tables that may hold millions of rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
-from django.db import DataError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, connections, transaction
 from django.db.models import Model, TextField
 from django.forms import Form
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
 from django.utils.text import capfirst
 
 from common.text import printable
 from consistency.history.paginator import BoundedPaginator
 
-MEMORY = "default"
-
-NOT_NOW: Final = "not_now"
+CONFLICT: Final = "conflict"
 
 
-def _unharmed(database: str) -> AbstractContextManager[Any]:
-    """In a transaction, a savepoint: an error would end it; else nothing, which is two questions less."""
+def _savepoint(database: str) -> AbstractContextManager[Any]:
+    """Return a savepoint inside a transaction, which an error would end. Outside a transaction do nothing."""
     return transaction.atomic(using=database) if connections[database].in_atomic_block else nullcontext()
 
 
-class TolerantChangeList(ChangeList):
-    """No rows where a column's type (uuid, enum) does not know the word that the address asks for; a word that a
-    filter of ours does not know is refused, since the page could not show that it is on.
-    """
-
-    def get_filters(self, request: HttpRequest) -> Any:
-        found = super().get_filters(request)
-        for chosen in (one for one in found[0] if isinstance(one, admin.SimpleListFilter)):
-            if chosen.value() not in (None, *(str(word) for word, _ in chosen.lookup_choices)):
-                raise IncorrectLookupParameters(f"{chosen.parameter_name}={chosen.value()}")
-        return found
+class TypedChangeList(ChangeList):
+    """Show no rows if the type of a column (uuid, enum) cannot hold a value in the address."""
 
     def get_results(self, request: HttpRequest) -> None:
         try:
-            with _unharmed(self.queryset.db):
+            with _savepoint(self.queryset.db):
                 super().get_results(request)
         except DataError:
             self.queryset = self.queryset.none()
@@ -57,8 +41,8 @@ class TolerantChangeList(ChangeList):
 
 
 @cache
-def legible(name: str, title: str) -> Callable[[Model], str]:
-    """A column of text, which anybody may have written, as a page may show it."""
+def printable_column(name: str, title: str) -> Callable[[Model], str]:
+    """Return a column that escapes the unprintable characters of a text field."""
 
     @admin.display(description=title, ordering=name)
     def column(row: Model) -> str:
@@ -69,52 +53,39 @@ def legible(name: str, title: str) -> Callable[[Model], str]:
     return column
 
 
-class ReviewList(TolerantChangeList):
-    """A list that may be of a million."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Rows as the paginator has them, of the only page too; for who wants them."""
-        super().get_results(request)
-        size = self.result_count if self.show_all and self.can_show_all else self.list_per_page
-        first = (self.page_num - 1) * size
-        self.result_list = SimpleLazyObject(
-            lambda: self.paginator.listed.rows(first, first + size) if self.result_count else []
-        )
-
-
 class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Shows rows that another program owns, in tables that may be huge."""
+    """Show the rows of a huge table."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
-    # Each would count the whole table.
+    # Facets count the whole table.
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return TolerantChangeList
+        return TypedChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [self._legible(name) for name in super().get_list_display(request)]
+        return [self._printable(name) for name in super().get_list_display(request)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [self._legible(name) for name in super().get_fields(request, obj)]
+        return [self._printable(name) for name in super().get_fields(request, obj)]
 
-    def _legible(self, name: Any) -> Any:
+    def _printable(self, name: Any) -> Any:
         titles = {field.name: str(field.verbose_name) for field in self.opts.fields if isinstance(field, TextField)}
-        return legible(name, titles[name]) if name in titles else name
+        return printable_column(name, titles[name]) if name in titles else name
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """The row; None where no row can have this key, as a word in a column of type uuid."""
+        """Return the row; None if no row can have the key, such as a word in a column of type uuid."""
         try:
-            with _unharmed(self.get_queryset(request).db):
+            with _savepoint(self.get_queryset(request).db):
                 return super().get_object(request, object_id, from_field)
         except DataError:
             return None
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:  # type: ignore[override]
-        """Only what the filters beside the list ask: any other may read the whole table."""
-        return any(lookup in _lookups(one) for one in self.get_list_filter(request))
+        """Allow the filters beside the list only: another lookup may read the whole table."""
+        return any(lookup in _lookups(entry) for entry in self.get_list_filter(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -126,20 +97,18 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-def _lookups(one: Any) -> tuple[str, ...]:
-    return (one, f"{one}__exact", f"{one}__isnull") if isinstance(one, str) else (one.parameter_name,)
+def _lookups(entry: Any) -> tuple[str, ...]:
+    return (entry, f"{entry}__exact", f"{entry}__isnull") if isinstance(entry, str) else (entry.parameter_name,)
 
 
 class ReviewAdmin(ViewOnlyAdmin):
-    """The same for what review remembers: changed by acts alone, each with a permission of its own."""
+    """Show rows of the history. Only actions with a permission of their own change rows."""
 
     list_per_page = 25
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return ReviewList
+    sortable_by = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Django's, named after what it is; an act that is not for who asks is refused (403)."""
+        """Return the list; refuse an action that the user may not run (403)."""
         if request.POST.get("action", "") not in ("", *self.get_actions(request)):
             raise PermissionDenied
         if ERROR_FLAG in request.GET:
@@ -147,53 +116,44 @@ class ReviewAdmin(ViewOnlyAdmin):
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseRedirect:
+        """Redirect to the page of the row, which shows its history."""
+        return HttpResponseRedirect(reverse(f"admin:consistency_{self.opts.model_name}_change", args=[object_id]))
+
     class Media:
         css = {"all": ["consistency/review.css"]}
 
 
 def require(request: HttpRequest, permission: str) -> None:
-    """Refuse who may not (403)."""
+    """Raise PermissionDenied (403) without a permission of this app."""
     if not request.user.has_perm(f"consistency.{permission}"):
         raise PermissionDenied
 
 
-def overview_address(request: HttpRequest, database: str = MEMORY) -> str:
-    """Where one goes after an act on a check or a scan; the landing page for who may act but not see."""
+def overview_url(request: HttpRequest, database: str = DEFAULT_DB_ALIAS) -> str:
+    """Return the overview, where actions on checks and scans lead; the landing page without view permission."""
     if not request.user.has_perm("consistency.view_scan"):
         return reverse("admin:index")
-    address = reverse("admin:app_list", args=["consistency"])
-    return address if database == MEMORY else f"{address}?database={quote(database)}"
+    url = reverse("admin:app_list", args=["consistency"])
+    return url if database == DEFAULT_DB_ALIAS else f"{url}?database={quote(database)}"
 
 
-def log(user: Any, model: type[Model], act: str, rows: Iterable[Model] = (), flag: int = CHANGE) -> list[LogEntry]:
-    """Write an act into the admin's log: once per row, or once in all where no rows are named."""
-    # Django's own pages show the log as it is.
-    act = printable(act)
-    kind = ContentType.objects.get_for_model(model).pk
-    named: list[tuple[str | None, str]] = [(str(row.pk), str(row)[:200]) for row in rows]
-    return LogEntry.objects.bulk_create(
-        LogEntry(
-            action_time=timezone.now(),
-            user_id=user,
-            content_type_id=kind,
-            object_id=number,
-            object_repr=name,
-            action_flag=flag,
-            change_message=act,
-        )
-        for number, name in named or [(None, act[:200])]
-    )
+def conflict(problem: object) -> ValidationError:
+    """Return a form error of a request that may succeed when sent again (409)."""
+    return ValidationError(str(problem), code=CONFLICT)
 
 
-def not_now(problem: object) -> ValidationError:
-    """What to say on an act's page where somebody else came first: the same may do in a moment."""
-    return ValidationError(str(problem), code=NOT_NOW)
+def form_status(form: Form) -> int:
+    """Return the HTTP status of a page with this form."""
+    return 200 if not form.errors else 409 if form.has_error(NON_FIELD_ERRORS, CONFLICT) else 400
 
 
-def act_page(
+def form_page(
     request: HttpRequest, model: type[Model], form: Form, *, title: str, about: str, **more: Any
 ) -> TemplateResponse:
-    """The page that asks for the reason of an act; it posts to where it was shown."""
+    """Return the page of one form, which posts to its own address."""
     context = {
         **admin.site.each_context(request),
         "opts": model._meta,
@@ -204,5 +164,4 @@ def act_page(
         "sees_list": request.user.has_perm(f"consistency.view_{model._meta.model_name}"),
         **more,
     }
-    wrong = 409 if form.has_error(NON_FIELD_ERRORS, NOT_NOW) else 400
-    return TemplateResponse(request, "admin/consistency/act.html", context, status=wrong if form.errors else 200)
+    return TemplateResponse(request, "admin/consistency/act.html", context, status=form_status(form))

@@ -1,27 +1,26 @@
-"""Where things lie in the small pictures: numbers for plain SVG, which templates draw."""
+"""Coordinates of small SVG pictures: the trend of a check, and the time line of jobs and an anomaly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.utils import timezone
 
 from common.text import printable
 from common.times import format_minute
-from consistency.history.overview import SCANS, Point
-from consistency.history.subject import Job
+from consistency.history.current_state import Job
+from consistency.history.overview import TREND_LENGTH
 from consistency.models.history import Anomaly
 from consistency.models.media import JobStatus
 from consistency.registry import Severity
 
 WIDTH: Final = 360
 HEIGHT: Final = 40
-FEWEST: Final = 30
-"""Cells of a strip, at least: a few scans would be a few dots among ninety."""
-ROW: Final = 18
-AXIS: Final = 600
-"""Width of a time line."""
+MIN_CELLS: Final = 30
+"""A few scans would be invisible among ninety cells."""
+ROW_HEIGHT: Final = 18
+AXIS_WIDTH: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Cell:
     x: float
     width: float
     tone: str
-    words: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,98 +41,104 @@ class Bar:
     width: float
     y: float
     tone: str
-    words: str
+    title: str
 
 
-def strip(points: Sequence[Point]) -> list[Cell]:
-    """One cell per scan, the newest at the right end."""
-    start, cell = _grid(points)
+def strip(runs: Sequence[Any]) -> list[Cell]:
+    """Return a cell per run of a check, newest last."""
+    first, width = _grid(runs)
     return [
-        Cell(round((start + place) * cell, 1), round(cell * 0.8, 1), _tone(point), point.words)
-        for place, point in enumerate(points)
+        Cell(round((first + place) * width, 1), round(width * 0.8, 1), _tone(run), _run_title(run))
+        for place, run in enumerate(runs)
     ]
 
 
-def _tone(point: Point) -> str:
-    """Its outcome; what an `info` check found is told, and warns of nothing."""
-    return "told" if point.outcome == "found" and point.severity == Severity.INFO else point.outcome
+def _tone(run: Any) -> str:
+    """Return the outcome; `info` for findings of an info check, which are no warning."""
+    return "info" if run.outcome == "found" and run.severity == Severity.INFO else str(run.outcome)
 
 
-def trend(points: Sequence[Point]) -> str:
-    """The counts as the points of a polyline, 0 at the bottom; a check that could not run leaves no point."""
-    start, cell = _grid(points)
-    counts = [(start + place, point.count) for place, point in enumerate(points) if point.count is not None]
+def _run_title(run: Any) -> str:
+    result = run.error or (f"{run.count:,} found" if run.count else "clean")
+    return f"{format_minute(run.recorded_at)}: {result}"
+
+
+def trend(runs: Sequence[Any]) -> str:
+    """Return the counts as points of a polyline. A run that failed has no point."""
+    first, width = _grid(runs)
+    counts = [(first + place, run.count) for place, run in enumerate(runs) if run.count is not None]
     highest = max((count for _, count in counts), default=0) or 1
-    placed = [
-        (round((place + 0.5) * cell, 1), round(HEIGHT - 2 - (HEIGHT - 4) * n / highest, 1)) for place, n in counts
+    points = [
+        (round((place + 0.5) * width, 1), round(HEIGHT - 2 - (HEIGHT - 4) * count / highest, 1))
+        for place, count in counts
     ]
-    if len(placed) == 1:
-        # One scan is no line yet: a short one, for it to be seen.
-        placed.insert(0, (placed[0][0] - cell, placed[0][1]))
-    return " ".join(f"{x},{y}" for x, y in placed)
+    if len(points) == 1:
+        # One point is invisible: draw a short line.
+        points.insert(0, (points[0][0] - width, points[0][1]))
+    return " ".join(f"{x},{y}" for x, y in points)
 
 
-def _grid(points: Sequence[Point]) -> tuple[int, float]:
-    """In which cell the oldest is, and how wide one is."""
-    cells = min(SCANS, max(FEWEST, len(points)))
-    return cells - len(points), WIDTH / cells
+def _grid(runs: Sequence[Any]) -> tuple[int, float]:
+    """Return the cell of the oldest run, and the width of a cell."""
+    cells = min(TREND_LENGTH, max(MIN_CELLS, len(runs)))
+    return cells - len(runs), WIDTH / cells
 
 
 def area(line: str) -> str:
-    """The polygon between a polyline and the bottom."""
-    placed = line.split()
-    first, last = placed[0].partition(",")[0], placed[-1].partition(",")[0]
+    """Return the polygon between a polyline and the bottom."""
+    points = line.split()
+    first, last = points[0].partition(",")[0], points[-1].partition(",")[0]
     return f"{first},{HEIGHT - 1} {line} {last},{HEIGHT - 1}"
 
 
 class TimeLine:
-    """A file's jobs and what was seen of one anomaly, on one axis."""
+    """The jobs of a file and the times of an anomaly on one axis."""
 
     def __init__(self, jobs: Sequence[Job], anomaly: Anomaly) -> None:
         self.now = timezone.now()
         self.jobs = [job for job in jobs if job.created_at]
-        self.undated = [_words(job) for job in jobs if not job.created_at]
-        """What is said of the jobs that have no place on it."""
-        seen = {
+        self.undated = [_job_title(job) for job in jobs if not job.created_at]
+        """Titles of the jobs without a place on the axis."""
+        times = {
             "first seen": anomaly.first_seen,
-            "came back": anomaly.appeared_at if anomaly.returned_count else None,
+            "returned": anomaly.appeared_at if anomaly.returned_count else None,
             "last seen": anomaly.last_seen,
             "resolved": anomaly.resolved_at,
         }
-        self.seen = {words: at for words, at in seen.items() if at}
-        starts = [job.created_at for job in self.jobs if job.created_at]
-        self.start = min(starts + list(self.seen.values()))
+        self.times = {title: at for title, at in times.items() if at}
+        self.start = min([job.created_at for job in self.jobs if job.created_at] + list(self.times.values()))
         self.seconds = max(1.0, (self.now - self.start).total_seconds())
-        self.height = ROW * max(1, len(self.jobs))
+        self.height = ROW_HEIGHT * max(1, len(self.jobs))
 
     @property
     def bars(self) -> list[Bar]:
-        """The jobs, the oldest on top; one that has not ended goes on to now."""
+        """Return the jobs, oldest first; a job that has not ended lasts until now."""
         return [self._bar(row, job) for row, job in enumerate(self.jobs)]
 
     @property
     def marks(self) -> list[tuple[float, str]]:
-        """Where the anomaly was seen, and what happened then."""
-        return [(self._x(at), f"{words} {format_minute(at)}") for words, at in self.seen.items()]
+        """Return position and title of each time of the anomaly."""
+        return [(self._x(at), f"{title} {format_minute(at)}") for title, at in self.times.items()]
 
     def _bar(self, row: int, job: Job) -> Bar:
         x, end = self._x(job.created_at), self._x(job.finished_at or self.now)
-        # The page styles by it: another word is none.
+        # A CSS class: an unknown word of the database has none.
         tone = job.status if job.status in JobStatus.values else ""
-        return Bar(x, max(3.0, round(end - x, 1)), row * ROW + 3, f"{tone} named" if job.named else tone, _words(job))
+        named = f"{tone} named" if job.named else tone
+        return Bar(x, max(3.0, round(end - x, 1)), row * ROW_HEIGHT + 3, named, _job_title(job))
 
     def _x(self, at: datetime | None) -> float:
         if at is None:
             return 0.0
-        return round(min(1.0, max(0.0, (at - self.start).total_seconds() / self.seconds)) * AXIS, 1)
+        return round(min(1.0, max(0.0, (at - self.start).total_seconds() / self.seconds)) * AXIS_WIDTH, 1)
 
 
-def _words(job: Job) -> str:
-    """What is known of it, and what it has to do with the file where that is not plain."""
-    ties = ["the file's job_id names it"] if job.named else []
+def _job_title(job: Job) -> str:
+    """Return the job, its times, and its relation to the file if that is unusual."""
+    relations = ["the file's job_id names it"] if job.named else []
     if not job.of_file:
-        ties.append(f"it names another file, {job.file_uuid}" if job.file_uuid else "it names no file")
-    started = f"from {format_minute(job.created_at)}" if job.created_at else "since when is not known"
-    ended = f"to {format_minute(job.finished_at)}" if job.finished_at else "has not ended"
-    tied = f" ({'; '.join(ties)})" if ties else ""
-    return printable(f"job {job.id}, {job.status or 'no status'}{tied}: {started}, {ended}")
+        relations.append(f"it names another file, {job.file_uuid}" if job.file_uuid else "it names no file")
+    start = f"from {format_minute(job.created_at)}" if job.created_at else "unknown start"
+    end = f"to {format_minute(job.finished_at)}" if job.finished_at else "has not ended"
+    related = f" ({'; '.join(relations)})" if relations else ""
+    return printable(f"job {job.id}, {job.status or 'no status'}{related}: {start}, {end}")

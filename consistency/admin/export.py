@@ -1,4 +1,4 @@
-"""Anomalies as CSV and JSON: streamed in pieces, each a short question of its own; the end says whether it is all."""
+"""Export anomalies as CSV and JSON: streamed in chunks. The last line says whether the export is complete."""
 
 import json
 import logging
@@ -9,98 +9,81 @@ from django.db import Error as DatabaseError
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from consistency.history.formats import anomaly_dict
-from consistency.history.lists import in_force
-from consistency.history.order import pieces
-from consistency.history.writing import recording_problem
+from consistency.history.queries import active_mutes
+from consistency.history.recorder import recording_problem
+from consistency.history.serializers import AnomalySerializer
 from consistency.models.history import Anomaly
 from consistency.scan.formats import csv_records, safe_cell
 
 logger = logging.getLogger(__name__)
 
+CHUNK_SIZE: Final = 1000
 COLUMNS: Final = (
-    "id",
-    "database",
-    "check",
-    "severity",
-    "object_type",
-    "object_id",
-    "file_uuid",
-    "file_name",
-    "status",
-    "detail",
-    "state",
-    "first_seen",
-    "appeared_at",
-    "last_seen",
-    "times_seen",
-    "resolved_at",
-    "returned_count",
-    "assignee",
+    "id", "database", "check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail",
+    "state", "first_seen", "appeared_at", "last_seen", "times_seen", "resolved_at", "returned_count", "assignee",
     "note",
-)
-SILENCE: Final = ("by", "at", "until", "reason")
+)  # fmt: skip
+ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason")
 
 
-def exported(found: QuerySet[Anomaly], how: str) -> StreamingHttpResponse:
-    """All of them, in the order of the list, as a download."""
-    pieces, kind = WAYS[how]
-    answer = StreamingHttpResponse(pieces(found), content_type=kind)
-    answer["Content-Disposition"] = f'attachment; filename="anomalies.{how}"'
-    return answer
+def export(anomalies: QuerySet[Anomaly], order: str, name: str) -> StreamingHttpResponse:
+    """Return the anomalies as a download in one of FORMATS, by the unique column `order`, highest first."""
+    write, content_type = FORMATS[name]
+    response = StreamingHttpResponse(write(_Rows(anomalies, order)), content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="anomalies.{name}"'
+    return response
 
 
-class _Pieces:
-    """Some rows at a time; then `rows` says how many they were, and `problem` why they are not all."""
+class _Rows:
+    """Iterate over chunks of serialized rows, a short query each; then read `count` and `problem`."""
 
-    def __init__(self, found: QuerySet[Anomaly]) -> None:
-        self.found = found
-        self.rows = 0
+    def __init__(self, anomalies: QuerySet[Anomaly], order: str) -> None:
+        self.count = 0
         self.problem: str | None = None
+        """Reason why rows are missing."""
+        self._anomalies, self._order = anomalies.order_by(f"-{order}"), order
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         try:
-            yield from self._all()
+            mutes = active_mutes()
+            rows = list(self._anomalies[:CHUNK_SIZE])
+            while rows:
+                yield list(AnomalySerializer(rows, many=True, context={"mutes": mutes}).data)
+                self.count += len(rows)
+                last = {f"{self._order}__lt": getattr(rows[-1], self._order)}
+                rows = list(self._anomalies.filter(**last)[:CHUNK_SIZE])
         except DatabaseError as error:
-            # Under way already, as a 200: only its last line can tell.
-            logger.exception("An export ended early, after %s rows", self.rows)
+            # The response has begun with status 200: only its last line can report the error.
+            logger.exception("An export ended early, after %s rows", self.count)
             self.problem = recording_problem(error)
 
-    def _all(self) -> Iterator[list[dict[str, Any]]]:
-        mutes = in_force()
-        for piece in pieces(self.found):
-            yield [anomaly_dict(anomaly, mutes) for anomaly in piece]
-            self.rows += len(piece)
 
-
-def _csv(found: QuerySet[Anomaly]) -> Iterator[str]:
-    pieces = _Pieces(found)
-    yield csv_records([[*COLUMNS, *(f"acknowledged_{name}" for name in SILENCE)]])
-    for piece in pieces:
-        yield csv_records(_cells(row) for row in piece)
-    ending = f", error: {pieces.problem}" if pieces.problem else ""
-    yield f"# complete: {str(not pieces.problem).lower()}, rows: {pieces.rows}{ending}\r\n"
+def _csv(rows: _Rows) -> Iterator[str]:
+    yield csv_records([[*COLUMNS, *(f"acknowledged_{name}" for name in ACKNOWLEDGEMENT_COLUMNS)]])
+    for chunk in rows:
+        yield csv_records(_cells(row) for row in chunk)
+    ending = f", error: {rows.problem}" if rows.problem else ""
+    yield f"# complete: {str(not rows.problem).lower()}, rows: {rows.count}{ending}\r\n"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    silence = row["acknowledged"] or {}
-    values = [row[name] for name in COLUMNS] + [silence.get(name) for name in SILENCE]
+    acknowledgement = row["acknowledged"] or {}
+    values = [row[name] for name in COLUMNS] + [acknowledgement.get(name) for name in ACKNOWLEDGEMENT_COLUMNS]
     return [safe_cell("" if value is None else str(value)) for value in values]
 
 
-def _json(found: QuerySet[Anomaly]) -> Iterator[str]:
-    pieces = _Pieces(found)
+def _json(rows: _Rows) -> Iterator[str]:
     yield '{"anomalies": ['
     separator = "\n"
-    for piece in pieces:
-        yield separator + ",\n".join(json.dumps(row) for row in piece)
+    for chunk in rows:
+        yield separator + ",\n".join(json.dumps(row) for row in chunk)
         separator = ",\n"
-    ending = {"error": pieces.problem} if pieces.problem else {}
-    told = json.dumps({"rows": pieces.rows} | ending | {"complete": not pieces.problem})
-    yield f"\n], {told.removeprefix('{')}\n"
+    error = {"error": rows.problem} if rows.problem else {}
+    ending = json.dumps({"rows": rows.count} | error | {"complete": not rows.problem})
+    yield f"\n], {ending.removeprefix('{')}\n"
 
 
-WAYS: Final[dict[str, tuple[Callable[[QuerySet[Anomaly]], Iterator[str]], str]]] = {
+FORMATS: Final[dict[str, tuple[Callable[[_Rows], Iterator[str]], str]]] = {
     "csv": (_csv, "text/csv; charset=utf-8"),
     "json": (_json, "application/json"),
 }

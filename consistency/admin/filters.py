@@ -1,175 +1,171 @@
-"""The filters of the list of anomalies: each one condition that an index serves."""
+"""Filters beside the lists. Conditions come from consistency/history/filters.py where REST has the same filter."""
 
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consistency.history.lists import Agreed, agreed, heard, in_last_scans, in_scan, standing
-from consistency.history.names import Names, known_names
-from consistency.models.history import Anomaly
+from consistency.history import queries
+from consistency.history.filters import AnomalyFilter
+from consistency.models.history import OPEN
 from consistency.registry import CHECKS
 
-Found = QuerySet[Anomaly]
-Told = TypeVar("Told")
+Choices = list[tuple[str, str]]
+Rows = QuerySet[Any]
 
 
-def silent(request: HttpRequest) -> Agreed:
-    """What is silent, asked once a request, whose parts must agree."""
-    return _once(request, agreed)
+def order_field(request: HttpRequest) -> str:
+    """Return the column that orders the list, newest first: the resolution for resolved anomalies."""
+    query = request.GET
+    by_appearance = query.get("news") == "1" or "age" in query or "scan" in query
+    by_resolution = query.get("news") == "resolved" or (query.get("state") == "resolved" and not by_appearance)
+    return "resolved_event" if by_resolution else "appeared_event"
 
 
-def names(request: HttpRequest) -> Names:
-    """Which checks and databases there are; likewise."""
-    return _once(request, known_names)
+class ConditionFilter(admin.SimpleListFilter):
+    """A filter with a title and a condition for each value."""
+
+    conditions: ClassVar[dict[str, tuple[str, Callable[[HttpRequest], Q]]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(value, title) for value, (title, _) in self.conditions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        if (value := self.value()) is None:
+            return queryset
+        if value not in self.conditions:
+            raise IncorrectLookupParameters
+        return queryset.filter(self.conditions[value][1](request))
 
 
-def _once(request: HttpRequest, ask: Callable[[], Told]) -> Told:
-    known: dict[str, Any] = request.__dict__
-    if ask.__name__ not in known:
-        known[ask.__name__] = ask()
-    told: Told = known[ask.__name__]
-    return told
+class ParameterFilter(admin.SimpleListFilter):
+    """A filter with the condition of the same parameter of AnomalyFilter."""
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        value = self.value()
+        return queryset if value is None else self.filtered(queryset, value)
+
+    def filtered(self, queryset: Rows, value: str) -> Rows:
+        """Return the rows that match a value of the parameter."""
+        parameter: Any = AnomalyFilter.base_filters[self.parameter_name]
+        try:
+            rows: Rows = parameter.filter(queryset, parameter.field.clean([value]))
+        except ValidationError:
+            raise IncorrectLookupParameters from None
+        return rows
 
 
-def order(request: HttpRequest) -> tuple[str, ...]:
-    """The newest news first; what is resolved by when it was, unless it is asked for when it came."""
-    asked = request.GET
-    appeared = asked.get("news") == "1" or "age" in asked or "scan" in asked
-    if asked.get("news") == "resolved" or (asked.get("state") == "resolved" and not appeared):
-        return ("-resolved_at", "-appeared_at", "-id")
-    return ("-appeared_at", "-id")
-
-
-class CheckFilter(admin.SimpleListFilter):
+class CheckFilter(ParameterFilter):
     title, parameter_name = "check", "check"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name if name in CHECKS else f"{name} (retired)") for name in names(request).checks]
-
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        return queryset.filter(check_name=self.value()) if self.value() else queryset
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(name, name if name in CHECKS else f"{name} (retired)") for name in queries.check_names()]
 
 
-class StateFilter(admin.SimpleListFilter):
-    """Without a choice: what is open and nobody has silenced."""
+class DatabaseFilter(ParameterFilter):
+    """Visible if there are several databases."""
+
+    title, parameter_name = "database", "database"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(name, name if name in connections else f"{name} (retired)") for name in queries.database_names()]
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1
+
+
+class StateFilter(ParameterFilter):
+    """Without a choice the list shows open anomalies that are not suppressed."""
 
     title, parameter_name = "state", "state"
-    words = {
-        "open": "Open, silenced too",
+    titles: Final = {
+        "open": "Open, also suppressed",
         "new": "New",
         "ongoing": "Ongoing",
         "returned": "Returned",
         "acknowledged": "Acknowledged",
         "muted": "Muted",
-        "retired": "Open, of what is retired",
+        "retired": "Open, check or database retired",
         "resolved": "Resolved",
         "all": "All",
     }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(self.words.items())
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return list(self.titles.items())
 
     def choices(self, changelist: Any) -> Any:
-        first, *others = super().choices(changelist)
-        return [{**first, "display": "Open, not silenced"}, *others]
+        default, *choices = super().choices(changelist)
+        return [{**default, "display": "Open, not suppressed"}, *choices]
 
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        word = self.value()
-        return queryset.filter(heard(silent(request)) if word is None else standing(word, silent(request)))
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        return super().queryset(request, queryset) if self.value() else queryset.filter(queries.unsuppressed())
 
 
-class NewsFilter(admin.SimpleListFilter):
-    """Each check has a last scan of its own: one that asked another, or could not ask it, says nothing of it."""
+class LastScanFilter(ConditionFilter):
+    """By the last scan that ran the check of the anomaly."""
 
     title, parameter_name = "last scan of its check", "news"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "New or back in it"), ("seen", "Seen by it"), ("resolved", "Resolved by it")]
+    conditions: ClassVar = {
+        "1": ("New or returned in it", lambda request: queries.appeared_in_last_scans()),
+        "seen": ("Seen by it", lambda request: OPEN),
+        "resolved": ("Resolved by it", lambda request: queries.resolved_in_last_scans()),
+    }
 
     def choices(self, changelist: Any) -> Any:
-        *others, resolved = super().choices(changelist)
-        # By default the list leaves out what is resolved.
-        there = changelist.get_query_string({"news": "resolved", "state": "resolved"})
-        return [*others, {**resolved, "query_string": there}]
-
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        word = self.value()
-        return queryset if word is None else queryset.filter(in_last_scans("new" if word == "1" else word))
+        *choices, resolved = super().choices(changelist)
+        # By default the list leaves out resolved anomalies.
+        link = changelist.get_query_string({"news": "resolved", "state": "resolved"})
+        return [*choices, {**resolved, "query_string": link}]
 
 
-class ScanFilter(admin.SimpleListFilter):
-    """What one scan counted as new or returned; there to choose from once a link from that scan has named it."""
+class AppearedScanFilter(ParameterFilter):
+    """By the scan that found the anomaly new or returned. Links of the scan pages choose the scan."""
 
     title, parameter_name = "scan", "scan"
-    words: Final = {"": "New or back in", "-new": "New in", "-returned": "Back in"}
+    conditions: Final = {
+        "": ("New or returned in", Q()),
+        "-new": ("New in", Q(returned_count=0)),
+        "-returned": ("Returned in", Q(returned_count__gt=0)),
+    }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         if self.value() is None:
             return []
         number = str(self.value()).partition("-")[0]
-        return [(f"{number}{kind}", f"{words} scan {number}") for kind, words in self.words.items()]
+        return [(f"{number}{kind}", f"{title} scan {number}") for kind, (title, _) in self.conditions.items()]
 
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        if self.value() is None:
-            return queryset
-        if not (asked := re.fullmatch(r"([0-9]{1,18})(|-new|-returned)", self.value() or "")):
+    def filtered(self, queryset: Rows, value: str) -> Rows:
+        if not (match := re.fullmatch(r"([0-9]{1,18})(|-new|-returned)", value)):
             raise IncorrectLookupParameters
-        came = {"": Q(), "-new": Q(returned_count=0), "-returned": Q(returned_count__gt=0)}[asked[2]]
-        return queryset.filter(came, in_scan(int(asked[1])))
+        return super().filtered(queryset, match[1]).filter(self.conditions[match[2]][1])
 
 
-class DatabaseFilter(admin.SimpleListFilter):
-    """Shown where there are several."""
-
-    title, parameter_name = "database", "database"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name if name in connections else f"{name} (retired)") for name in names(request).databases]
-
-    def has_output(self) -> bool:
-        return len(self.lookup_choices) > 1
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(database=self.value()) if self.value() else queryset
+def _since(days: int) -> Q:
+    return queries.appeared_since(timezone.now() - timedelta(days=days))
 
 
-class AgeFilter(admin.SimpleListFilter):
-    title, parameter_name = "time when new or back", "age"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("day", "Within a day"),
-            ("week", "Within a week"),
-            ("old", "Over a week ago"),
-            ("month", "Over 30 days ago"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        days = {"day": 1, "week": 7, "old": 7, "month": 30}.get(self.value() or "")
-        if days is None:
-            return queryset
-        since = timezone.now() - timedelta(days=days)
-        if self.value() in ("day", "week"):
-            return queryset.filter(appeared_at__gte=since)
-        return queryset.filter(appeared_at__lt=since)
+class AgeFilter(ConditionFilter):
+    title, parameter_name = "time when new or returned", "age"
+    conditions: ClassVar = {
+        "day": ("Within a day", lambda request: _since(1)),
+        "week": ("Within a week", lambda request: _since(7)),
+        "old": ("Over a week ago", lambda request: ~_since(7)),
+        "month": ("Over 30 days ago", lambda request: ~_since(30)),
+    }
 
 
-class AssigneeFilter(admin.SimpleListFilter):
+class AssigneeFilter(ConditionFilter):
     title, parameter_name = "assignee", "assignee"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("me", "Me"), ("nobody", "Nobody"), ("anybody", "Anybody")]
-
-    def queryset(self, request: HttpRequest, queryset: Found) -> Found:
-        word = self.value()
-        if word == "me":
-            return queryset.filter(assignee=request.user.get_username())
-        return queryset.filter(assignee__isnull=word == "nobody") if word in ("nobody", "anybody") else queryset
+    conditions: ClassVar = {
+        "me": ("Me", lambda request: Q(assignee=request.user.get_username())),
+        "nobody": ("Nobody", lambda request: Q(assignee__isnull=True)),
+        "anybody": ("Anybody", lambda request: Q(assignee__isnull=False)),
+    }

@@ -1,18 +1,18 @@
-"""What an act asks for: until when, whom, and always why."""
+"""Forms of the actions: end, person, reason."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from common.choices import UnknownChoiceError
 from common.text import printable
-from consistency.history.lists import last_counts
-from consistency.history.names import known_names, to_mute
-from consistency.history.silence import LONGEST_MUTE, MEMORY, SilenceError, check_end, longest_acknowledgement
+from consistency.history.queries import check_names, last_runs, validate_mutable
+from consistency.history.suppression import LONGEST_MUTE, SuppressionError, longest_acknowledgement, validate_end
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -22,17 +22,24 @@ LENGTHS: Final = {
     "30d": ("30 days", timedelta(days=30)),
     "90d": ("90 days", timedelta(days=90)),
 }
-MOST_PEOPLE: Final = 500
+MAX_PEOPLE: Final = 500
+"""People in a list of choices."""
+
+
+def reason_field(*, required: bool = True) -> forms.CharField:
+    """Return the field of a reason, one line."""
+    widget = forms.TextInput(attrs={"size": 60, "autocomplete": "off"})
+    return forms.CharField(required=required, max_length=500, widget=widget)
 
 
 class ReasonForm(forms.Form):
-    """Why, for everybody who looks later."""
+    """Reason of an action."""
 
-    reason = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}))
+    reason = reason_field()
 
 
-class SilenceForm(forms.Form):
-    """For how long, or until when, and why."""
+class SuppressionForm(forms.Form):
+    """Length or end of a suppression, and its reason."""
 
     length = forms.ChoiceField(label="For", initial="1d")
     until = forms.DateTimeField(
@@ -41,101 +48,98 @@ class SilenceForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
         help_text="Instead of a length of time.",
     )
-    reason = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}))
+    reason = reason_field()
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        fitting = [(key, words) for key, (words, length) in LENGTHS.items() if length <= self.longest()]
-        self.fields["length"].choices = fitting  # type: ignore[attr-defined]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        choices = [(key, title) for key, (title, length) in LENGTHS.items() if length <= self.longest()]
+        self.fields["length"].choices = choices  # type: ignore[attr-defined]
 
     def longest(self) -> timedelta:
-        """How long it may be."""
+        """Return the longest possible duration."""
         return longest_acknowledgement()
 
     def clean_until(self) -> datetime | None:
-        """In the future, and not too far."""
+        """Refuse a time in the past or too far away."""
         until: datetime | None = self.cleaned_data["until"]
         try:
             if until:
-                check_end(until, self.longest())
-        except SilenceError as problem:
+                validate_end(until, self.longest())
+        except SuppressionError as problem:
             raise forms.ValidationError(str(problem)) from None
         return until
 
     @cached_property
     def end(self) -> datetime:
-        """When it ends, of a valid form."""
+        """Return the end, for a valid form."""
         until: datetime | None = self.cleaned_data["until"]
         return until or timezone.now() + LENGTHS[self.cleaned_data["length"]][1]
 
 
-class MuteForm(SilenceForm):
-    """Which check, and whether it holds whatever happens."""
+class MuteForm(SuppressionForm):
+    """Check, length and reason of a mute."""
 
-    check_name = forms.ChoiceField(label="Check", help_text="With what was found when it was last asked.")
-    database = forms.CharField(initial=MEMORY, widget=forms.HiddenInput)
+    check_name = forms.ChoiceField(label="Check", help_text="With the number of findings in its last run.")
+    database = forms.CharField(initial=DEFAULT_DB_ALIAS, widget=forms.HiddenInput)
     sticky = forms.BooleanField(
         required=False,
-        help_text="Without it, the mute ends when a scan finds more than the number beside the check, or none.",
+        help_text="Without this, the mute ends when a scan finds more than the number beside the check, or no finding.",
     )
     field_order = ("check_name", "length", "until", "reason", "sticky", "database")
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        counts = last_counts(self["database"].value())
-        # A retired one can be asked for, by an old link say, and is refused with the reason.
-        self.shown = {name: counts.get(name) for name in known_names().checks}
-        """What each check found when it was last asked, as the form says; None for one that never was."""
-        found = [(name, f"{name} ({_found(count)})") for name, count in self.shown.items()]
-        self.fields["check_name"].choices = found  # type: ignore[attr-defined]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        counts = {run.check_name: run.count for run in last_runs(self["database"].value())}
+        # Retired checks are choices too: an old link may name one, and the answer gives the reason of the refusal.
+        self.counts = {name: counts.get(name) for name in check_names()}
+        """Findings in the last run of each check; None without a run."""
+        choices = [(name, f"{name} ({_count_text(count)})") for name, count in self.counts.items()]
+        self.fields["check_name"].choices = choices  # type: ignore[attr-defined]
         self.fields["length"].initial = "7d"
 
     def clean(self) -> dict[str, Any] | None:
-        """Of a check and a database that are asked: nobody would ever see another's mute."""
-        told = super().clean() or self.cleaned_data
+        """Refuse a retired or unknown check or database."""
+        values = super().clean() or self.cleaned_data
         try:
-            if {"check_name", "database"} <= told.keys():
-                to_mute(told["check_name"], told["database"])
-        except (SilenceError, UnknownChoiceError) as problem:
+            if {"check_name", "database"} <= values.keys():
+                validate_mutable(values["check_name"], values["database"])
+        except (SuppressionError, UnknownChoiceError) as problem:
             raise forms.ValidationError(str(problem)) from None
-        return told
+        return values
 
     def longest(self) -> timedelta:
-        """A year."""
         return LONGEST_MUTE
 
 
-def _found(count: int | None) -> str:
-    return "not asked yet" if count is None else f"{count:,} found" if count else "clean"
+def _count_text(count: int | None) -> str:
+    return "never ran" if count is None else f"{count:,} found" if count else "clean"
 
 
 class PersonField(forms.ChoiceField):
-    """One of those who may be assigned."""
+    """A person who may be assigned."""
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Who is chosen; who was before, where that is none of them any more: nobody would look like a choice made."""
+        """Keep the stored person instead of an invalid choice: the first choice means nobody."""
         return data if self.valid_value(data) else initial
 
 
 class AssignForm(forms.Form):
-    """Who looks after it, and why; who does already may go on, whatever became of their account."""
+    """Assignee and reason. The present assignee stays a choice, even without an active account."""
 
     assignee = PersonField(required=False, label="Assign to")
-    reason = forms.CharField(
-        required=False, max_length=500, widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"})
-    )
+    reason = reason_field(required=False)
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         people = get_user_model().objects.filter(is_active=True, is_staff=True).order_by("username")
-        names = {name: name for name in people.values_list("username", flat=True)[:MOST_PEOPLE]}
-        if (now := self.initial.get("assignee")) and now not in names:
-            names[now] = f"{printable(now)} (as it is)"
+        names = {name: name for name in people.values_list("username", flat=True)[:MAX_PEOPLE]}
+        if (present := self.initial.get("assignee")) and present not in names:
+            names[present] = f"{printable(present)} (as it is)"
         self.fields["assignee"].choices = [("", "nobody"), *names.items()]  # type: ignore[attr-defined]
 
 
 class NoteForm(forms.Form):
-    """What the next person should know."""
+    """Note for the next reader."""
 
     note = forms.CharField(
         required=False, max_length=2000, strip=True, widget=forms.Textarea(attrs={"rows": 3, "cols": 60})

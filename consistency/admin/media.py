@@ -1,4 +1,4 @@
-"""Files and jobs, to look at: nothing is changed here."""
+"""Files and jobs of the media server, read only."""
 
 from django.contrib import admin
 from django.urls import reverse
@@ -19,7 +19,7 @@ class FileAdmin(ViewOnlyAdmin):
 
     @admin.display(description="job")
     def job_number(self, file: File) -> str:
-        """The number as it stands in the row: the job itself may be gone."""
+        """Show the number in the row: the job may not exist."""
         if file.job_id is None:
             return "-"
         address = reverse("admin:consistency_monitorjob_change", args=[file.job_id])

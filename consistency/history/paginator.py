@@ -1,4 +1,4 @@
-"""Paginate a table of ten million rows without counting every row."""
+"""Paginate a table of millions of rows without counting all rows."""
 
 from functools import cached_property
 from typing import Any, Final
@@ -6,27 +6,24 @@ from typing import Any, Final
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
-MOST: Final = 10_000
-"""Rows to count and to page through. A search finds the rest."""
+MAX_COUNT: Final = 10_000
+"""Rows that are counted, and that pages reach. A search finds the remaining rows."""
 
 
 class AtLeast(int):
-    """An integer with the text `10,000+`."""
+    """A lower bound, shown as `10,000+`."""
 
     def __str__(self) -> str:
         return f"{int(self):,}+"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Count no further than the last page."""
+    """Count at most MAX_COUNT rows."""
 
     @cached_property
     def count(self) -> int:
-        """How many rows, or at least 10,000 if there are more."""
-        counted = self.counted(MOST + 1)
-        return AtLeast(MOST) if counted > MOST else counted
-
-    def counted(self, most: int) -> int:
-        """How many rows, up to so many, in whatever order is quickest."""
+        """Return the number of rows, or AtLeast(MAX_COUNT)."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[:most].count()
+        # Without an order PostgreSQL takes the quickest way to the rows.
+        counted = rows.order_by()[: MAX_COUNT + 1].count()
+        return AtLeast(MAX_COUNT) if counted > MAX_COUNT else counted

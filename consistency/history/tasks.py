@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any, Final
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
-from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from common.postgres.connections import new_connection, use_connection
 from consistency.models.history import BackgroundTask
 
 logger = logging.getLogger(__name__)
@@ -19,21 +20,44 @@ HEARTBEAT_TIMEOUT: Final = timedelta(minutes=3)
 """A recording may hold up a batch for two minutes. A task without an update for longer has died with its process."""
 
 
+class TaskFailed(Exception):  # noqa: N818 - an outcome of the work
+    """The work ended without its result. The message is for people."""
+
+
 class Progress:
-    """Update the row of a task from its thread."""
+    """Update the row of a task from its thread.
+
+    The connection is its own: during a scan the connection of the thread is the read-only connection of the engine.
+    """
 
     def __init__(self, task: BackgroundTask) -> None:
         self.task = task
+        self._connection = new_connection(DEFAULT_DB_ALIAS)
 
-    def update(self, **values: Any) -> None:
-        """Write values and the heartbeat."""
-        BackgroundTask.objects.filter(pk=self.task.pk).update(updated_at=timezone.now(), **values)
-        for name, value in values.items():
-            setattr(self.task, name, value)
+    def update(self, *, expected_silence: timedelta = timedelta(), **values: Any) -> None:
+        """Write values and the heartbeat; an error is logged, and the work goes on.
+
+        `expected_silence` is the time until the next update, if that is long.
+        """
+        try:
+            self._write(timezone.now() + expected_silence, values)
+        except DatabaseError:
+            logger.warning("The progress of %s could not be stored", self.task.title, exc_info=True)
 
     def finish(self, result: str, *, failed: bool = False) -> None:
         """Write the result."""
-        self.update(result=result, failed=failed, finished_at=timezone.now(), step="")
+        now = timezone.now()
+        self._write(now, {"result": result, "failed": failed, "finished_at": now, "step": ""})
+
+    def _write(self, updated_at: datetime, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self.task, name, value)
+        with use_connection(self._connection):
+            BackgroundTask.objects.filter(pk=self.task.pk).update(updated_at=updated_at, **values)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 def start_task(
@@ -49,10 +73,6 @@ def start_task(
     return task, thread
 
 
-class TaskFailed(Exception):  # noqa: N818 - an outcome of the work
-    """The work ended without its result. The message is for people."""
-
-
 def _run(work: Callable[[Progress], str], progress: Progress) -> None:
     try:
         progress.finish(work(progress))
@@ -62,6 +82,7 @@ def _run(work: Callable[[Progress], str], progress: Progress) -> None:
         logger.exception("%s ended early", progress.task.title)
         _fail(progress, f"Ended early, after {progress.task.done:,} of {progress.task.total:,}. The log says why.")
     finally:
+        progress.close()
         connections.close_all()
 
 
@@ -73,16 +94,29 @@ def _fail(progress: Progress, result: str) -> None:
 
 
 def running_tasks(database: str | None = None) -> "QuerySet[BackgroundTask]":
-    """Return the tasks under way, optionally only the scans of a database."""
+    """Return the tasks under way: scans of one database (bulk actions: an empty name), or all tasks."""
     alive = Q(finished_at__isnull=True, updated_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
     tasks = BackgroundTask.objects.filter(alive)
     return tasks if database is None else tasks.filter(database=database)
 
 
+def last_failed_scan(database: str) -> BackgroundTask | None:
+    """Return the last scan task of a database if that task failed."""
+    last = BackgroundTask.objects.filter(database=database, finished_at__isnull=False).order_by("-finished_at").first()
+    return last if last and last.failed else None
+
+
 def take_results(by: str) -> list[BackgroundTask]:
-    """Return the finished or dead tasks of a person that were not reported yet, and mark them as reported."""
+    """Return the finished or dead tasks of a person that were not reported yet, and mark them as reported.
+
+    A dead task gets a result that says how far the task came.
+    """
     over = Q(finished_at__isnull=False) | Q(updated_at__lte=timezone.now() - HEARTBEAT_TIMEOUT)
     tasks = list(BackgroundTask.objects.filter(over, by=by, reported=False).order_by("pk"))
     if tasks:
         BackgroundTask.objects.filter(pk__in=[task.pk for task in tasks]).update(reported=True)
+    for task in tasks:
+        if task.finished_at is None:
+            task.failed = True
+            task.result = f"Ended early, after {task.done:,} of {task.total:,}: the server process stopped."
     return tasks

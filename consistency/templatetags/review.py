@@ -1,81 +1,86 @@
-"""The overview for the admin's page about consistency."""
+"""Tags and filters of the review pages."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.db import DEFAULT_DB_ALIAS
+from django.http import HttpRequest
 from django.urls import reverse
 
 from common.text import printable, printable_lines
-from common.times import ago, format_minute, time_left
-from consistency.admin import charts, scan_thread
-from consistency.admin.filters import names
+from common.times import ago, format_minute, time_left, times
+from consistency.admin import charts
+from consistency.admin.task_messages import add_task_messages
+from consistency.history.locks import scan_is_running
 from consistency.history.overview import Card, Overview, overview
-from consistency.history.silence import MEMORY
+from consistency.history.queries import database_names
+from consistency.history.tasks import last_failed_scan, running_tasks
+from consistency.models.history import BackgroundTask
 
 register = template.Library()
-
-
-@register.simple_tag(takes_context=True)
-def consistency_overview(context: dict[str, Any]) -> Overview:
-    """How the data stands on the database that the address names, or the default one."""
-    return overview(_database(context))
-
-
-@register.simple_tag(takes_context=True)
-def scan_progress(context: dict[str, Any]) -> dict[str, Any] | None:
-    """Where the scan is that runs now, if one does; asked once a page, whose parts must agree."""
-    known: dict[str, Any] = context["request"].__dict__
-    if "scan_progress" not in known:
-        known["scan_progress"] = scan_thread.progress(_database(context))
-    progress: dict[str, Any] | None = known["scan_progress"]
-    return progress
-
-
-@register.simple_tag
-def scan_outcome(review: Overview) -> dict[str, Any] | None:
-    """How the last scan from this page ended, if that was a moment ago and none was recorded since."""
-    return scan_thread.outcome(review.database, review.last)
-
-
-@register.simple_tag(takes_context=True)
-def databases(context: dict[str, Any]) -> list[str]:
-    """All that can be scanned, and those of the past."""
-    return names(context["request"]).databases
-
-
-@register.simple_tag(takes_context=True)
-def rows(context: dict[str, Any], database: str, **filters: str) -> str:
-    """The address of the list of anomalies with these filters, on this database."""
-    of = {"database": database} if len(databases(context)) > 1 else {}
-    return f"{reverse('admin:consistency_anomaly_changelist')}?{urlencode(filters | of)}"
-
-
 register.filter("printable", printable)
 register.filter("printable_lines", printable_lines)
 register.filter("ago", ago)
-register.filter("left", time_left)
+register.filter("time_left", time_left)
 register.filter("minute", format_minute)
+register.filter("times", times)
+register.filter("area", charts.area)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewPage:
+    """The overview of one database with its scan under way."""
+
+    overview: Overview
+    databases: list[str]
+    running: bool
+    """True while any process records a scan."""
+    task: BackgroundTask | None
+    """Progress of that scan, if a person started the scan in the admin."""
+    failed: BackgroundTask | None
+    """The last scan that a person started, if its scan was not recorded, and no scan was recorded since."""
+
+
+@register.simple_tag(takes_context=True)
+def overview_page(context: dict[str, Any]) -> OverviewPage:
+    """Return the overview, read once per request, and add messages about background tasks."""
+    request = context["request"]
+    if not hasattr(request, "overview_page"):
+        add_task_messages(request)
+        request.overview_page = _read(request)
+    page: OverviewPage = request.overview_page
+    return page
+
+
+def _read(request: HttpRequest) -> OverviewPage:
+    names = database_names()
+    database = request.GET.get("database", DEFAULT_DB_ALIAS)
+    if database not in names:
+        database = DEFAULT_DB_ALIAS
+    review, running = overview(database), scan_is_running(database)
+    failed = last_failed_scan(database)
+    if failed and failed.finished_at and review.last and review.last.recorded_at > failed.finished_at:
+        failed = None
+    task = running_tasks(database).first() if running else None
+    return OverviewPage(overview=review, databases=names, running=running, task=task, failed=failed)
+
+
+@register.simple_tag
+def anomalies_url(page: OverviewPage, **filters: str) -> str:
+    """Return the address of the list of anomalies with these filters, on the database of the page."""
+    database = {"database": page.overview.database} if len(page.databases) > 1 else {}
+    return f"{reverse('admin:consistency_anomaly_changelist')}?{urlencode(filters | database)}"
 
 
 @register.filter
 def trend(card: Card) -> str:
-    """Its counts, as the points of a line."""
-    return charts.trend(card.points)
-
-
-@register.filter
-def foot(points: str) -> str:
-    """The area under such a line."""
-    return charts.area(points)
+    """Return the counts of a card as points of a polyline."""
+    return charts.trend(card.runs)
 
 
 @register.filter
 def strip(card: Card) -> list[charts.Cell]:
-    """Its scans, as cells."""
-    return charts.strip(card.points)
-
-
-def _database(context: dict[str, Any]) -> str:
-    asked: str = context["request"].GET.get("database", MEMORY)
-    return asked if asked in databases(context) else MEMORY
+    """Return the runs of a card as cells."""
+    return charts.strip(card.runs)

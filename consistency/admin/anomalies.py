@@ -8,46 +8,29 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import connections
 from django.db.models import QuerySet
-from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from consistency.admin.actions import (
-    ACTIONS,
-    MAX_AT_ONCE,
-    StateChangedError,
-    apply,
-    apply_in_background,
-    count_text,
-    state_token,
-)
+from consistency.admin import filters
+from consistency.admin.actions import apply, state_token
 from consistency.admin.anomaly_columns import AnomalyColumns
 from consistency.admin.anomaly_page import neighbours, page_context
-from consistency.admin.base import ReviewAdmin, conflict, form_page, form_status, require
+from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
+from consistency.admin.base import ReviewAdmin, form_page, form_status, require
 from consistency.admin.export import FORMATS, export
-from consistency.admin.filters import (
-    AgeFilter,
-    AppearedScanFilter,
-    AssigneeFilter,
-    CheckFilter,
-    DatabaseFilter,
-    LastScanFilter,
-    StateFilter,
-    order_field,
-)
-from consistency.admin.scan_now import start_scan
-from consistency.admin.task_messages import add_task_messages
-from consistency.history.locks import AnomaliesLockedError
+from consistency.admin.filters import order_field
+from consistency.admin.forms import ACTIONS, ActionForm, count_text
 from consistency.history.paginator import AtLeast, BoundedPaginator
 from consistency.history.queries import active_mutes, starts_with, suppressed
 from consistency.history.serializers import mute_of
-from consistency.history.suppression import SuppressionError
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
 
 SHOWN_STATE: Final = "state_token"
+MAX_AT_ONCE: Final = 1000
+"""Anomalies that a request changes. A background task changes more."""
 MAX_LISTED: Final = 20
 """Selected anomalies that the page of an action lists."""
 
@@ -57,15 +40,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     list_display = ("target", "rule", "state", "appeared")
     list_display_links = ("target",)
     list_filter = (
-        CheckFilter,
-        "severity",
-        StateFilter,
-        LastScanFilter,
-        AppearedScanFilter,
-        AgeFilter,
-        AssigneeFilter,
-        DatabaseFilter,
-    )
+        filters.CheckFilter, "severity", filters.StateFilter, filters.LastScanFilter, filters.AppearedScanFilter,
+        filters.AgeFilter, filters.AssigneeFilter, filters.DatabaseFilter,
+    )  # fmt: skip
     search_fields = ("file_uuid", "file_name")
     search_help_text = (
         "The first characters of a file's uuid or name, a job's number or an identity's uuid; case matters."
@@ -142,41 +119,32 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
     def _act_on_selected(self, request: HttpRequest, name: str, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
         """Show the form of an action, or apply the action: to many anomalies in the background."""
-        action, across = ACTIONS[name], request.POST.get("select_across") == "1"
+        across = request.POST.get("select_across") == "1"
         number = BoundedPaginator(anomalies, 1).count
-        form = action.form(request.POST if "sent" in request.POST else None)
+        form = ACTIONS[name](request.POST if "sent" in request.POST else None)
         if form.is_bound and number > MAX_AT_ONCE:
-            applied = apply_in_background(request, action, form, anomalies)
+            applied = start_bulk_action(request, form, anomalies)
         else:
-            applied = form.is_bound and self._applied(request, name, form, anomalies)
+            applied = form.is_bound and apply(request, form, anomalies, request.POST.get(SHOWN_STATE, ""))
         if applied:
             return HttpResponseRedirect(request.get_full_path())
         about = f"{number} anomalies" if isinstance(number, AtLeast) else count_text(number)
+        rows: list[Anomaly] = [] if across else list(anomalies)
         # Without a selected key Django takes the selection for empty.
         keys = ["0"] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
         hidden = [("action", name), ("select_across", "1" if across else "0")]
         hidden += [(ACTION_CHECKBOX_NAME, key) for key in keys]
-        rows: list[Anomaly] = [] if across else list(anomalies)
         return form_page(
             request,
             Anomaly,
             form,
-            title=action.title,
+            title=form.title,
             about=f"All that match the list's filters: {about}" if across else about,
             back=request.get_full_path(),
             hidden=hidden if across else [*hidden, (SHOWN_STATE, state_token(rows))],
             rows=rows[:MAX_LISTED],
+            more=max(0, len(rows) - MAX_LISTED),
         )
-
-    def _applied(self, request: HttpRequest, name: str, form: Form, anomalies: QuerySet[Anomaly]) -> bool:
-        """Apply an action at once; return False if the form holds the reason why not."""
-        try:
-            apply(request, ACTIONS[name], form, anomalies, request.POST.get(SHOWN_STATE, ""))
-        except SuppressionError as problem:
-            form.add_error(None, str(problem))
-        except (StateChangedError, AnomaliesLockedError) as problem:
-            form.add_error(None, conflict(problem))
-        return form.is_valid()
 
     # --- One anomaly -------------------------------------------------------------------------------------
     def get_urls(self) -> list[Any]:
@@ -194,7 +162,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         require(request, "view_anomaly")
         return self._page(request, object_id, {})
 
-    def _page(self, request: HttpRequest, key: str, sent: dict[str, Form]) -> Any:
+    def _page(self, request: HttpRequest, key: str, sent: dict[str, ActionForm]) -> Any:
         """Return the page, with the form that was sent if the action was not possible."""
         anomaly = self.get_object(request, key)
         if anomaly is None:
@@ -239,7 +207,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             self.recheck(request, anomalies)
         elif request.method == "POST":
             form = _form(anomaly, name, request.POST)
-            if not self._applied(request, name, form, anomalies):
+            if not apply(request, form, anomalies, request.POST.get(SHOWN_STATE, "")):
                 return self._page(request, str(key), {name: form})  # type: ignore[no-any-return]
         return HttpResponseRedirect(back)
 
@@ -254,7 +222,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             raise Http404 from None
 
 
-def _form(anomaly: Anomaly, name: str, data: QueryDict | None = None) -> Form:
+def _form(anomaly: Anomaly, name: str, data: QueryDict | None = None) -> ActionForm:
     initial = {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}
     # One page shows several forms: each label must name the field of its own form.
-    return ACTIONS[name].form(data, initial=initial.get(name), auto_id=f"{name}_%s")
+    return ACTIONS[name](data, initial=initial.get(name), auto_id=f"{name}_%s")

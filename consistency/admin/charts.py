@@ -1,6 +1,6 @@
-"""Coordinates of small SVG pictures: the trend of a check, and the time line of jobs and an anomaly."""
+"""Coordinates of small SVG pictures: the last scans of a check, and a time line of jobs and an anomaly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,78 +17,37 @@ from consistency.registry import Severity
 
 WIDTH: Final = 360
 HEIGHT: Final = 40
-MIN_CELLS: Final = 30
-"""A few scans would be invisible among ninety cells."""
+MIN_HEIGHT: Final = 4
+MIN_BARS: Final = 30
+"""A few scans would be invisible among ninety bars."""
 ROW_HEIGHT: Final = 18
 AXIS_WIDTH: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One scan in a strip."""
-
-    x: float
-    width: float
-    tone: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
 class Bar:
-    """One job on a time line."""
+    """A rectangle with a CSS class and a title."""
 
     x: float
-    width: float
     y: float
+    width: float
+    height: float
     tone: str
     title: str
 
 
-def strip(runs: Sequence[Any]) -> list[Cell]:
-    """Return a cell per run of a check, newest last."""
-    first, width = _grid(runs)
-    return [
-        Cell(round((first + place) * width, 1), round(width * 0.8, 1), _tone(run), _run_title(run))
-        for place, run in enumerate(runs)
-    ]
-
-
-def _tone(run: Any) -> str:
-    """Return the outcome; `info` for findings of an info check, which are no warning."""
-    return "info" if run.outcome == "found" and run.severity == Severity.INFO else str(run.outcome)
-
-
-def _run_title(run: Any) -> str:
-    result = run.error or (f"{run.count:,} found" if run.count else "clean")
-    return f"{format_minute(run.recorded_at)}: {result}"
-
-
-def trend(runs: Sequence[Any]) -> str:
-    """Return the counts as points of a polyline. A run that failed has no point."""
-    first, width = _grid(runs)
-    counts = [(first + place, run.count) for place, run in enumerate(runs) if run.count is not None]
-    highest = max((count for _, count in counts), default=0) or 1
-    points = [
-        (round((place + 0.5) * width, 1), round(HEIGHT - 2 - (HEIGHT - 4) * count / highest, 1))
-        for place, count in counts
-    ]
-    if len(points) == 1:
-        # One point is invisible: draw a short line.
-        points.insert(0, (points[0][0] - width, points[0][1]))
-    return " ".join(f"{x},{y}" for x, y in points)
-
-
-def _grid(runs: Sequence[Any]) -> tuple[int, float]:
-    """Return the cell of the oldest run, and the width of a cell."""
-    cells = min(TREND_LENGTH, max(MIN_CELLS, len(runs)))
-    return cells - len(runs), WIDTH / cells
-
-
-def area(line: str) -> str:
-    """Return the polygon between a polyline and the bottom."""
-    points = line.split()
-    first, last = points[0].partition(",")[0], points[-1].partition(",")[0]
-    return f"{first},{HEIGHT - 1} {line} {last},{HEIGHT - 1}"
+def run_bars(runs: Sequence[Any]) -> Iterator[Bar]:
+    """Yield a bar per run of a check, newest last. The height is the count; a check that could not run has no count."""
+    places = min(TREND_LENGTH, max(MIN_BARS, len(runs)))
+    width = WIDTH / places
+    highest = max((run.count or 0 for run in runs), default=0) or 1
+    for place, run in enumerate(runs, start=places - len(runs)):
+        height = round(MIN_HEIGHT + (HEIGHT - MIN_HEIGHT) * (run.count or 0) / highest, 1)
+        # Findings of an info check are no warning.
+        tone = "info" if run.outcome == "found" and run.severity == Severity.INFO else run.outcome
+        result = run.error or (f"{run.count:,} found" if run.count else "clean")
+        title = printable(f"{format_minute(run.recorded_at)}: {result}")
+        yield Bar(round(place * width, 1), round(HEIGHT - height, 1), round(width * 0.8, 1), height, tone, title)
 
 
 class TimeLine:
@@ -125,12 +84,11 @@ class TimeLine:
         # A CSS class: an unknown word of the database has none.
         tone = job.status if job.status in JobStatus.values else ""
         named = f"{tone} named" if job.named else tone
-        return Bar(x, max(3.0, round(end - x, 1)), row * ROW_HEIGHT + 3, named, _job_title(job))
+        return Bar(x, row * ROW_HEIGHT + 3, max(3.0, round(end - x, 1)), ROW_HEIGHT - 6, named, _job_title(job))
 
     def _x(self, at: datetime | None) -> float:
-        if at is None:
-            return 0.0
-        return round(min(1.0, max(0.0, (at - self.start).total_seconds() / self.seconds)) * AXIS_WIDTH, 1)
+        elapsed = (at - self.start).total_seconds() if at else 0.0
+        return round(min(1.0, max(0.0, elapsed / self.seconds)) * AXIS_WIDTH, 1)
 
 
 def _job_title(job: Job) -> str:

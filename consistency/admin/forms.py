@@ -1,7 +1,9 @@
-"""Forms of the actions: end, person, reason."""
+"""Forms with a reason: mutes, and the actions on anomalies."""
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib.auth import get_user_model
@@ -11,8 +13,10 @@ from django.utils.functional import cached_property
 
 from common.choices import UnknownChoiceError
 from common.text import printable
+from consistency.admin.base import conflict
+from consistency.history import suppression
 from consistency.history.queries import check_names, last_runs, validate_mutable
-from consistency.history.suppression import LONGEST_MUTE, SuppressionError, longest_acknowledgement, validate_end
+from consistency.history.suppression import SuppressionError
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -22,8 +26,9 @@ LENGTHS: Final = {
     "30d": ("30 days", timedelta(days=30)),
     "90d": ("90 days", timedelta(days=90)),
 }
+SHOWN_COUNT: Final = "found"
+"""Hidden field: a check, and the count that the form shows for it."""
 MAX_PEOPLE: Final = 500
-"""People in a list of choices."""
 
 
 def reason_field(*, required: bool = True) -> forms.CharField:
@@ -57,14 +62,13 @@ class SuppressionForm(forms.Form):
 
     def longest(self) -> timedelta:
         """Return the longest possible duration."""
-        return longest_acknowledgement()
+        return suppression.longest_acknowledgement()
 
     def clean_until(self) -> datetime | None:
-        """Refuse a time in the past or too far away."""
         until: datetime | None = self.cleaned_data["until"]
         try:
             if until:
-                validate_end(until, self.longest())
+                suppression.validate_end(until, self.longest())
         except SuppressionError as problem:
             raise forms.ValidationError(str(problem)) from None
         return until
@@ -97,22 +101,74 @@ class MuteForm(SuppressionForm):
         self.fields["check_name"].choices = choices  # type: ignore[attr-defined]
         self.fields["length"].initial = "7d"
 
+    def longest(self) -> timedelta:
+        return suppression.LONGEST_MUTE
+
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a retired or unknown check or database."""
+        """Refuse a retired or unknown check or database, and a check with more findings than the form showed."""
         values = super().clean() or self.cleaned_data
+        if not {"check_name", "database", "sticky"} <= values.keys():
+            return values
         try:
-            if {"check_name", "database"} <= values.keys():
-                validate_mutable(values["check_name"], values["database"])
+            validate_mutable(values["check_name"], values["database"])
         except (SuppressionError, UnknownChoiceError) as problem:
             raise forms.ValidationError(str(problem)) from None
+        fields: list[str] = self.data.getlist(SHOWN_COUNT)  # type: ignore[attr-defined]
+        if fields and not values["sticky"]:
+            shown = dict(field.rpartition(".")[::2] for field in fields)
+            self._refuse_more(values["check_name"], shown.get(values["check_name"], ""))
         return values
 
-    def longest(self) -> timedelta:
-        return LONGEST_MUTE
+    def _refuse_more(self, check: str, shown: str) -> None:
+        count, before = self.counts[check], int(shown) if re.fullmatch("[0-9]{1,18}", shown) else None
+        if count is not None and (before is None or before < count):
+            state = "without a run" if before is None else f"with {before:,} found"
+            raise conflict(
+                f"Nothing was muted: the form showed {check} {state}, and a scan since then found {count:,}. Check the"
+                " new anomalies, and send the form again."
+            )
 
 
 def _count_text(count: int | None) -> str:
     return "never ran" if count is None else f"{count:,} found" if count else "clean"
+
+
+# --- Actions on anomalies --------------------------------------------------------------------------------
+class ActionForm(forms.Form):
+    """An action on anomalies, with the values that the action needs."""
+
+    title: ClassVar[str]
+    past_tense: ClassVar[str]
+    not_possible: ClassVar[str] = "deleted"
+    """State of the anomalies that the action skips."""
+
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        """Change anomalies (primary keys), for a valid form; return the number of changed anomalies."""
+        raise NotImplementedError
+
+    def result(self, changed: int, skipped: int) -> str:
+        """Return the result for people."""
+        text = f"{self.past_tense}: {count_text(changed)}."
+        return f"{text} Skipped: {skipped:,}, {self.not_possible}." if skipped else text
+
+
+def count_text(number: int) -> str:
+    """Return a number of anomalies for people."""
+    return f"{number:,} {'anomaly' if number == 1 else 'anomalies'}"
+
+
+class AcknowledgeForm(ActionForm, SuppressionForm):
+    title, past_tense, not_possible = "Acknowledge", "Acknowledged", "already resolved"
+
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        return suppression.acknowledge(keys, until=self.end, by=by, reason=self.cleaned_data["reason"], wait=wait)
+
+
+class EndAcknowledgementForm(ActionForm, ReasonForm):
+    title, past_tense, not_possible = "End acknowledgement", "Acknowledgement ended", "not acknowledged"
+
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        return suppression.end_acknowledgement(keys, by=by, reason=self.cleaned_data["reason"], wait=wait)
 
 
 class PersonField(forms.ChoiceField):
@@ -123,9 +179,10 @@ class PersonField(forms.ChoiceField):
         return data if self.valid_value(data) else initial
 
 
-class AssignForm(forms.Form):
-    """Assignee and reason. The present assignee stays a choice, even without an active account."""
+class AssignForm(ActionForm):
+    """The present assignee stays a choice, even without an active account."""
 
+    title, past_tense = "Assign", "Assigned"
     assignee = PersonField(required=False, label="Assign to")
     reason = reason_field(required=False)
 
@@ -137,10 +194,24 @@ class AssignForm(forms.Form):
             names[present] = f"{printable(present)} (as it is)"
         self.fields["assignee"].choices = [("", "nobody"), *names.items()]  # type: ignore[attr-defined]
 
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        person, reason = self.cleaned_data["assignee"], self.cleaned_data["reason"]
+        return suppression.assign(keys, to=person or None, by=by, reason=reason, wait=wait)
 
-class NoteForm(forms.Form):
-    """Note for the next reader."""
 
+class NoteForm(ActionForm):
+    title, past_tense = "Note", "Note saved"
     note = forms.CharField(
         required=False, max_length=2000, strip=True, widget=forms.Textarea(attrs={"rows": 3, "cols": 60})
     )
+
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        return suppression.comment(keys, note=self.cleaned_data["note"], by=by, wait=wait)
+
+
+ACTIONS: Final[dict[str, type[ActionForm]]] = {
+    "acknowledge": AcknowledgeForm,
+    "end_acknowledgement": EndAcknowledgementForm,
+    "assign": AssignForm,
+    "note": NoteForm,
+}

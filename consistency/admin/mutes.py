@@ -1,10 +1,9 @@
 """Mutes: the list, and the pages that mute and unmute a check."""
 
-import re
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -16,23 +15,9 @@ from common.text import printable
 from common.times import format_minute, time_left
 from consistency.admin.base import ReviewAdmin, conflict, form_page, overview_url, require
 from consistency.admin.filters import ConditionFilter
-from consistency.admin.forms import MuteForm, ReasonForm
+from consistency.admin.forms import SHOWN_COUNT, MuteForm, ReasonForm
 from consistency.history.suppression import SuppressionError, mute, unmute
 from consistency.models.history import Mute, MuteEnd
-
-SHOWN_COUNT: Final = "found"
-"""Hidden field: a check, and the count that the form shows for it."""
-
-
-class MoreFoundError(SuppressionError):
-    """A scan found more since the form was shown."""
-
-    def __init__(self, new: Mute, shown: int | None) -> None:
-        before = "without a run" if shown is None else f"with {shown:,} found"
-        super().__init__(
-            f"Nothing was muted: the form showed {new.check_name} {before}, and a scan since then found {new.mark:,}."
-            " Check the new anomalies, and send the form again."
-        )
 
 
 def _running() -> Q:
@@ -103,10 +88,16 @@ class MuteAdmin(ReviewAdmin):
         initial = {name: request.GET[name] for name in ("check_name", "database") if name in request.GET}
         form = MuteForm(request.POST) if request.method == "POST" else MuteForm(initial=initial)
         if form.is_bound and form.is_valid():
+            values = form.cleaned_data
             try:
-                new = _mute(request, form)
-            except MoreFoundError as problem:
-                form.add_error(None, conflict(problem))
+                new = mute(
+                    values["check_name"],
+                    until=form.end,
+                    by=request.user.get_username(),
+                    reason=values["reason"],
+                    sticky=values["sticky"],
+                    database=values["database"],
+                )
             except SuppressionError as problem:
                 form.add_error(None, str(problem))
             except IntegrityError:
@@ -151,26 +142,6 @@ class MuteAdmin(ReviewAdmin):
     def _already_ended(self, request: HttpRequest, ended: Mute) -> HttpResponseBase:
         messages.warning(request, f"This mute of {ended.check_name} had ended already.")
         return HttpResponseRedirect(overview_url(request, ended.database))
-
-
-def _mute(request: HttpRequest, form: MuteForm) -> Mute:
-    """Mute, unless a scan since the form was shown found more. Raises MoreFoundError."""
-    values = form.cleaned_data
-    with transaction.atomic():
-        new = mute(
-            values["check_name"],
-            until=form.end,
-            by=request.user.get_username(),
-            reason=values["reason"],
-            sticky=values["sticky"],
-            database=values["database"],
-        )
-        if fields := request.POST.getlist(SHOWN_COUNT):
-            count = dict(field.rpartition(".")[::2] for field in fields).get(new.check_name, "")
-            shown = int(count) if re.fullmatch(r"[0-9]{1,18}", count) else None
-            if not new.sticky and new.mark is not None and (shown is None or shown < new.mark):
-                raise MoreFoundError(new, shown)
-    return new
 
 
 def _limit_text(mute: Mute) -> str:

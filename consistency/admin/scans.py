@@ -12,9 +12,9 @@ from django.utils.html import format_html
 
 from common.text import printable
 from common.times import format_minute
+from consistency.admin.background import start_scan
 from consistency.admin.base import ReviewAdmin, overview_url, require
 from consistency.admin.filters import DatabaseFilter
-from consistency.admin.scan_now import start_scan
 from consistency.models.history import Scan
 from consistency.scan.selection import default_checks
 

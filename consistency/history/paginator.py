@@ -25,5 +25,5 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         """Return the number of rows, or AtLeast(MAX_COUNT)."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         # Without an order PostgreSQL takes the quickest way to the rows.
-        counted = rows.order_by()[: MAX_COUNT + 1].count()
+        counted = rows.order_by().values("pk")[: MAX_COUNT + 1].count()
         return AtLeast(MAX_COUNT) if counted > MAX_COUNT else counted

@@ -1,5 +1,6 @@
 """Tags and filters of the review pages."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from django.urls import reverse
 from common.text import printable, printable_lines
 from common.times import ago, format_minute, time_left, times
 from consistency.admin import charts
-from consistency.admin.task_messages import add_task_messages
+from consistency.admin.background import add_task_messages
 from consistency.history.locks import scan_is_running
 from consistency.history.overview import Card, Overview, overview
 from consistency.history.queries import database_names
@@ -26,7 +27,6 @@ register.filter("ago", ago)
 register.filter("time_left", time_left)
 register.filter("minute", format_minute)
 register.filter("times", times)
-register.filter("area", charts.area)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,6 @@ def anomalies_url(page: OverviewPage, **filters: str) -> str:
 
 
 @register.filter
-def trend(card: Card) -> str:
-    """Return the counts of a card as points of a polyline."""
-    return charts.trend(card.runs)
-
-
-@register.filter
-def strip(card: Card) -> list[charts.Cell]:
-    """Return the runs of a card as cells."""
-    return charts.strip(card.runs)
+def run_bars(card: Card) -> Iterator[charts.Bar]:
+    """Yield a bar per run of a card."""
+    return charts.run_bars(card.runs)

@@ -1,18 +1,15 @@
-"""What a page asks PostgreSQL: at most twelve questions, whatever is chosen and whatever goes on."""
-
-from collections.abc import Callable
+"""Queries of a page: at most sixteen, whatever is chosen, and no count beyond the bound."""
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from consistency.admin.background import COOKIE
-from consistency.admin.base import log
-from consistency.history.silence import acknowledge, mute
-from consistency.models.history import Anomaly
-from tests.consistency.admin.pages import LIST, SEE, get, stale
+from consistency.history.suppression import acknowledge, mute
+from consistency.models.history import BackgroundTask
+from tests.consistency.admin.pages import LIST, OVERVIEW, get, stale
 from tests.consistency.data import a_file
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
@@ -23,7 +20,7 @@ CHOICES = [
     f"?check={STALE}&state=new&news=1&age=day",
     f"?check={STALE}&state=all&q=s&assignee=me",
     "?state=acknowledged",
-    "?state=muted&severity=2",
+    "?state=muted&severity__exact=2",
     "?state=retired",
     "?state=resolved&news=resolved",
     "?state=all&scan=1-new",
@@ -32,16 +29,15 @@ CHOICES = [
     "?p=2&state=all",
     "?state=all&all=",
     "?q=nothing",
-    f"?check={STALE}&state=new&news=1&age=day&q=nothing&severity=3",
-    f"?check={STALE}&state=all&news=1&age=day&q=s&assignee=me&scan=1-new&database=default&severity=2",
+    f"?check={STALE}&state=new&news=1&age=day&q=nothing&severity__exact=3",
+    f"?check={STALE}&state=all&news=1&age=day&q=s&assignee=me&scan=1-new&database=default&severity__exact=2",
 ]
 
 
 @pytest.fixture
 def some(nobody_left: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than are counted, some of them silent."""
-    monkeypatch.setattr("consistency.history.paginator.MOST", 30)
-    monkeypatch.setattr("consistency.history.lists.FEW", 30)
+    """Record more anomalies than are counted, some of them suppressed."""
+    monkeypatch.setattr("consistency.history.paginator.MAX_COUNT", 30)
     stale(*(f"s{number}" for number in range(40)))
     a_file("rest", "unregistered")
     recorded(STALE, REST)
@@ -49,17 +45,24 @@ def some(nobody_left: None, monkeypatch: pytest.MonkeyPatch) -> None:
     acknowledge([anomaly("s1").pk], until=in_days(1), by="ann", reason="x")
 
 
-@pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("standing", ["So far 4 of 9", "9"])
-def test_the_list_whatever_is_chosen_while_acts_of_two_are_under_way_or_one_is_done(
-    client: Client, person: Callable[..., User], some: None, choice: str, standing: str
+def task(by: str, **values: object) -> None:
+    now = timezone.now()
+    title = f"Assign by {by} (no filter)"
+    BackgroundTask.objects.create(title=title, by=by, started_at=now, updated_at=now, done=4, total=9, **values)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_page_takes_at_most_sixteen_queries_also_with_tasks(
+    client: Client, reviewer: User, some: None, finished: bool
 ) -> None:
-    mine, other = person(*SEE), User.objects.create(username="bob")
-    [entry] = log(mine.pk, Anomaly, f"{standing} anomalies (no filter): Assigned to ann")
-    log(other.pk, Anomaly, "So far 5 of 8 anomalies (no filter): Assigned to bob")
-    client.cookies[COOKIE] = str(entry.pk)
-    with CaptureQueriesContext(connection) as queries:
-        text = get(client, f"{LIST}{choice}")
-    assert f"{standing} anomalies" in text
-    assert "Under way, begun by bob. So far 5 of 8" in text
-    assert len(queries) <= 12, "\n".join(query["sql"][:200] for query in queries)
+    task("bob")
+    for path in (OVERVIEW, *(f"{LIST}{choice}" for choice in CHOICES)):
+        task("ann", **({"finished_at": timezone.now(), "result": "Assigned: 9 anomalies."} if finished else {}))
+        with CaptureQueriesContext(connection) as queries:
+            text = get(client, path)
+        assert ("Assigned: 9 anomalies." if finished else "Assign by ann (no filter), started by ann: 4 of 9.") in text
+        assert "Assign by bob (no filter), started by bob: 4 of 9." in text
+        statements = [query["sql"] for query in queries]
+        assert len(statements) <= (18 if path == OVERVIEW else 16), "\n".join([path, *statements])
+        counting = [sql for sql in statements if "COUNT(*)" in sql and "consistency_anomaly" in sql]
+        assert all("LIMIT 31" in sql for sql in counting)

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.history import paginator
-from consistency.history.silence import mute
+from consistency.history.suppression import mute
 from consistency.models import File, MonitorJob
 from identities.models import Identity
 from tests.consistency.data import a_file, a_job
@@ -127,7 +127,7 @@ def test_jobs_are_searched_by_number_and_by_file(page: Any, query: str, found: s
 def test_a_page_asks_a_bounded_number_of_questions_and_counts_no_further_than_its_bound(
     page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paginator, "MOST", 120)
+    monkeypatch.setattr(paginator, "MAX_COUNT", 120)
     for number in range(130):
         a_file(f"file {number:03}", "processing", job=number)
     with CaptureQueriesContext(connection) as queries:
@@ -141,7 +141,7 @@ def test_a_page_asks_a_bounded_number_of_questions_and_counts_no_further_than_it
 
 
 def test_a_count_that_was_not_bounded_is_exact(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paginator, "MOST", 2)
+    monkeypatch.setattr(paginator, "MAX_COUNT", 2)
     for name in "ab":
         a_file(name, "registered")
     assert "2 files" in page("file/")

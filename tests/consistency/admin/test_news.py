@@ -1,4 +1,4 @@
-"""What is new or back, in the admin: on top of the list, by time and by scan, and where the numbers of a scan lead."""
+"""New and returned anomalies in the admin: on top of the list, by time and scan, and behind the numbers of a scan."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from consistency.history.silence import acknowledge
+from consistency.history.suppression import acknowledge
 from consistency.models import File
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CheckError, Finding
@@ -49,7 +49,7 @@ def leading(text: str, number: int) -> list[str]:
     return [unescape(found) for found in re.findall(rf'href="({LIST}\?[^"]*scan={number}[^"]*)"', text)]
 
 
-def test_news_of_an_older_scan_is_listed_though_resolved_or_silenced_since(
+def test_news_of_an_older_scan_is_listed_though_resolved_or_suppressed_since(
     client: Client, reviewer: User, scans: list[int]
 ) -> None:
     first, _, third, last = scans
@@ -60,7 +60,7 @@ def test_news_of_an_older_scan_is_listed_though_resolved_or_silenced_since(
     assert listed(client, f"{of_scan}{third}-returned") == {"back"}
     assert listed(client, f"{LIST}?scan={third}") == {"back", "rest"}
     assert listed(client, f"{of_scan}{last}") == listed(client, f"{LIST}?news=1&state=all") == set()
-    assert f"Back in scan {third}" in get(client, f"{of_scan}{third}")
+    assert f"Returned in scan {third}" in get(client, f"{of_scan}{third}")
 
 
 def test_each_number_of_new_and_returned_leads_to_as_many(client: Client, reviewer: User, scans: list[int]) -> None:
@@ -92,13 +92,13 @@ def test_news_of_a_check_last_until_it_answers_again_whatever_others_did(
     recorded(STALE, "flaky")
     assert listed(client, f"{LIST}?news=1") == {"rest"}
     assert listed(client, f"{LIST}?news=seen") == {"file", "rest"}
-    assert told(client) == {"new": 1, "returned": 0, "resolved": 0, "ongoing": 1}
+    assert changes(client) == {"new": 1, "returned": 0, "resolved": 0, "ongoing": 1}
     File.objects.all().delete()
     recorded(STALE)
     assert listed(client, f"{LIST}?news=1") == {"rest"}
     assert listed(client, f"{LIST}?news=resolved&state=resolved") == {"file"}
     assert listed(client, f"{LIST}?news=resolved") == set()
-    assert told(client) == {"new": 1, "returned": 0, "resolved": 1, "ongoing": 0}
+    assert changes(client) == {"new": 1, "returned": 0, "resolved": 1, "ongoing": 0}
     lucky.append(True)
     recorded("flaky")
     assert listed(client, f"{LIST}?news=1&state=all") == set()
@@ -121,9 +121,9 @@ def test_what_a_scan_of_no_database_resolved_is_found_too(client: Client, review
     assert listed(client, f"{LIST}?news=resolved&state=resolved") == set()
 
 
-def told(client: Client) -> dict[str, int]:
+def changes(client: Client) -> dict[str, int]:
     """The numbers of the overview, each of which leads to as many."""
-    news = get(client, OVERVIEW).partition('class="news"')[2].partition("</p>")[0]
+    news = get(client, OVERVIEW).partition('class="changes"')[2].partition("</p>")[0]
     found = re.findall(r'<a href="([^"]+)">(\d+)</a></strong> (\w+)', news)
     assert [len(listed(client, unescape(link))) for link, _, _ in found] == [int(number) for _, number, _ in found]
     return {word: int(number) for _, number, word in found}
@@ -145,20 +145,20 @@ def test_a_scan_that_is_none_is_refused_and_shows_no_row_as_its_news(
     assert (answer.status_code, answer["Location"].endswith("?e=1")) == (302, True)
 
 
-def test_what_came_back_is_on_top_of_what_was_first_seen_later_and_says_when(client: Client, reviewer: User) -> None:
+def test_a_returned_anomaly_is_on_top_of_anomalies_first_seen_later(client: Client, reviewer: User) -> None:
     stale("back")
     recorded(STALE)
     File.objects.update(status="completed")
     stale("later")
     recorded(STALE)
     File.objects.update(status="processing")
-    done = recorded(STALE)
-    assert done.scan
+    last = recorded(STALE).scan
+    assert last
     Anomaly.objects.filter(object_id="back").update(first_seen=in_days(-9))
     text = get(client, LIST)
     assert text.index("back.mp4") < text.index("later.mp4")
     assert "first seen 1\xa0week ago, seen" in text
     assert listed(client, f"{LIST}?age=day") == {"back", "later"}
     page = get(client, page_of(anomaly("back")))
-    assert f"Came back: scan {done.scan.id} found it again" in page
-    assert "Came back:" not in get(client, page_of(anomaly("later")))
+    assert f"scan {last.id} returned" in page
+    assert "returned" not in get(client, page_of(anomaly("later"))).partition("<h2>History</h2>")[2]

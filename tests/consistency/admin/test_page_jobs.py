@@ -1,4 +1,4 @@
-"""The page of one anomaly: its file's jobs, whichever they are, and how to look again."""
+"""The page of one anomaly: the jobs of its file, and the way to check again."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from django.db.models import Value
 from django.test import Client
 from pytest_django import Settings
 
-from consistency.history.subject import JOBS, statements
+from consistency.history.current_state import MAX_JOBS, object_sql
 from consistency.models import MonitorJob
 from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Finding
@@ -82,45 +82,45 @@ def test_a_job_that_names_no_file_and_one_that_does_not_exist_are_told(client: C
 def test_of_many_jobs_the_newest_are_shown_with_the_one_that_decides_and_it_says_how_many_there_are(
     client: Client, reviewer: User
 ) -> None:
-    jobs_of("a", JOBS + 10)
+    jobs_of("a", MAX_JOBS + 10)
     a_file("a", "processing", job=2)
     recorded("orphaned_processing")
     text = get(client, page_of(Anomaly.objects.get()))
-    assert f"The newest {JOBS} of {JOBS + 10} jobs that name it, and what else has to do with it:" in text
-    assert listed(text) == ["2", *map(str, range(11, JOBS + 11))]
+    assert f"The newest {MAX_JOBS} of {MAX_JOBS + 10} jobs that name this file, and related jobs:" in text
+    assert listed(text) == ["2", *map(str, range(11, MAX_JOBS + 11))]
     assert "job 2, failed (the file's job_id names it): from" in section(text)
 
 
 def test_as_many_as_are_shown_are_all_and_no_word_says_otherwise(client: Client, reviewer: User) -> None:
-    jobs_of("a", JOBS)
-    a_file("a", "processing", job=JOBS)
+    jobs_of("a", MAX_JOBS)
+    a_file("a", "processing", job=MAX_JOBS)
     recorded("orphaned_processing")
     text = get(client, page_of(Anomaly.objects.get()))
-    assert len(listed(text)) == JOBS
+    assert len(listed(text)) == MAX_JOBS
     assert "The newest" not in text
 
 
 def test_the_job_that_an_anomaly_is_about_is_always_among_them(client: Client, reviewer: User) -> None:
-    jobs_of("a", JOBS + 10)
+    jobs_of("a", MAX_JOBS + 10)
     MonitorJob.objects.filter(pk=3).update(status="odd")
     a_file("a", "completed")
     recorded("unknown_status")
     text = get(client, page_of(anomaly("3", "unknown_status")))
-    assert listed(text) == ["3", *map(str, range(11, JOBS + 11))]
+    assert listed(text) == ["3", *map(str, range(11, MAX_JOBS + 11))]
 
 
 def test_jobs_without_a_date_push_out_no_other_and_stay_in_the_list(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
     with altered("ALTER created_at DROP NOT NULL", "ALTER created_at SET NOT NULL"):
-        jobs_of("a", JOBS - 1)
+        jobs_of("a", MAX_JOBS - 1)
         MonitorJob.objects.bulk_create(MonitorJob(id=1000 + n, file_uuid="a", created_at=Value(None)) for n in range(2))
         MonitorJob.objects.filter(pk=1001).update(status="", finished_at=day_of(3))
         text = get(client, page_of(anomaly("a")))
-        assert f"The newest {JOBS} of {JOBS + 1} jobs that name it:" in text
-        assert listed(text) == [*map(str, range(1, JOBS)), "1001"]
-        assert "job 1001, no status: since when is not known, to 2026-01-04" in text
-        assert text.count('<rect class="job') == JOBS - 1
+        assert f"The newest {MAX_JOBS} of {MAX_JOBS + 1} jobs that name this file:" in text
+        assert listed(text) == [*map(str, range(1, MAX_JOBS)), "1001"]
+        assert "job 1001, no status: unknown start, to 2026-01-04" in text
+        assert text.count('<rect class="job') == MAX_JOBS - 1
         MonitorJob.objects.filter(created_at__isnull=False).delete()
         text = get(client, page_of(anomaly("a")))
         assert listed(text) == ["1000", "1001"]
@@ -135,8 +135,8 @@ def test_times_without_a_zone_are_read_as_utc(client: Client, reviewer: User) ->
         assert "job 1, failed: from 2026-01-02 00:00 UTC, has not ended" in get(client, page_of(anomaly("a")))
 
 
-# --- Truth outside PostgreSQL ----------------------------------------------------------------------------
-def test_an_identity_without_its_file_shows_its_row_now_and_how_to_look_again_but_no_path(
+# --- External checks ----------------------------------------------------------------------------
+def test_an_identity_without_its_file_shows_its_row_now_and_how_to_check_again_but_no_path(
     client: Client, reviewer: User, tmp_path: Path, settings: Settings
 ) -> None:
     settings.IDENTITIES_DIR = tmp_path
@@ -147,41 +147,41 @@ def test_an_identity_without_its_file_shows_its_row_now_and_how_to_look_again_bu
     text = unescape(get(client, page_of(one)))
     assert '<pre tabindex="0">manage.py check_consistency identity_file_missing</pre>' in text
     assert values(text) == {
-        "why": ["no identity.json in the folder it's one", "only a scan of the whole check can tell"],
-        "row in the database": ["not kept", "there is one"],
+        "detail": ["no identity.json in the folder it's one", "known only after a scan of the check"],
+        "row in the database": ["not stored", "exists"],
     }
     assert "changed" not in text.partition("Then and now")[2].partition("</table>")[0]
     assert str(tmp_path) not in text
     assert "Ada Lovelace" not in text
-    (statement,) = statements(one)
+    (statement,) = object_sql(one)
     assert statement in text
     with connection.cursor() as cursor:
         cursor.execute(statement)
         assert [row[:2] for row in cursor.fetchall()] == [("it's one", "Ada Lovelace")]
     Identity.objects.all().delete()
-    assert values(unescape(get(client, page_of(one))))["row in the database"] == ["not kept", "there is none"]
+    assert values(unescape(get(client, page_of(one))))["row in the database"] == ["not stored", "does not exist"]
 
 
-def test_what_has_no_row_anywhere_still_says_how_to_look_again(client: Client, reviewer: User, define: Define) -> None:
+def test_what_has_no_row_anywhere_still_says_how_to_check_again(client: Client, reviewer: User, define: Define) -> None:
     def outside(using: str) -> Iterator[Finding]:
         yield Finding(object_type="thing", object_id="1", detail="not plugged in")
 
     define("outside", outside, detail=None)
     recorded("outside")
     text = get(client, page_of(Anomaly.objects.get()))
-    assert values(text) == {"why": ["not plugged in", "only a scan of the whole check can tell"]}
+    assert values(text) == {"detail": ["not plugged in", "known only after a scan of the check"]}
     assert "manage.py check_consistency outside" in text
     assert "for psql" not in text
     del CHECKS["outside"]
     text = get(client, page_of(Anomaly.objects.get()))
     assert values(text) == {}
-    assert "How to look again" not in text
+    assert "How to check again" not in text
 
 
 def test_what_postgresql_can_be_asked_needs_no_command(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
-    assert "How to look again" not in get(client, page_of(anomaly("a")))
+    assert "How to check again" not in get(client, page_of(anomaly("a")))
 
 
 def values(text: str) -> dict[str, list[str]]:

@@ -1,0 +1,105 @@
+"""Exports of anomalies: the rows of the list in chunks, and a last line that says whether they are complete."""
+
+import csv
+import io
+import json
+
+import psycopg
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from consistency.history.suppression import acknowledge
+from consistency.models import File
+from consistency.models.history import Anomaly
+from tests.consistency.admin.pages import LIST, get, post, stale
+from tests.consistency.history.data import STALE, anomaly, in_days, recorded
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def exported(client: Client, query: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV that says that it is complete."""
+    text, _, ending = get(client, f"{LIST}export/csv/{query}").rpartition("# ")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert ending == f"complete: true, rows: {len(rows)}\r\n"
+    return rows
+
+
+def cut_short(client: Client, name: str) -> str:
+    """Return an export whose session in PostgreSQL ends after the first chunk."""
+    chunks = iter(client.get(f"{LIST}export/{name}/", secure=True))
+    first = next(chunks) + next(chunks)
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+    try:
+        return (first + b"".join(chunks)).decode()
+    finally:
+        connection.close()
+
+
+def test_an_export_that_is_cut_short_says_so_at_its_end(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.CHUNK_SIZE", 2)
+    stale("a", "b", "c", "d", "e")
+    recorded(STALE)
+    *rows, ending = cut_short(client, "csv").splitlines()
+    problem = "history in database 'default': connection lost"
+    assert (len(rows) - 1, ending) == (2, f"# complete: false, rows: 2, error: {problem}")
+    document = json.loads(cut_short(client, "json"))
+    assert len(document.pop("anomalies")) == 2
+    assert document == {"rows": 2, "error": problem, "complete": False}
+
+
+def test_the_export_is_what_the_list_shows_in_chunks_and_harmless_in_a_spreadsheet(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.CHUNK_SIZE", 2)
+    File.objects.create(file_uuid="=1+1", file_name="=HYPERLINK(1)", status="processing")
+    stale("a", "b", "c", "d")
+    recorded(STALE)
+    acknowledge([anomaly("a").pk], until=in_days(1), by="ann", reason="@known")
+    rows = exported(client, "")
+    assert {row["object_id"] for row in rows} == {"'=1+1", "b", "c", "d"}
+    document = json.loads(get(client, f"{LIST}export/json/?state=open"))
+    anomalies = document["anomalies"]
+    assert (list(document)[-1], document["complete"], document["rows"]) == ("complete", True, 5)
+    assert [row["object_id"] for row in anomalies] == list(Anomaly.objects.values_list("object_id", flat=True))
+    assert len(anomalies) == 5
+    (known,) = exported(client, "?state=acknowledged")
+    assert (known["acknowledged_by"], known["acknowledged_reason"]) == ("ann", "'@known")
+    assert json.loads(get(client, f"{LIST}export/json/?q=zzz")) == {"anomalies": [], "rows": 0, "complete": True}
+    get(client, f"{LIST}export/xls/", status=404)
+
+
+def test_resolved_anomalies_are_exported_in_the_order_of_their_list(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.CHUNK_SIZE", 2)
+    names = ["a", "b", "c", "d", "e"]
+    stale(*names)
+    recorded(STALE)
+    for name in ("c", "a", "e", "b", "d"):
+        File.objects.filter(file_uuid=name).delete()
+        recorded(STALE)
+    assert [row["object_id"] for row in exported(client, "?state=resolved")] == ["d", "b", "e", "a", "c"]
+
+
+def test_selected_rows_are_exported(client: Client, reviewer: User) -> None:
+    stale("a", "b")
+    recorded(STALE)
+    sent = {"action": "as_json", "select_across": "0", "index": "0", "_selected_action": [anomaly("b").pk]}
+    document = json.loads(b"".join(post(client, LIST, status=200, **sent)))
+    assert [row["object_id"] for row in document["anomalies"]] == ["b"]
+
+
+def test_a_cell_that_may_begin_a_formula_is_text_in_the_export(client: Client, reviewer: User) -> None:
+    File.objects.create(file_uuid="a", file_name="\t=1+1", status="processing")
+    recorded(STALE)
+    Anomaly.objects.update(note="a;=2", assignee="\uff1d3")
+    (row,) = exported(client, "")
+    assert (row["file_name"], row["note"], row["assignee"]) == ("\t'=1+1", "a;'=2", "'\uff1d3")
+    (raw,) = json.loads(get(client, f"{LIST}export/json/"))["anomalies"]
+    assert (raw["file_name"], raw["note"], raw["assignee"]) == ("\t=1+1", "a;=2", "\uff1d3")

@@ -100,14 +100,12 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     def recheck(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> None:
         """Scan the checks of the anomalies. Only a scan of a whole check resolves anomalies."""
         pairs = set(anomalies.order_by().values_list("database", "check_name").distinct())
-        for database in sorted({database for database, _ in pairs}):
-            checks = [check for check in CHECKS.values() if (database, check.name) in pairs]
-            if database not in connections:
-                messages.warning(request, f"Database {database!r} is retired: the settings no longer name it.")
-            elif checks:
+        scans = {name: [check for check in CHECKS.values() if (name, check.name) in pairs] for name in connections}
+        for database, checks in scans.items():
+            if checks:
                 start_scan(request, checks, database)
-            else:
-                messages.warning(request, "The checks of these anomalies are retired: nothing to scan.")
+        if not any(scans.values()):
+            messages.warning(request, "The checks of these anomalies are retired: no scan runs them.")
 
     @admin.action(description="Export as CSV")
     def as_csv(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:

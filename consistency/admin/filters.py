@@ -1,7 +1,7 @@
 """Filters beside the lists. Conditions come from consistency/history/filters.py where REST has the same filter."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -63,20 +63,11 @@ class ParameterFilter(admin.SimpleListFilter):
         return rows
 
 
-def _names(request: HttpRequest, present: Iterable[str], column: int) -> Choices:
-    """Return the present names and the recorded names, read once per request, as choices."""
-    if not hasattr(request, "recorded_names"):
-        request.recorded_names = queries.recorded_names()  # type: ignore[attr-defined]
-    recorded: list[tuple[str, str]] = request.recorded_names  # type: ignore[attr-defined]
-    retired = {names[column] for names in recorded} - {*present}
-    return [(name, name) for name in present] + [(name, f"{name} (retired)") for name in sorted(retired)]
-
-
 class CheckFilter(ParameterFilter):
     title, parameter_name = "check", "check"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return _names(request, CHECKS, 0)
+        return [(name, name if name in CHECKS else f"{name} (retired)") for name in queries.check_names()]
 
 
 class DatabaseFilter(ParameterFilter):
@@ -85,7 +76,7 @@ class DatabaseFilter(ParameterFilter):
     title, parameter_name = "database", "database"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return _names(request, connections, 1)
+        return [(name, name) for name in connections]
 
     def has_output(self) -> bool:
         return len(self.lookup_choices) > 1
@@ -102,7 +93,7 @@ class StateFilter(ParameterFilter):
         "returned": "Returned",
         "acknowledged": "Acknowledged",
         "muted": "Muted",
-        "retired": "Open, check or database retired",
+        "retired": "Open, check retired",
         "resolved": "Resolved",
         "all": "All",
     }

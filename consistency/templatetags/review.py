@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -16,7 +16,6 @@ from consistency.admin import charts
 from consistency.admin.background import add_task_messages
 from consistency.history.locks import scan_is_running
 from consistency.history.overview import Card, Overview, overview
-from consistency.history.queries import database_names
 from consistency.history.tasks import last_failed_scan, running_tasks
 from consistency.models.history import BackgroundTask
 
@@ -55,7 +54,7 @@ def overview_page(context: dict[str, Any]) -> OverviewPage:
 
 
 def _read(request: HttpRequest) -> OverviewPage:
-    names = database_names()
+    names = list(connections)
     database = request.GET.get("database", DEFAULT_DB_ALIAS)
     if database not in names:
         database = DEFAULT_DB_ALIAS

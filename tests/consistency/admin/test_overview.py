@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -97,7 +98,10 @@ def test_every_number_leads_to_just_as_many_rows_also_suppressed_ones(client: Cl
     assert 'news=1&amp;state=open">New or returned in the last scan' in text
 
 
-def test_a_number_of_one_database_leads_to_its_own_rows(client: Client, reviewer: User) -> None:
+def test_a_number_of_one_database_leads_to_its_own_rows(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings, "elsewhere", connections.settings["default"])
     stale("a", "b")
     recorded(STALE)
     Anomaly.objects.filter(object_id="b").update(database="elsewhere")

@@ -1,1 +1,1 @@
-"""Telling people what is new, worse or recovered."""
+"""Notify people of new, worse and recovered checks."""

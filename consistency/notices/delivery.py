@@ -1,4 +1,4 @@
-"""Send notices: a signed webhook and an e-mail to ADMINS, side by side, one attempt each."""
+"""Send notices: a signed webhook and an e-mail to ADMINS, side by side, with a single attempt."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ from consistency.notices.notice import Notice, notice_of
 logger = logging.getLogger(__name__)
 
 NOTICE_TIMEOUT: Final = 10.0
-"""Seconds for all channels together."""
+"""Seconds for the channels together: they run side by side."""
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - public, of the specification
 
 Channel: TypeAlias = Callable[[Notice], None]
@@ -34,7 +34,7 @@ class NotSentError(Exception):
 
 
 def notify(recorded: Recorded) -> list[str]:
-    """Send the notice of a recorded scan; return a sentence for each problem."""
+    """Send the notice of a recorded scan; return the problems as sentences."""
     if not channels():
         return []
     try:
@@ -52,7 +52,7 @@ def notify_later(recorded: Recorded) -> None:
 
 
 def send(notice: Notice, timeout: float = NOTICE_TIMEOUT) -> list[str]:
-    """Send a notice on all channels; return a sentence for each channel that failed within `timeout` seconds."""
+    """Send a notice on all channels; return a sentence per channel that failed or needs over `timeout` seconds."""
     problems: dict[str, str | None] = dict.fromkeys(channels(), no_answer(timeout))
 
     def attempt(name: str, channel: Channel) -> None:
@@ -89,7 +89,7 @@ def channels() -> dict[str, Channel]:
 
 
 def signer(secret: str) -> Webhook:
-    """Return the signer for CONSISTENCY_WEBHOOK_SECRET: `whsec_` and a key in base64, or any other text as the key."""
+    """Return the signer for CONSISTENCY_WEBHOOK_SECRET: `whsec_` and a key in base64, or any text as the key."""
     try:
         return Webhook(secret if secret.startswith(SECRET_PREFIX) else secret.encode())
     except (ValueError, EmptyWebhookSecretError):

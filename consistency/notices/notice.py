@@ -1,4 +1,4 @@
-"""Decide what a recorded scan has to report: new, worse, recovered or running again, and not suppressed."""
+"""Build the notice of a recorded scan: its checks that are new, worse, recovered or running again."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from consistency.scan.report import Outcome, Report
 NEW: Final = "new"
 WORSE: Final = "worse"
 RECOVERED: Final = "recovered"
-"""Nothing unsuppressed is left: a receiver may close its incident."""
+"""No unsuppressed finding remains: a receiver may close the incident."""
 RUNNING_AGAIN: Final = "running again"
 """The check could not run, runs now, and has unsuppressed findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckNotice:
-    """Change of one check since the last recorded scan of the check."""
+    """Change of a check since the last recorded scan of the check."""
 
     kind: str
     outcome: Outcome
@@ -59,7 +59,7 @@ class CheckNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Message about one scan."""
+    """Message about a scan."""
 
     report: Report
     scan: RecordedScan
@@ -68,7 +68,7 @@ class Notice:
 
     @property
     def subject(self) -> str:
-        """Return one line: `Consistency degraded: 2 checks new, 1 check recovered (database default)`."""
+        """Return a line: `Consistency degraded: 2 checks new, 1 check recovered (database default)`."""
         kinds = Counter(check.kind for check in self.checks)
         parts = ", ".join(f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items())
         return f"Consistency {self.report.status}: {parts} (database {self.database})"
@@ -111,7 +111,7 @@ def notice_of(recorded: Recorded) -> Notice | None:
 
 
 def kind_of(outcome: Outcome, changes: Changes, previous: ScanCheck | None) -> str | None:
-    """Return the change of a check since its previous run; None if there is nothing to report.
+    """Return the change of a check since the previous run; None without a change to report.
 
     Findings of an info check are not reported. Its failures to run are.
     """

@@ -1,4 +1,4 @@
-"""The command, as a process of its own, as cron runs it, or within this one, which is quicker."""
+"""Run commands in a process of their own, as cron does, or within this process, which is faster."""
 
 import io
 import json
@@ -18,7 +18,7 @@ UNREACHABLE = "postgres://nobody:secret@127.0.0.1:1/nowhere"
 
 
 def manage(*arguments: str, database_url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """`manage.py` with these arguments on this database; what it wrote and how it ended."""
+    """Run `manage.py` with these arguments on this database."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -34,8 +34,9 @@ def manage(*arguments: str, database_url: str, **environment: str) -> "subproces
 def started(
     *command: str, stdout: int | tuple[int, int], url: str, **environment: str
 ) -> "Iterator[subprocess.Popen[str]]":
-    """`manage.py` while it runs, gone afterwards: a scan that is left over would keep other tests from theirs.
-    With two, `stdout` is where its errors go, too; else they go into a pipe.
+    """Start `manage.py`, and kill the process at the end: a remaining scan would hold the lock of other tests.
+
+    A pair of files as `stdout` is for stdout and stderr. Without a pair, stderr is a pipe.
     """
     out, err = stdout if isinstance(stdout, tuple) else (stdout, subprocess.PIPE)
     with subprocess.Popen(
@@ -54,7 +55,7 @@ def started(
 
 @dataclass(frozen=True)
 class Ended:
-    """How one command of several ended."""
+    """Result of one command of several."""
 
     code: int
     out: str
@@ -78,7 +79,7 @@ print(json.dumps(ended))
 
 
 def manage_each(*commands: list[str], database_url: str) -> list[Ended]:
-    """Several `manage.py` commands, in one process for all: starting one takes longer than what most of them do."""
+    """Run several `manage.py` commands in one process: the start of a process takes longer than most commands."""
     done = subprocess.run(
         [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)],
         cwd=ROOT,
@@ -92,17 +93,17 @@ def manage_each(*commands: list[str], database_url: str) -> list[Ended]:
 
 
 def check_consistency(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-    """`manage.py check_consistency`."""
+    """Run `manage.py check_consistency`."""
     return manage("check_consistency", *arguments, **more)
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    """`check_consistency` within this process: exit code, stdout, stderr."""
+    """Run check_consistency within this process; return exit code, stdout and stderr."""
     return within("check_consistency", *arguments)
 
 
 def within(command: str, *arguments: str) -> tuple[int, str, str]:
-    """A command within this process: exit code, stdout, stderr."""
+    """Run a command within this process; return exit code, stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
     try:
         call_command(command, *arguments, stdout=out, stderr=err)

@@ -1,4 +1,4 @@
-"""check_consistency: what it prints and how it ends, mostly within this process, each exit code as a real one."""
+"""Exit codes and usage of check_consistency, each exit code also in a process of its own."""
 
 import json
 import os
@@ -83,15 +83,15 @@ def test_listing_and_sql_and_help_need_no_database() -> None:
     for check in CHECKS.values():
         line = next(line for line in listed.splitlines() if line.startswith(check.name))
         assert all(word in line for word in (check.severity.word, check.title, *check.tags))
-    asked = check_consistency("--sql", database_url=UNREACHABLE)
-    assert (asked.returncode, asked.stderr, asked.stdout.count("SELECT count(*)")) == (0, "", 4)
+    printed = check_consistency("--sql", database_url=UNREACHABLE)
+    assert (printed.returncode, printed.stderr, printed.stdout.count("SELECT count(*)")) == (0, "", 4)
     helped = check_consistency("--help", database_url=UNREACHABLE)
     assert helped.returncode == 0
     assert "exit codes:\n  0  clean" in helped.stdout
     assert "examples:\n  check_consistency " in helped.stdout
 
 
-def test_nobody_who_reads_is_no_error(database_url: str) -> None:
+def test_a_pipe_that_is_closed_early_is_3_without_a_message(database_url: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO files (file_uuid, file_name, status)"
@@ -111,7 +111,7 @@ def test_nobody_who_reads_is_no_error(database_url: str) -> None:
     assert len(ended.stdout.splitlines()) == 1
 
 
-def test_an_outcome_that_nobody_expected_is_3_and_not_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_3_and_not_1(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: Any, **more: Any) -> Any:
         raise RuntimeError("a bug")
 
@@ -140,7 +140,7 @@ def test_the_fail_level_decides_between_0_and_1(status: str, level: str, code: i
 
 
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
-def test_quiet_prints_nothing_while_nothing_is_to_do(how: str) -> None:
+def test_quiet_prints_no_output_while_no_finding_reaches_the_level(how: str) -> None:
     assert run("--quiet", "--format", how) == (0, "", "")
     a_file("rest", "unregistered")
     assert run("--quiet", "--format", how) == (0, "", "")
@@ -149,7 +149,7 @@ def test_quiet_prints_nothing_while_nothing_is_to_do(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
-def test_quiet_still_prints_what_was_found_and_what_could_not_run(how: str) -> None:
+def test_quiet_prints_findings_and_checks_that_could_not_run(how: str) -> None:
     a_file("stale", "processing")
     loud, quiet = run("--format", how), run("--quiet", "--format", how)
     assert quiet[0] == loud[0] == 1
@@ -177,21 +177,21 @@ def test_quiet_still_prints_what_was_found_and_what_could_not_run(how: str) -> N
         (["--format", "xml"], "invalid choice: 'xml'"),
     ],
 )
-def test_wrong_usage_is_told_in_words(arguments: list[str], words: str) -> None:
-    code, out, told = run(*arguments)
+def test_wrong_usage_is_a_sentence(arguments: list[str], words: str) -> None:
+    code, out, err = run(*arguments)
     assert (code, out) in ((1, ""), (2, ""))
-    assert words in told
+    assert words in err
 
 
 def test_an_unknown_name_in_the_setting_is_wrong_usage(settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["job_without_files"]
-    code, _, told = run()
+    code, _, err = run()
     assert code == 2
-    assert "CONSISTENCY_CHECKS" in told
-    assert "Did you mean 'job_without_file'?" in told
+    assert "CONSISTENCY_CHECKS" in err
+    assert "Did you mean 'job_without_file'?" in err
 
 
-def test_two_looks_of_the_setting_can_be_one_for_once(settings: Any) -> None:
+def test_confirm_0s_runs_one_pass_in_spite_of_the_setting(settings: Any) -> None:
     settings.CONSISTENCY_CONFIRM = 3_600
     a_file("a", "processing")
     assert run("stale_processing", "--confirm", "0s")[0] == 1

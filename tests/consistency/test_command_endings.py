@@ -1,4 +1,4 @@
-"""How commands end when their reader, their disk or a signal does not let them finish: in a line, with nothing left."""
+"""The end of commands after a closed pipe, a full disk or a signal: one line, without remaining files or rows."""
 
 import http.server
 import json
@@ -29,7 +29,7 @@ def full() -> int:
 
 
 def unread() -> int:
-    """A pipe whose reader has gone."""
+    """Return a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
@@ -48,7 +48,7 @@ def test_a_full_disk_is_one_line_and_an_unread_pipe_none(database_url: str, comm
             assert (process.communicate(timeout=60)[1], process.returncode) == (told, 3)
 
 
-def test_who_closes_standard_output_wants_the_exit_code_alone(database_url: str) -> None:
+def test_closed_standard_output_leaves_the_exit_code(database_url: str) -> None:
     a_file("a", "processing")
     closed = ["sh", "-c", '"$0" manage.py check_consistency stale_processing >&-', sys.executable]
     ended = subprocess.run(
@@ -60,7 +60,7 @@ def test_who_closes_standard_output_wants_the_exit_code_alone(database_url: str)
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a receiver that takes everything, and what it took."""
+    """Start a receiver; yield its address and the list of its requests."""
     bodies: list[bytes] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -70,7 +70,7 @@ def webhook() -> Iterator[tuple[str, list[bytes]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the test is told by what arrives."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -78,7 +78,7 @@ def webhook() -> Iterator[tuple[str, list[bytes]]]:
         server.shutdown()
 
 
-def test_what_is_recorded_is_told_though_nobody_reads_the_report(
+def test_the_notice_of_a_recorded_scan_is_sent_though_the_pipe_is_closed(
     database_url: str, webhook: tuple[str, list[bytes]]
 ) -> None:
     a_file("a", "processing")
@@ -93,7 +93,7 @@ def test_what_is_recorded_is_told_though_nobody_reads_the_report(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_between_two_looks_leaves_neither_rows_nor_files(
+def test_a_signal_between_two_passes_leaves_neither_rows_nor_files(
     database_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     a_file("a", "processing")
@@ -110,14 +110,14 @@ def test_a_signal_between_two_looks_leaves_neither_rows_nor_files(
 
 
 def _is_locked() -> bool:
-    """Whether a recording is open, whoever has opened it."""
+    """Return True while a scan is recorded."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted)")
         found: bool = cursor.fetchone()[0]
     return found
 
 
-def test_what_the_terminal_cannot_spell_is_spelt_in_escapes(database_url: str) -> None:
+def test_characters_outside_the_encoding_of_the_terminal_are_escaped(database_url: str) -> None:
     a_file("漢", "processing")
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     with started("check_consistency", STALE, stdout=subprocess.PIPE, url=database_url, **ascii_only) as process:

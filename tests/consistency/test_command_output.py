@@ -1,4 +1,4 @@
-"""What check_consistency prints: for people, for pipes, on terminals and into files."""
+"""Output of check_consistency: for people, for pipes, on terminals and into files."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def one_of_each() -> None:
 
 
 # --- Formats ---------------------------------------------------------------------------------------------
-def test_text_has_a_table_what_was_found_and_what_to_do() -> None:
+def test_text_has_a_table_the_findings_and_the_hints() -> None:
     one_of_each()
     lines = run()[1].splitlines()
     assert re.fullmatch(r"degraded at \S+Z, database default, affected files: 3", lines[0])
@@ -85,7 +85,7 @@ def test_a_hostile_name_does_nothing_to_a_terminal(how: str) -> None:
         assert r"\x1b[31mred\x1b]0;title\x07\n\u202e\x9b[bold]name[/bold]" in out
 
 
-def test_the_sql_of_a_check_is_what_it_asks() -> None:
+def test_the_printed_sql_returns_the_findings() -> None:
     one_of_each()
     out = run("--sql", "orphaned_processing", "unknown_status", "identity_row_missing")[1]
     statements = [line for line in out.splitlines() if line.endswith(";")]
@@ -140,7 +140,7 @@ def test_a_terminal_gets_colours_and_a_bar_and_whole_values_over_several_lines(d
 
 
 @pytest.mark.parametrize(("arguments", "environment"), [(["--no-color"], {}), ([], {"NO_COLOR": "1"})])
-def test_who_wants_no_colour_gets_none(database_url: str, arguments: list[str], environment: dict[str, str]) -> None:
+def test_no_color_prints_without_colours(database_url: str, arguments: list[str], environment: dict[str, str]) -> None:
     written = on_a_terminal("unregistered_with_uuid", *arguments, database_url=database_url, **environment)
     assert "\x1b[3" not in written
     assert "\x1b[1m" not in written
@@ -185,9 +185,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text().startswith("ok at ")
 
 
-def test_a_file_that_cannot_be_written_is_2_before_anything_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_written_is_2_before_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(*arguments: Any, **more: Any) -> Any:
         raise AssertionError
 
@@ -215,7 +213,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_who_waits_at_a_terminal_is_told_that_it_looks_twice_and_waits_for_no_clean_look() -> None:
-    for errors, told in ((Terminal(), "Running two passes, 60 s apart.\n"), (io.StringIO(), "")):
+def test_a_terminal_shows_that_two_passes_run_and_a_clean_first_pass_has_no_pause() -> None:
+    for errors, expected in ((Terminal(), "Running two passes, 60 s apart.\n"), (io.StringIO(), "")):
         call_command("check_consistency", "--confirm", "60s", "--no-record", stdout=io.StringIO(), stderr=errors)
-        assert errors.getvalue() == told
+        assert errors.getvalue() == expected

@@ -23,14 +23,16 @@ def crontab_command() -> str:
 
 
 def as_cron(command: str) -> "subprocess.CompletedProcess[str]":
-    """Run it; cron would mail what it prints."""
+    """Run a command as cron does; cron would mail the output."""
     environment = {"HOME": "/", "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         ["/bin/sh", "-c", command], cwd="/", env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-def test_it_is_silent_while_clean_records_each_time_and_tells_what_it_found(database_url: str, tmp_path: Path) -> None:
+def test_the_line_prints_no_output_while_clean_records_each_scan_and_prints_findings(
+    database_url: str, tmp_path: Path
+) -> None:
     variables = {name: os.environ[name] for name in NEEDED} | {"DATABASE_URL": database_url}
     settings = tmp_path / "continuity.env"
     settings.write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))

@@ -103,5 +103,5 @@ def test_an_engine_is_closed_in_time_while_the_server_hangs(server: Server) -> N
     next(chunks)
     server.pause()
     started = monotonic()
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert monotonic() - started < GENEROUS

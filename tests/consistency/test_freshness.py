@@ -1,4 +1,4 @@
-"""A cron that silently stopped is found: /health/detailed tells how old the last scan is, and check_health fails."""
+"""A cron that stopped is reported: /health/detailed has the age of the last scan, and check_health fails."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from consistency.history.silence import mute, unmute
 from django.core.management import call_command
 from django.db import ProgrammingError, connection
 from django.db.models import F
@@ -19,16 +18,16 @@ from config.access import keys
 from config.demo.process import until
 from config.freshness.health_probes import consistency
 from consistency.history.overview import overview
-from consistency.history.recorder import scan_and_record
-from consistency.models.history import Scan
-from consistency.registry import CHECKS
-from consistency.scan.selection import default
+from consistency.history.retention import prune
+from consistency.history.suppression import mute, unmute
+from consistency.models.history import Scan, ScanCheck
+from consistency.scan.selection import default_checks
 from health.registry import PROBES, Degraded, NotApplicable
 from health.runs.result import DEGRADED, OK, ProbeResult, overall
 from tests.consistency.data import a_file
+from tests.consistency.history.data import recorded
 
 NONE = {"last_complete_scan": None, "age_s": None, "status": None}
-
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -37,130 +36,136 @@ def aged(**age: float) -> None:
     Scan.objects.update(recorded_at=timezone.now() - timedelta(**age))
 
 
-def look() -> Any:
+def scan_default_checks() -> None:
+    recorded(*(check.name for check in default_checks()))
+
+
+def freshness() -> Any:
     return consistency.run()
 
 
-def nothing_told() -> str:
-    """What it says where there is nothing to tell, which is no fault."""
+def reason_not_applicable() -> str:
+    """Return why the probe has no result, which is no fault."""
     with pytest.raises(NotApplicable) as raised:
-        look()
+        freshness()
     assert raised.value.value == NONE
     return raised.value.reason
 
 
-def complaint() -> str:
-    """What it blames; the overview says the same."""
+def reason_stale() -> str:
+    """Return the reason of the degraded probe, which the overview shows too."""
     with pytest.raises(Degraded) as raised:
-        look()
+        freshness()
     value, reason = raised.value.value or {}, raised.value.reason
-    assert (value["status"], value["error"], overview().too_old) == ("degraded", reason, reason)
+    assert (value["status"], value["error"], overview().stale) == ("degraded", reason, reason)
     return reason
 
 
-def test_a_fresh_installation_says_so_and_is_well() -> None:
-    assert nothing_told() == "no scan is remembered yet: let cron run check_consistency"
+def test_a_fresh_installation_is_healthy_and_says_so() -> None:
+    assert reason_not_applicable() == "no scan is recorded yet: let cron run check_consistency"
     code, out = command("consistency")
     assert code == 0
-    assert "no scan is remembered yet: let cron run check_consistency" in out
+    assert "no scan is recorded yet: let cron run check_consistency" in out
     assert consistency.title not in out
-    assert not overview().too_old
+    assert not overview().stale
 
 
-def test_a_young_scan_is_told_with_its_age_and_its_status() -> None:
-    scan_and_record(default())
+def test_a_recent_scan_has_age_and_status() -> None:
+    scan_default_checks()
     aged(minutes=-5)
-    assert look()["age_s"] == 0, "two clocks differ"
+    assert freshness()["age_s"] == 0, "two clocks differ"
     aged(minutes=10)
-    found = look()
+    found = freshness()
     assert found["last_complete_scan"].endswith("Z")
     assert 600 <= found["age_s"] < 700
     assert found["status"] == "ok"
     a_file("one", "processing")
-    scan_and_record(default())
-    assert look()["status"] == "degraded"
+    scan_default_checks()
+    assert freshness()["status"] == "degraded"
 
 
-def test_a_scan_that_is_too_old_degrades_and_is_still_told(settings: Any) -> None:
-    scan_and_record(default())
+def test_a_scan_that_is_too_old_degrades(settings: Any) -> None:
+    scan_default_checks()
     aged(hours=25)
-    assert look()["status"] == "ok"
+    assert freshness()["status"] == "ok"
     aged(hours=27)
-    assert complaint().endswith("is too old: does cron still run check_consistency?")
+    assert reason_stale().endswith("is too old: does cron still run check_consistency?")
     settings.CONSISTENCY_MAX_AGE = 48
-    assert look()["status"] == "ok"
+    assert freshness()["status"] == "ok"
     settings.CONSISTENCY_MAX_AGE = 0
     aged(days=400)
-    assert look()["status"] == "ok"
+    assert freshness()["status"] == "ok"
 
 
-def test_a_look_at_one_check_or_one_that_was_not_complete_is_no_complete_scan() -> None:
-    scan_and_record(default())
+def test_a_scan_of_one_check_or_an_incomplete_one_is_no_complete_scan() -> None:
+    scan_default_checks()
     aged(hours=27)
-    scan_and_record([CHECKS["stale_processing"]])
-    scan_and_record(default())
+    recorded("stale_processing")
+    scan_default_checks()
     Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
-    assert re.fullmatch(r"scans come, but the last complete scan, of .*, is too old: .* says why", complaint())
+    assert re.fullmatch(r"scans come, but the last complete scan, of .*, is too old: .* says why", reason_stale())
     aged(hours=27)
-    assert complaint().endswith("does cron still run check_consistency?")
+    assert reason_stale().endswith("does cron still run check_consistency?")
 
 
 def test_scans_of_another_database_do_not_count() -> None:
-    scan_and_record(default())
+    scan_default_checks()
     Scan.objects.update(database="replica")
-    assert nothing_told().startswith("no scan is remembered yet")
+    ScanCheck.objects.update(database="replica")
+    assert reason_not_applicable().startswith("no scan is recorded yet")
 
 
 def test_scans_that_never_complete_degrade_once_the_first_is_too_old(settings: Any) -> None:
-    scan_and_record(default())
+    scan_default_checks()
     Scan.objects.update(complete=False)
-    assert nothing_told() == "no scan that is remembered was complete: check_consistency says why"
-    assert not overview().too_old
+    assert reason_not_applicable() == "no recorded scan was complete: check_consistency says why"
+    assert not overview().stale
     aged(days=10)
-    assert complaint() == "no scan that is remembered was complete: does cron still run check_consistency?"
-    scan_and_record([CHECKS["stale_processing"]])
-    assert complaint() == "scans come, but no scan that is remembered was complete: check_consistency says why"
+    assert reason_stale() == "no recorded scan was complete: does cron still run check_consistency?"
+    recorded("stale_processing")
+    assert reason_stale() == "scans come, but no recorded scan was complete: check_consistency says why"
     settings.CONSISTENCY_MAX_AGE = 0
-    assert nothing_told() == "no scan that is remembered was complete: check_consistency says why"
+    assert reason_not_applicable() == "no recorded scan was complete: check_consistency says why"
 
 
 @pytest.mark.parametrize("ever", [True, False])
-def test_that_none_completes_is_found_though_scans_are_forgotten_before_they_are_too_old(
+def test_missing_complete_scans_are_reported_though_retention_deletes_scans_before_they_are_too_old(
     settings: Any, ever: bool
 ) -> None:
     settings.CONSISTENCY_KEEP_SCANS = 1
-    scan_and_record(default())
+    scan_default_checks()
     Scan.objects.update(complete=ever)
     for _ in range(3):
         Scan.objects.update(recorded_at=F("recorded_at") - timedelta(hours=10))
-        scan_and_record([CHECKS["stale_processing"]])
+        recorded("stale_processing")
+        prune()
     Scan.objects.filter(pk=Scan.objects.latest("pk").pk).update(complete=False)
-    assert complaint().startswith("scans come, but")
+    assert reason_stale().startswith("scans come, but")
 
 
 def test_a_last_complete_scan_that_is_dated_in_the_future_degrades() -> None:
-    scan_and_record(default())
+    scan_default_checks()
     aged(minutes=-20)
-    assert re.fullmatch(r"the last complete scan is dated in the future, .*Z: was the clock set back\?", complaint())
+    assert re.fullmatch(r"the last complete scan is dated in the future, .*Z: was the clock set back\?", reason_stale())
 
 
-def test_the_status_is_that_of_now_whatever_was_silenced_since_the_scan() -> None:
+def test_the_status_follows_mutes_made_since_the_scan() -> None:
     a_file("one", "processing")
-    scan_and_record(default())
-    assert look()["status"] == "degraded"
+    scan_default_checks()
+    assert freshness()["status"] == "degraded"
     for name in ("stale_processing", "orphaned_processing"):
         mute(name, until=timezone.now() + timedelta(days=1), by="ada", reason="known")
-    assert look()["status"] == overview().status == "ok"
+    assert freshness()["status"] == overview().status == "ok"
     unmute("stale_processing")
-    assert look()["status"] == overview().status == "degraded"
+    assert freshness()["status"] == overview().status == "degraded"
 
 
-def test_without_our_tables_it_says_what_to_do() -> None:
+def test_without_continuitys_tables_the_error_names_the_next_step() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE consistency_scan RENAME TO elsewhere")
     try:
         with pytest.raises(ProgrammingError) as caught:
-            look()
+            freshness()
         assert explain(caught.value) == NOT_MIGRATED
     finally:
         with connection.cursor() as cursor:
@@ -182,8 +187,8 @@ def command(*words: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_services() -> None:
-    scan_and_record(default())
+def test_the_section_is_last_in_the_report_and_does_not_decide_the_overall_status() -> None:
+    scan_default_checks()
     young = detailed()
     assert list(young)[-1] == "consistency"
     assert list(young["consistency"]) == ["last_complete_scan", "age_s", "status"]
@@ -197,12 +202,12 @@ def test_it_stands_last_in_the_report_and_leaves_the_overall_status_to_the_servi
 
 
 def comes_to_end_with(code: int) -> bool:
-    """Whether the whole platform does: on a busy machine a service may be slow for a moment."""
+    """Wait for this exit code of the whole platform: on a busy machine a service may be slow for a moment."""
     return any(command()[0] == code for _ in until(20))
 
 
 def test_check_health_fails_on_a_scan_that_is_too_old() -> None:
-    scan_and_record(default())
+    scan_default_checks()
     assert command("consistency")[0] == 0
     assert comes_to_end_with(0)
     aged(days=3)
@@ -211,8 +216,8 @@ def test_check_health_fails_on_a_scan_that_is_too_old() -> None:
     assert command("postgres")[0] == 0
 
 
-def test_what_fails_the_command_is_said_beside_the_overall_status_that_it_leaves_alone() -> None:
-    scan_and_record(default())
+def test_check_health_names_the_failing_section_beside_the_overall_status() -> None:
+    scan_default_checks()
     aged(days=3)
     # Where a service is slow for a moment, the overall status is another.
     out = next(out for _ in until(20) if "Overall: ok" in (out := whole(1)))
@@ -226,5 +231,5 @@ def test_what_fails_the_command_is_said_beside_the_overall_status_that_it_leaves
 
 
 def whole(code: int, *words: str) -> str:
-    """What the command says of the whole platform when it ends so."""
+    """Wait for this exit code of the whole platform; return the output."""
     return next(out for _ in until(20) for ended, out in [command(*words)] if ended == code)

@@ -1,4 +1,4 @@
-"""A standby shows what its primary had some time ago: a snapshot's time is its data's, whatever the clock says."""
+"""On a standby a scan has the time of the last replayed commit, so an older view is not recorded over a newer one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ import pytest
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from consistency.history.writing import OlderSnapshotError
+from consistency.history.write import OlderSnapshotError
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
+from consistency.scan.engine import Engine
+from consistency.scan.passes import collect
 from consistency.scan.report import Report
-from consistency.scan.scanner import scan
-from consistency.scan.stream import Stream
-from consistency.scan.transaction import begin
-from tests.consistency.history.data import STALE, news, outcome, recorded
+from consistency.scan.snapshot import begin_snapshot
+from tests.consistency.history.data import STALE, changes, outcome, recorded
 from tests.consistency.platforms import OWN_STYLE
 from tests.consistency.standbys import Pair, standing_by
 
@@ -68,20 +68,21 @@ def meaning(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Let the next question go where `replica` is now."""
+    """Let the next query go where `replica` is now."""
     connections["replica"].close()
     del connections["replica"]
 
 
-def looked(number: int) -> Report:
-    """Scan the replica, which shows so many broken files."""
-    report = scan([CHECKS[STALE]], database="replica")
-    assert report.outcomes[0].count == number, report.outcomes[0].error
+def scanned(count: int) -> Report:
+    """Scan the replica, which shows `count` broken files."""
+    engine = Engine([CHECKS[STALE]], database="replica")
+    report = collect(engine, engine)
+    assert report.outcomes[0].count == count, report.outcomes[0].error
     return report
 
 
-def lags(pair: Pair) -> datetime:
-    """Let another file break on the primary after the standby has stopped to replay; returns when it had not yet."""
+def lag(pair: Pair) -> datetime:
+    """Break another file on the primary after the standby has paused; return a time before that."""
     pair.on_standby("SELECT pg_wal_replay_pause()")
     before = datetime.now(UTC)
     pair.on_primary(BREAKS.format("second"))
@@ -89,121 +90,93 @@ def lags(pair: Pair) -> datetime:
     return before
 
 
-def test_a_standby_that_has_all_is_as_young_as_its_primary_however_long_nothing_happened(
-    pair: Pair, replica: None
-) -> None:
-    for paused in (False, True):
-        if paused:
-            pair.on_standby("SELECT pg_wal_replay_pause()")
-        before = datetime.now(UTC)
-        assert before < looked(1).checked_at < datetime.now(UTC)
+def replayed_at(pair: Pair) -> datetime:
+    at: datetime = pair.on_standby("SELECT pg_last_xact_replay_timestamp()")
+    return at
 
 
-def test_one_that_lags_is_as_old_as_the_last_commit_that_it_shows(pair: Pair, replica: None) -> None:
-    before = lags(pair)
-    assert looked(1).checked_at == pair.on_standby("SELECT pg_last_xact_replay_timestamp()") < before
+def test_a_scan_is_as_old_as_the_last_replayed_commit(pair: Pair, replica: None) -> None:
+    # The server's own work, such as autovacuum, may commit too.
+    first = replayed_at(pair)
+    assert first <= scanned(1).checked_at <= replayed_at(pair)
+    before = lag(pair)
+    assert scanned(1).checked_at == replayed_at(pair) < before
     pair.on_standby("SELECT pg_wal_replay_resume()")
     pair.replayed()
-    assert before < looked(2).checked_at
+    assert before < scanned(2).checked_at <= replayed_at(pair)
 
 
-@contextmanager
-def catching_up_after(pair: Pair, words: str) -> Iterator[None]:
-    """Let it replay all that there is right after the first question with these words."""
-    asked: list[str] = []
+def test_a_commit_that_is_replayed_while_the_snapshot_begins_is_shown(pair: Pair, replica: None) -> None:
+    """The time is read first, so the snapshot may hold more than that commit, and never less."""
+    before = lag(pair)
+    engine = Engine([CHECKS[STALE]], database="replica")
 
-    def hook(execute: Any, sql: str, *rest: Any) -> Any:
+    def catch_up(execute: Any, sql: str, *rest: Any) -> Any:
         answer = execute(sql, *rest)
-        if words in sql and not asked:
-            asked.append(sql)
+        if "pg_is_in_recovery()" in sql:
             pair.on_standby("SELECT pg_wal_replay_resume()")
             pair.replayed()
         return answer
 
-    with connections["replica"].execute_wrapper(hook):
-        yield
-    assert asked
+    with engine.connection.execute_wrapper(catch_up):
+        report = collect(engine, engine)
+    assert report.outcomes[0].count == 2
+    assert report.checked_at < before
 
 
-def test_what_it_replays_while_it_is_asked_is_shown(pair: Pair, replica: None) -> None:
-    before = lags(pair)
-    with catching_up_after(pair, "pg_is_in_recovery()"):
-        assert before < looked(2).checked_at
-
-
-def test_what_arrived_a_moment_ago_is_waited_for_a_moment(pair: Pair, replica: None) -> None:
-    before = lags(pair)
-    with catching_up_after(pair, "pg_last_xact_replay_timestamp()"):
-        assert before < looked(2).checked_at > pair.on_standby("SELECT pg_last_xact_replay_timestamp()")
-
-
-def test_what_an_older_view_does_not_show_is_not_resolved(
-    pair: Pair, replica: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert news(database="replica") == (1, 0, 0, 0)
-    lags(pair)
+def test_an_older_view_resolves_nothing(pair: Pair, replica: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert changes(database="replica") == (1, 0, 0, 0)
+    lag(pair)
     with meaning(monkeypatch, pair.primary.url):
-        assert news(database="replica") == (1, 0, 0, 1)
-    with pytest.raises(OlderSnapshotError, match="is a replica behind"):
+        assert changes(database="replica") == (1, 0, 0, 1)
+    with pytest.raises(OlderSnapshotError, match="a replica is behind"):
         recorded(database="replica")
     assert (Scan.objects.count(), Anomaly.objects.filter(resolved_at__isnull=True).count()) == (2, 2)
     pair.on_standby("SELECT pg_wal_replay_resume()")
+    # A commit after the scan of the primary makes the standby the newer one.
+    pair.on_primary("UPDATE files SET file_name = 'renamed'")
     pair.replayed()
-    assert news(database="replica") == (0, 0, 0, 2)
+    assert changes(database="replica") == (0, 0, 0, 2)
 
 
 def test_the_same_lagging_view_may_be_recorded_again(pair: Pair, replica: None) -> None:
-    lags(pair)
+    lag(pair)
     assert [outcome(recorded(database="replica")).count for _ in range(2)] == [1, 1]
     first, second = Scan.objects.values_list("snapshot_at", flat=True)
     assert first == second
 
 
-def test_one_that_nothing_comes_to_any_more_is_no_younger_for_being_asked(
+def test_a_standby_without_a_primary_keeps_the_time_of_its_data(
     pair: Pair, replica: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair.primary.stop()
     pair.cut_off()
     stopped = datetime.now(UTC)
     try:
-        assert looked(1).checked_at < stopped
+        assert scanned(1).checked_at < stopped
         pair.standby.stop()
         pair.start_standby()
         assert pair.on_standby("SELECT pg_last_xact_replay_timestamp()") is None
         with meaning(monkeypatch, pair.reader):
-            assert looked(1).checked_at < stopped
+            assert scanned(1).checked_at < stopped
     finally:
         pair.start_primary()
 
 
-def test_where_the_server_does_not_say_its_clock_has_to_do(pair: Pair, replica: None) -> None:
-    pair.on_primary("REVOKE EXECUTE ON FUNCTION pg_last_wal_receive_lsn() FROM PUBLIC")
-    try:
-        lags(pair)
-        before = datetime.now(UTC)
-        assert before < looked(1).checked_at < datetime.now(UTC)
-    finally:
-        pair.on_primary("GRANT EXECUTE ON FUNCTION pg_last_wal_receive_lsn() TO PUBLIC")
-
-
-def test_the_snapshot_of_a_standby_has_all_that_another_has(pair: Pair, replica: None) -> None:
-    stream = Stream([CHECKS[STALE]], database="replica", patience=7)
-    with stream.connection.cursor() as cursor:
-        settings = {}
-        for name in ("isolation", "read_only"):
-            cursor.execute(f"SHOW transaction_{name}")
-            [settings[name]] = cursor.fetchone()
-        for name in ("lock_timeout", "timezone", "idle_in_transaction_session_timeout"):
-            cursor.execute("SELECT current_setting(%s)", [name])
-            [settings[name]] = cursor.fetchone()
+def test_the_snapshot_of_a_standby_has_the_settings_of_every_snapshot(pair: Pair, replica: None) -> None:
+    engine = Engine([CHECKS[STALE]], database="replica", limit=None, idle_timeout=7)
+    names = ("lock_timeout", "timezone", "idle_in_transaction_session_timeout")
+    settings = {}
+    for chunk in engine:
+        with engine.connection.cursor() as cursor:
+            for name in ("transaction_isolation", "transaction_read_only", *names):
+                cursor.execute("SELECT current_setting(%s)", [name])
+                [settings[name]] = cursor.fetchone()
+        assert [row["file_uuid"] for row in chunk.rows] == ["first"]
     assert list(settings.values()) == ["repeatable read", "on", "1s", "UTC", "7s"]
-    pair.on_primary(BREAKS.format("meanwhile"))
-    pair.replayed()
-    [(_, rows)] = list(stream)
-    assert [row["file_uuid"] for row in rows] == ["first"]
 
 
-def test_a_primary_is_asked_in_the_same_statement(transactional_db: None) -> None:
-    with transaction.atomic(), CaptureQueriesContext(connection) as asked:
-        begin(connection, 5)
-    assert len(asked) == 2
+def test_a_primary_begins_a_snapshot_with_three_statements(transactional_db: None) -> None:
+    with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+        begin_snapshot(connection, 5)
+    assert len(queries) == 3

@@ -1,4 +1,4 @@
-"""Behind a pooler that gives each transaction whichever connection is free, all is as without one."""
+"""Behind PgBouncer, which gives each transaction any free connection, scans and bulk actions work as without."""
 
 import os
 import subprocess
@@ -10,19 +10,18 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
-from django.contrib.auth.models import User
 
 from config.demo.process import free_port, until
-from consistency.admin.background import Background
-from consistency.admin.base import log
-from consistency.admin.export import exported
-from consistency.history.silence import acknowledge
-from consistency.models.history import Anomaly, Scan
+from consistency.admin.background import _apply_in_batches
+from consistency.admin.export import FORMATS, _Rows
+from consistency.admin.forms import ACTIONS
+from consistency.history.tasks import start_task
+from consistency.models.history import Anomaly, AnomalyEvent, Scan
 from tests.consistency.conftest import moved_to
-from tests.consistency.history.data import in_days, recorded
+from tests.consistency.history.data import recorded
 from tests.consistency.history.test_processes import RECORDS, asked, when
 from tests.consistency.processes import manage, manage_each, started
-from tests.consistency.test_stream import many_stale
+from tests.consistency.test_formats import many_stale
 
 pytestmark = pytest.mark.needs("pgbouncer")
 CONFIGURATION = """
@@ -84,7 +83,7 @@ def _answers(url: str) -> bool:
     return True
 
 
-def test_one_scan_keeps_another_out_until_it_ends_however_it_ends(pooled_url: str) -> None:
+def test_one_scan_keeps_another_out_until_its_end_also_when_killed(pooled_url: str) -> None:
     many_stale(3)
     scan = ("check_consistency", "stale_processing", "--quiet")
     with started(*scan, "--confirm", "60s", stdout=subprocess.DEVNULL, url=pooled_url):
@@ -99,15 +98,19 @@ def test_one_scan_keeps_another_out_until_it_ends_however_it_ends(pooled_url: st
     assert list(Scan.objects.values_list("new", "ongoing")) == [(0, 3), (0, 3), (0, 3), (3, 0)]
 
 
-def test_an_act_on_all_reaches_each_of_them_and_an_export_has_them(pooled_url: str) -> None:
+def test_a_bulk_action_changes_every_anomaly_and_an_export_has_them(pooled_url: str) -> None:
     many = 10_001
     many_stale(many)
     with moved_to(pooled_url):
         recorded("stale_processing")
-        [entry] = log(User.objects.create(username="ann").pk, Anomaly, "Acknowledged")
-        change = partial(acknowledge, until=in_days(1), by="ann", reason="why")
-        Background(entry, Anomaly.objects.all(), change).start().join()
-        entry.refresh_from_db()
-        assert entry.change_message == f"{many:,} Acknowledged"
-        *_, last = b"".join(exported(Anomaly.objects.filter(acknowledged_by="ann"), "csv")).decode().splitlines()
+        form = ACTIONS["acknowledge"]({"length": "1d", "reason": "why"})
+        assert form.is_valid()
+        work = partial(_apply_in_batches, form=form, by="ann", anomalies=Anomaly.objects.all())
+        task, thread = start_task(work, title="Acknowledge", by="ann")
+        thread.join()
+        task.refresh_from_db()
+        assert (task.failed, task.done, task.total) == (False, many, many)
+        assert AnomalyEvent.objects.filter(kind="acknowledged").count() == many
+        write, _ = FORMATS["csv"]
+        *_, last = "".join(write(_Rows(Anomaly.objects.filter(acknowledged_by="ann"), "id"))).splitlines()
         assert last == f"# complete: true, rows: {many}"

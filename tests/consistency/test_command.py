@@ -95,7 +95,7 @@ def test_a_pipe_that_is_closed_early_is_3_without_a_message(database_url: str) -
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO files (file_uuid, file_name, status)"
-            " SELECT n::text, repeat('name', 20), 'processing' FROM generate_series(1, 20000) n"
+            " SELECT n::text, repeat('name', 20), 'processing' FROM generate_series(1, 2000) n"
         )
     command = f"{sys.executable} manage.py check_consistency --format ndjson | head -n 1"
     ended = subprocess.run(

@@ -99,7 +99,7 @@ def test_chunks_from_a_server_that_hangs_end_in_time_and_the_report_is_incomplet
 
 
 def test_an_engine_is_closed_in_time_while_the_server_hangs(server: Server) -> None:
-    chunks = iter(Engine(default_checks()))
+    chunks = iter(Engine(default_checks(), timeout=2.0))
     next(chunks)
     server.pause()
     started = monotonic()

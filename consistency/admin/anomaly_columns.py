@@ -41,7 +41,7 @@ class AnomalyColumns:
             badges.append(("person", "Assignee", shorten(printable(anomaly.assignee))))
         return format_html_join(" ", '<span class="badge {}" title="{}">{}</span>', badges)
 
-    @admin.display(description="new or returned")
+    @admin.display(description="appeared")
     def appeared(self, anomaly: Anomaly) -> str:
         seen = f"seen {times(anomaly.times_seen)}"
         if anomaly.returned_count:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Final
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -13,7 +14,8 @@ from consistency.history.locks import AnomaliesLockedError, changing_anomalies
 from consistency.history.suppression import SuppressionError
 from consistency.models.history import Anomaly
 
-CHANGED = (
+STATE_FIELD: Final = "state_token"
+CHANGED: Final = (
     "Some of these anomalies changed since the page was shown. Nothing was done: check the state shown now, and send"
     " the form again."
 )
@@ -30,11 +32,9 @@ def state_token(anomalies: Iterable[Anomaly]) -> str:
     return digest.hexdigest()
 
 
-def apply(request: HttpRequest, form: ActionForm, anomalies: QuerySet[Anomaly], token: str) -> bool:
-    """Apply an action, and add a message with the result. Return False if the form holds the reason why not.
-
-    `token` is the state token of the page, or empty.
-    """
+def apply(request: HttpRequest, form: ActionForm, anomalies: QuerySet[Anomaly]) -> bool:
+    """Apply an action, and add a message with the result. Return False if the form holds the reason why not."""
+    token = request.POST.get(STATE_FIELD)
     try:
         with changing_anomalies():
             rows = list(anomalies)
@@ -44,11 +44,8 @@ def apply(request: HttpRequest, form: ActionForm, anomalies: QuerySet[Anomaly], 
             if not form.is_valid():
                 return False
             changed = form.apply([row.pk for row in rows], request.user.get_username())
-    except SuppressionError as problem:
-        form.add_error(None, str(problem))
-        return False
-    except AnomaliesLockedError as problem:
-        form.add_error(None, conflict(problem))
+    except (SuppressionError, AnomaliesLockedError) as problem:
+        form.add_error(None, conflict(problem) if isinstance(problem, AnomaliesLockedError) else str(problem))
         return False
     text = form.result(changed, len(rows) - changed) if rows else f"{form.past_tense}: none matches any more."
     messages.add_message(request, messages.SUCCESS if changed else messages.WARNING, text)

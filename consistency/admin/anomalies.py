@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from consistency.admin import filters
-from consistency.admin.actions import apply, state_token
+from consistency.admin.actions import STATE_FIELD, apply, state_token
 from consistency.admin.anomaly_columns import AnomalyColumns
 from consistency.admin.anomaly_page import neighbours, page_context
 from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
@@ -28,7 +28,6 @@ from consistency.history.serializers import mute_of
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
 
-SHOWN_STATE: Final = "state_token"
 MAX_AT_ONCE: Final = 1000
 """Anomalies that a request changes. A background task changes more."""
 MAX_LISTED: Final = 20
@@ -123,7 +122,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         if form.is_bound and number > MAX_AT_ONCE:
             applied = start_bulk_action(request, form, anomalies)
         else:
-            applied = form.is_bound and apply(request, form, anomalies, request.POST.get(SHOWN_STATE, ""))
+            applied = form.is_bound and apply(request, form, anomalies)
         if applied:
             return HttpResponseRedirect(request.get_full_path())
         about = f"{number} anomalies" if isinstance(number, AtLeast) else count_text(number)
@@ -139,7 +138,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             title=form.title,
             about=f"All that match the list's filters: {about}" if across else about,
             back=request.get_full_path(),
-            hidden=hidden if across else [*hidden, (SHOWN_STATE, state_token(rows))],
+            hidden=hidden if across else [*hidden, (STATE_FIELD, state_token(rows))],
             rows=rows[:MAX_LISTED],
             more=max(0, len(rows) - MAX_LISTED),
         )
@@ -205,7 +204,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             self.recheck(request, anomalies)
         elif request.method == "POST":
             form = _form(anomaly, name, request.POST)
-            if not apply(request, form, anomalies, request.POST.get(SHOWN_STATE, "")):
+            if not apply(request, form, anomalies):
                 return self._page(request, str(key), {name: form})  # type: ignore[no-any-return]
         return HttpResponseRedirect(back)
 

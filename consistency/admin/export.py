@@ -18,11 +18,8 @@ from consistency.scan.formats import csv_records, safe_cell
 logger = logging.getLogger(__name__)
 
 CHUNK_SIZE: Final = 1000
-COLUMNS: Final = (
-    "id", "database", "check", "severity", "object_type", "object_id", "file_uuid", "file_name", "status", "detail",
-    "state", "first_seen", "appeared_at", "last_seen", "times_seen", "resolved_at", "returned_count", "assignee",
-    "note",
-)  # fmt: skip
+OTHER_FIELDS: Final = ("retired", "acknowledged", "muted_until", "muted_by", "muted_reason")
+COLUMNS: Final = tuple(name for name in AnomalySerializer.Meta.fields if name not in OTHER_FIELDS)
 ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason")
 
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any, Final
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
 MAX_COUNT: Final = 10_000
@@ -27,3 +27,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         # Without an order PostgreSQL takes the quickest way to the rows.
         counted = rows.order_by().values("pk")[: MAX_COUNT + 1].count()
         return AtLeast(MAX_COUNT) if counted > MAX_COUNT else counted
+
+    def page(self, number: int | str) -> Page[Any]:
+        """Return a page."""
+        page = super().page(number)
+        if page.number > 1:
+            # Read the keys first: PostgreSQL would compute the annotations of all rows before the page.
+            rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+            keys = list(rows.values_list("pk", flat=True)[page.start_index() - 1 : page.end_index()])
+            page.object_list = rows.filter(pk__in=keys)
+        return page

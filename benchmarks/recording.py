@@ -82,8 +82,9 @@ def seconds(act: Callable[[], object]) -> float:
 
 def rounds(psql: Psql) -> dict[str, list[float]]:
     """Seconds of each variant, in turn, so that drift hits all alike; dead rows are gone before each."""
-    from consistency.history.recorder import scan_and_record
     from consistency.history.writing import Memory
+
+    from consistency.history.recorder import scan_and_record
     from consistency.registry import CHECKS
 
     write, writing, written = Memory.write, list[float](), list[float]()

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Func, IntegerField, Value
 
+from consistency.history.scanning import read_scan
 from consistency.models import File
 from consistency.registry import CheckError
-from consistency.history.scanning import read_scan
 from consistency.scan.selection import default_checks
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection, connections
 from django.db.models import Func, Value
 
+from consistency.history.scanning import read_scan
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
-from consistency.history.scanning import read_scan
 from consistency.scan.selection import default_checks, select_checks
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job

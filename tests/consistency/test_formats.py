@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from config.demo.process import until
 from consistency.history.scanning import open_pass
 from consistency.history.suppression import mute
 from consistency.models import File
@@ -19,7 +20,6 @@ from consistency.scan.engine import CHUNK_SIZE, Engine
 from consistency.scan.formats import STREAM_FORMATS, safe_cell
 from consistency.scan.passes import shown_rows
 from consistency.scan.selection import default_checks, select_checks
-from config.demo.process import until
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
 from tests.consistency.history.data import STALE, in_days, recorded

@@ -10,9 +10,9 @@ from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
 from common.choices import UnknownChoiceError
+from consistency.history.scanning import read_scan
 from consistency.models import File
 from consistency.registry import CHECKS, Check, Finding, Severity, check
-from consistency.history.scanning import read_scan
 from consistency.scan.selection import default_checks, select_checks
 from tests.consistency.conftest import Define
 

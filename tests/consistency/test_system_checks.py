@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
-from consistency.system_checks import every_check_compiles, scan_indexes_exist, added_checks_exist
+from consistency.system_checks import added_checks_exist, every_check_compiles, scan_indexes_exist
 from tests.consistency.conftest import Define
 
 

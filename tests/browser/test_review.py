@@ -2,9 +2,7 @@
 
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,119 +10,17 @@ import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connections
-from django.test import override_settings
 from django.urls import reverse
-from pytest_django.live_server_helper import LiveServer
 
 from consistency.history.suppression import assign, mute
 from consistency.models.history import Anomaly, Mute, Scan
-from tests.consistency.conftest import transactional_db
+from tests.browser.measures import CLIPPED, CUT, LABEL, NAMELESS, PALE, SIDEWAYS, TWICE
 from tests.consistency.data import a_file, a_job
 from tests.consistency.history.data import in_days
 
-__all__ = ["transactional_db"]
-
 pytestmark = pytest.mark.needs("chromium")
 
-PASSWORD = "a browser's own password"
-SIDEWAYS = """[...document.querySelectorAll("#main *")].filter(it => it.scrollWidth > it.clientWidth + 1
-    && ["auto", "scroll"].includes(getComputedStyle(it).overflowX)).map(it => it.id || it.className)"""
-"""What a reader would have to push sideways to see all of."""
-PALE = """() => {
-    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
-    const ground = it => { for (; it; it = it.parentElement) {
-        const [r, g, b, a = 1] = parts(getComputedStyle(it).backgroundColor); if (a > 0.9) return [r, g, b]; }
-        return [255, 255, 255]; };
-    const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0.05);
-    const contrast = it => { const under = ground(it), ink = parts(getComputedStyle(it).color);
-        let seen = ink[3] ?? 1; for (let up = it; up; up = up.parentElement) seen *= getComputedStyle(up).opacity;
-        const [a, b] = [light(under), light(under.map((v, i) => ink[i] * seen + v * (1 - seen)))];
-        return Math.max(a, b) / Math.min(a, b); };
-    return [...document.querySelectorAll("#content *")].filter(it => it.offsetParent && contrast(it) < 4.5
-        && [...it.childNodes].some(node => node.nodeType == 3 && node.textContent.trim())).map(it => it.textContent);
-}"""
-"""Words that stand out less than WCAG AA asks."""
-CLIPPED = """[...document.querySelectorAll("#result_list :is(td, th)")].filter(it => it.scrollWidth > it.clientWidth + 1
-    || it.getBoundingClientRect().right > document.querySelector("#changelist-form").getBoundingClientRect().right + 1)
-    .map(it => it.className)"""
-"""Cells of a list whose words do not fit into them, or that do not fit into the list."""
-TWICE = """[...document.querySelectorAll("main [id]")].map(it => it.id).filter((id, at, all) => all.indexOf(id) < at)"""
-"""Names that two elements have: a label would then lead to the wrong field."""
-LABEL = """it => !["none", "normal"].includes(getComputedStyle(it, "::before").content)"""
-NAMELESS = f"""[...document.querySelectorAll("#result_list tbody :is(td, th)")]
-    .filter(it => !({LABEL})(it)).map(it => it.className)"""
-"""Values whose column has lost its head, and that do not say what they are."""
-CUT = """[...document.querySelectorAll("#content select")].filter(it => { const look = getComputedStyle(it);
-    const [size, above, below] = [look.fontSize, look.paddingTop, look.paddingBottom].map(parseFloat);
-    return it.clientHeight - above - below < 1.15 * size; }).map(it => it.id)"""
-"""Lists to choose from that are too low for their words."""
 PICTURES = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
-
-
-@pytest.fixture(scope="module")
-def address(django_db_setup: None) -> Iterator[str]:
-    """A server without TLS, as a demo's; the middleware that would redirect reads the settings once, at its start."""
-    with override_settings(SECURE_SSL_REDIRECT=False, SESSION_COOKIE_SECURE=False, CSRF_COOKIE_SECURE=False):
-        server = LiveServer("127.0.0.1")
-        yield server.url
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(address: str) -> Iterator[Any]:
-    """The distribution's browser; playwright is in requirements-dev.txt, so not everywhere: named, and a must in CI.
-
-    Closed before the server is: a kept-alive connection would keep the server's own to the database.
-    """
-    if not find_spec("playwright"):
-        end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        end("not run: playwright not installed (requirements-dev.txt)")
-    from playwright.sync_api import sync_playwright
-
-    # Playwright runs an event loop in this thread, and Django then refuses to touch the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-        # Within the loop, this thread has connections of its own.
-        connections.close_all()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture
-def person(transactional_db: None) -> Iterator[User]:
-    user = User.objects.create_superuser("root", password=PASSWORD)
-    yield user
-    user.delete()
-
-
-@pytest.fixture
-def open_page(chromium: Any, address: str, person: User) -> Iterator[Callable[..., Any]]:
-    """A signed-in page; whatever a page logs as an error, or may not load, fails the test."""
-    contexts: list[Any] = []
-    wrong: list[str] = []
-
-    def opened(path: str = "/admin/", **look: Any) -> Any:
-        context = chromium.new_context(base_url=address, **look)
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto("/admin/login/?next=" + path)
-        page.fill("#id_username", "root")
-        page.fill("#id_password", PASSWORD)
-        page.click("input[type=submit]")
-        page.wait_for_url("**" + path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def picture(page: Any, name: str) -> None:
@@ -260,10 +156,9 @@ def test_no_list_scrolls_sideways_beside_the_sidebar_of_a_small_laptop(open_page
     Anomaly.objects.filter(check_name="orphaned_processing").update(returned_count=12, assignee=HOSTILE, **long_ago)
     for name in ("anomaly/?state=open", "scan/", "mute/", f"scan/{Scan.objects.latest('pk').pk}/change/"):
         page.goto(f"/admin/consistency/{name}")
-        picture(page, f"laptop-{name.strip('/').replace('/', '-').partition('?')[0]}")
+        picture(page, f"laptop-{name.partition('/')[0]}")
         assert page.evaluate(SIDEWAYS) == [], name
         assert page.evaluate(CLIPPED) == [], name
-        picture(page, f"laptop-{name.strip('/').replace('/', '-').partition('?')[0]}")
 
 
 def test_however_many_jobs_there_are_the_time_line_is_as_wide_as_its_axis(open_page: Callable[..., Any]) -> None:

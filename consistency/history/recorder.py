@@ -102,6 +102,10 @@ class Recorder:
                     "lock_timeout": milliseconds(LOCK_TIMEOUT),
                     "statement_timeout": milliseconds(WRITE_TIMEOUT),
                     "idle_in_transaction_session_timeout": milliseconds(self._seconds + WRITE_TIMEOUT),
+                    # Statistics may be older than a mass change. Only hash joins are never quadratic then.
+                    "enable_nestloop": "off",
+                    "enable_mergejoin": "off",
+                    "work_mem": "64MB",
                 },
             )
             lock_scan(cursor, self.database)

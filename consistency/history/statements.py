@@ -10,7 +10,7 @@ COLUMNS: Final = ("check_name", "severity", "object_type", "object_id", "detail"
 _COLUMNS: Final = ", ".join(COLUMNS)
 _KEY: Final = "check_name, object_type, object_id"
 _SAME: Final = (
-    "a.database = %(database)s"
+    "a.database = %(database)s AND a.check_name = ANY(%(names)s)"
     " AND (a.check_name, a.object_type, a.object_id) = (f.check_name, f.object_type, f.object_id)"
 )
 _CONTENT: Final = ("severity", "detail", "file_uuid", "file_name", "status")
@@ -51,18 +51,17 @@ unnest(%(names)s::text[], %(numbers)s::int[], %(seen_at)s::timestamptz[], %(prev
     %(muted_before)s::boolean[], %(muted)s::boolean[])
     AS r(check_name, number, seen_at, previous, muted_before, muted)"""
 
-# Anomalies acknowledged at the time of the previous run of the check.
+# Anomalies acknowledged at the time of the previous run of the check. An array of keys is read by index, without a join.
 _ACKNOWLEDGED_BEFORE: Final = f"""
-SELECT anomaly_id FROM (
-    SELECT DISTINCT ON (e.anomaly_id) e.anomaly_id, e.kind
-    FROM consistency_anomalyevent e JOIN consistency_anomaly a ON a.id = e.anomaly_id
-        JOIN {RUNS} ON r.check_name = a.check_name
-    WHERE e.kind IN ('acknowledged', 'acknowledgement_ended') AND e.at <= r.previous AND a.database = %(database)s
-    ORDER BY e.anomaly_id, e.id DESC) AS last
-WHERE kind = 'acknowledged'"""  # noqa: S608 - constants
+SELECT a.id FROM consistency_anomaly a JOIN {RUNS} ON r.check_name = a.check_name
+WHERE a.database = %(database)s AND a.id = ANY (ARRAY(
+        SELECT anomaly_id FROM consistency_anomalyevent WHERE kind IN ('acknowledged', 'acknowledgement_ended')))
+    AND (SELECT e.kind FROM consistency_anomalyevent e
+        WHERE e.anomaly_id = a.id AND e.kind IN ('acknowledged', 'acknowledgement_ended') AND e.at <= r.previous
+        ORDER BY e.id DESC LIMIT 1) = 'acknowledged'"""  # noqa: S608 - constants
 
 END_ACKNOWLEDGEMENTS: Final = f"""
-WITH over AS (
+WITH over AS MATERIALIZED (
     SELECT a.id, CASE WHEN a.resolved_at IS NOT NULL THEN 'the anomaly returned'
         WHEN a.acknowledged_until <= %(now)s THEN 'the time was over' ELSE 'the detail changed' END AS text
     FROM consistency_anomaly a LEFT JOIN scan_finding f ON {_SAME}
@@ -72,9 +71,9 @@ WITH over AS (
 ended AS (
     UPDATE consistency_anomaly a SET acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_until = NULL,
         acknowledged_reason = NULL
-    FROM over WHERE a.id = over.id RETURNING a.id, over.text)
+    WHERE a.id = ANY (ARRAY(SELECT id FROM over)))
 INSERT INTO consistency_anomalyevent (anomaly_id, kind, at, by, text, scan)
-SELECT id, 'acknowledgement_ended', %(now)s, '', text, %(scan)s FROM ended"""  # noqa: S608 - constants
+SELECT id, 'acknowledgement_ended', %(now)s, '', text, %(scan)s FROM over"""  # noqa: S608 - constants
 
 _LOG: Final = """
 logged AS (
@@ -109,7 +108,7 @@ SELECT check_name, count(*) FROM changed GROUP BY check_name"""  # noqa: S608 - 
 UPDATE_CHANGED: Final = f"""
 UPDATE consistency_anomaly a SET {_SET_CONTENT}
 FROM scan_finding f
-WHERE {_SAME} AND a.check_name = ANY(%(names)s) AND a.resolved_at IS NULL
+WHERE {_SAME} AND a.resolved_at IS NULL
     AND ({_OLD_CONTENT}) IS DISTINCT FROM ({_NEW_CONTENT})"""  # noqa: S608 - constants
 
 RESOLVE_MISSING: Final = f"""
@@ -118,7 +117,8 @@ WITH changed AS (
         times_seen_before = a.times_seen_before + greatest(r.number - a.appeared_run, 1),
         last_seen_before = greatest(r.seen_at, a.appeared_at)
     FROM {RUNS}
-    WHERE a.database = %(database)s AND a.check_name = r.check_name AND a.resolved_at IS NULL
+    WHERE a.database = %(database)s AND a.check_name = ANY(%(names)s) AND a.check_name = r.check_name
+        AND a.resolved_at IS NULL
         AND NOT EXISTS (SELECT FROM scan_finding f WHERE (f.check_name, f.object_type, f.object_id)
             = (a.check_name, a.object_type, a.object_id))
         AND NOT EXISTS (SELECT FROM scan_unconfirmed u WHERE (u.check_name, u.object_type, u.object_id)
@@ -134,7 +134,7 @@ _UNSUPPRESSED: Final = "NOT r.muted AND (a.acknowledged_until IS NULL OR a.ackno
 COUNT_KEPT: Final = f"""
 SELECT a.check_name, count(*), count(*) FILTER (WHERE {_UNSUPPRESSED})
 FROM consistency_anomaly a JOIN {RUNS} ON r.check_name = a.check_name
-WHERE a.database = %(database)s AND a.resolved_at IS NULL
+WHERE a.database = %(database)s AND a.check_name = ANY(%(names)s) AND a.resolved_at IS NULL
     AND NOT EXISTS (SELECT FROM scan_finding f WHERE (f.check_name, f.object_type, f.object_id)
         = (a.check_name, a.object_type, a.object_id))
 GROUP BY a.check_name"""  # noqa: S608 - constants
@@ -142,7 +142,8 @@ GROUP BY a.check_name"""  # noqa: S608 - constants
 COUNT_NO_LONGER_SUPPRESSED: Final = f"""
 SELECT a.check_name, count(*)
 FROM consistency_anomaly a JOIN {RUNS} ON r.check_name = a.check_name
-WHERE a.database = %(database)s AND a.resolved_at IS NULL AND a.appeared_scan <> %(scan)s AND {_UNSUPPRESSED}
+WHERE a.database = %(database)s AND a.check_name = ANY(%(names)s) AND a.resolved_at IS NULL
+    AND a.appeared_scan <> %(scan)s AND {_UNSUPPRESSED}
     AND (r.muted_before OR a.id IN ({_ACKNOWLEDGED_BEFORE}))
 GROUP BY a.check_name"""  # noqa: S608 - constants
 

@@ -51,7 +51,7 @@ unnest(%(names)s::text[], %(numbers)s::int[], %(seen_at)s::timestamptz[], %(prev
     %(muted_before)s::boolean[], %(muted)s::boolean[])
     AS r(check_name, number, seen_at, previous, muted_before, muted)"""
 
-# Anomalies acknowledged at the time of the previous run of the check. An array of keys is read by index, without a join.
+# Anomalies acknowledged at the time of the previous run of the check. The index reads an array of keys without a join.
 _ACKNOWLEDGED_BEFORE: Final = f"""
 SELECT a.id FROM consistency_anomaly a JOIN {RUNS} ON r.check_name = a.check_name
 WHERE a.database = %(database)s AND a.id = ANY (ARRAY(

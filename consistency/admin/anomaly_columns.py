@@ -43,11 +43,11 @@ class AnomalyColumns:
 
     @admin.display(description="appeared")
     def appeared(self, anomaly: Anomaly) -> str:
-        seen = f"seen {times(anomaly.times_seen)}"
+        text = f"seen {times(anomaly.times_seen)}"
         if anomaly.returned_count:
-            seen = f"first seen {ago(anomaly.first_seen, depth=1)}, {seen}"
+            text = f"first seen {ago(anomaly.first_seen, depth=1)}, {text}"
         html = '<time title="{}">{}</time><br><span class="why">{}</span>'
-        return format_html(html, format_minute(anomaly.appeared_at), ago(anomaly.appeared_at, depth=1), seen)
+        return format_html(html, format_minute(anomaly.appeared_at), ago(anomaly.appeared_at, depth=1), text)
 
 
 def shorten(text: str) -> str:

@@ -16,7 +16,7 @@ from common.times import format_minute, time_left
 from consistency.admin.base import ReviewAdmin, conflict, form_page, overview_url, require
 from consistency.admin.filters import ConditionFilter
 from consistency.admin.forms import SHOWN_COUNT, MuteForm, ReasonForm
-from consistency.history.suppression import SuppressionError, mute, unmute
+from consistency.history.suppression import SuppressionError, mute, mute_condition, unmute
 from consistency.models.history import Mute, MuteEnd
 
 
@@ -104,7 +104,7 @@ class MuteAdmin(ReviewAdmin):
                 form.add_error(None, conflict("Another person muted the check at the same time. Check, and try again."))
             else:
                 messages.success(
-                    request, f"Muted {new.check_name} until {format_minute(new.until)}, {_limit_text(new)}."
+                    request, f"Muted {new.check_name} until {format_minute(new.until)}, {mute_condition(new)}."
                 )
                 return HttpResponseRedirect(overview_url(request, new.database))
         return form_page(
@@ -142,10 +142,3 @@ class MuteAdmin(ReviewAdmin):
     def _already_ended(self, request: HttpRequest, ended: Mute) -> HttpResponseBase:
         messages.warning(request, f"This mute of {ended.check_name} had ended already.")
         return HttpResponseRedirect(overview_url(request, ended.database))
-
-
-def _limit_text(mute: Mute) -> str:
-    if mute.sticky:
-        return "for any number of findings"
-    limit = "the next scan" if mute.mark is None else f"{mute.mark:,}"
-    return f"or until a scan finds more than {limit}, or no finding"

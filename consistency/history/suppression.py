@@ -118,6 +118,14 @@ def mute(check: str, *, until: datetime, by: str, reason: str, sticky: bool = Fa
         )
 
 
+def mute_condition(mute: Mute) -> str:
+    """Return the condition that ends a mute before its time, for a sentence after that time."""
+    if mute.sticky:
+        return "for any number of findings"
+    mark = "the count of the next scan" if mute.mark is None else f"{mute.mark:,}"
+    return f"or until the check is clean or the count exceeds {mark}"
+
+
 def unmute(check: str, *, database: str = "default", pk: int | None = None, by: str = "", reason: str = "") -> bool:
     """End the mute of a check, or only the mute with this `pk`; return True if that mute was running."""
     return _end_mute(check, database, MuteEnd.UNMUTED, pk=pk, by=by, reason=reason)

@@ -12,9 +12,8 @@ from common.text import printable
 from common.times import format_instant
 from consistency.history.queries import validate_mutable
 from consistency.history.scanning import os_user
-from consistency.history.suppression import mute
+from consistency.history.suppression import mute, mute_condition
 from consistency.management.shared import history_transaction
-from consistency.models.history import Mute
 
 
 class Command(ContinuityCommand):
@@ -51,11 +50,4 @@ class Command(ContinuityCommand):
                 database=options["database"],
             )
         author, end = printable(muted.by), format_instant(muted.until)
-        self.stdout.write(f"{muted.check_name} is muted by {author} until {end}, {_condition(muted)}.")
-
-
-def _condition(muted: Mute) -> str:
-    if muted.sticky:
-        return "for any number of findings"
-    mark = "the count of the next scan" if muted.mark is None else f"{muted.mark:,}"
-    return f"or until the check is clean or the count exceeds {mark}"
+        self.stdout.write(f"{muted.check_name} is muted by {author} until {end}, {mute_condition(muted)}.")

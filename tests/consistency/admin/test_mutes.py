@@ -150,7 +150,7 @@ def test_the_form_shows_how_many_there_are_and_the_answer_how_many_more_end_the_
     assert f'<option value="{REST}">{REST} (never ran)</option>' in text
     post(client, NEW, **SENT, found=found_on(text))
     until = f"{Mute.objects.get().until:%Y-%m-%d %H:%M} UTC"
-    words = f"Muted {STALE} until {until}, or until a scan finds more than 2, or no finding."
+    words = f"Muted {STALE} until {until}, or until the check is clean or the count exceeds 2."
     assert words in get(client, "/admin/consistency/")
     post(client, NEW, **SENT, found=found_on(text), sticky="on")
     assert f"Muted {STALE} until {until}, for any number of findings." in get(client, "/admin/consistency/")

@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from consistency.scan.scanner import scan
-from consistency.scan.stream import Stream
 from django.db import connection
 
+from consistency.history.scanning import read_scan
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Query
-from consistency.scan.selection import default
+from consistency.scan.engine import Engine
+from consistency.scan.selection import default_checks
 from health.probes.schema import OwnMigrations, compare_migrations
 from health.registry import Degraded
 from tests.consistency.conftest import Define, moved_to
@@ -185,17 +185,15 @@ def test_any_types_of_columns_give_the_same_rows(media: Platform, key: str, job_
     media.sql(typed(key=key, job_key=job_key))
     media.sql(CONTENT)
     with moved_to(media.url):
-        report = scan([CHECKS[name] for name in FOUND])
-        stream = Stream([CHECKS[name] for name in FOUND])
-        streamed = {
-            name: {short(row): row["detail"] for check, rows in pieces for row in rows if check.name == name}
-            for pieces in [list(stream)]
-            for name in FOUND
-        }
+        report = read_scan([CHECKS[name] for name in FOUND])
+        engine = Engine([CHECKS[name] for name in FOUND])
+        streamed: dict[str, Any] = {name: {} for name in FOUND}
+        for check, rows, _ in engine:
+            streamed[check.name] |= {short(row): row["detail"] for row in rows}
     assert [outcome.error for outcome in report.outcomes] == [None] * len(FOUND)
     found = {outcome.check.name: {short(row): row["detail"] for row in outcome.rows} for outcome in report.outcomes}
     assert found == FOUND == streamed
-    assert report.affected_files == stream.report.affected_files == 8
+    assert report.affected_files == engine.report.affected_files == 8
 
 
 def test_a_session_in_another_zone_changes_no_time(media: Platform) -> None:
@@ -204,7 +202,7 @@ def test_a_session_in_another_zone_changes_no_time(media: Platform) -> None:
     role, url = media.reader()
     media.sql(f"GRANT SELECT ON files, monitor_jobs TO {role}; ALTER ROLE {role} SET timezone = 'Asia/Tokyo'")
     with moved_to(url):
-        [outcome] = scan([CHECKS["processing_job_done"]]).outcomes
+        [outcome] = read_scan([CHECKS["processing_job_done"]]).outcomes
     assert outcome.rows[0]["detail"] == "job 1 completed at 2026-05-18T17:30:00Z"
 
 
@@ -233,14 +231,14 @@ def test_the_indexes_fit_the_types_and_the_default_checks_use_them(media: Platfo
         return {node["Index Name"] for node in found if "Index Name" in node}
 
     with moved_to(media.url):
-        names = {index for check in default() for query in check.queries() for index in used(query, check.name)}
+        names = {index for check in default_checks() for query in check.queries() for index in used(query, check.name)}
     assert {"files_processing", "files_unregistered", "monitor_jobs_active_id", "monitor_jobs_active_file"} <= names
 
 
 def test_an_enum_that_lacks_a_word_is_told_by_name(media: Platform) -> None:
     media.sql(typed(key="text", job_key="text").replace("'pending', ", ""))
     with moved_to(media.url):
-        report = scan(default())
+        report = read_scan(default_checks())
     errors = {outcome.check.name: outcome.error for outcome in report.outcomes if outcome.error}
     words = "a column's type does not know the word pending"
     assert errors == {"orphaned_processing": words, "processing_job_done": words}
@@ -261,7 +259,7 @@ def test_checks_over_a_table_that_is_missing_could_not_run_and_the_others_report
     media.sql(CONTENT)
     media.sql(f"DROP TABLE {missing}")
     with moved_to(media.url):
-        report = scan(default())
+        report = read_scan(default_checks())
     for outcome in report.outcomes:
         expected = None if outcome.check.name in broken else len(FOUND[outcome.check.name])
         error = f"table {missing} does not exist" if outcome.check.name in broken else None
@@ -274,7 +272,7 @@ def test_a_table_that_the_role_may_not_read_is_told_by_name(media: Platform) -> 
     role, url = media.reader()
     media.sql(f"GRANT SELECT ON files TO {role}")
     with moved_to(url):
-        errors = {outcome.check.name: outcome.error for outcome in scan(default()).outcomes}
+        errors = {outcome.check.name: outcome.error for outcome in read_scan(default_checks()).outcomes}
     assert errors == {
         "stale_processing": None,
         "orphaned_processing": "no permission to read monitor_jobs",
@@ -295,6 +293,6 @@ def test_a_malicious_check_cannot_write_with_a_role_that_may_only_read(media: Pl
     media.sql(f"GRANT ALL ON files TO {role}; ALTER ROLE {role} SET default_transaction_read_only = on")
     checks = [CHECKS["stale_processing"], define("writes", writes), CHECKS["unregistered_with_uuid"]]
     with moved_to(url):
-        counts = [outcome.count for outcome in scan(checks).outcomes]
+        counts = [outcome.count for outcome in read_scan(checks).outcomes]
     assert counts == [2, None, 1]
     assert media.sql("SELECT count(*) FROM files") == [(9,)]

@@ -210,7 +210,7 @@ def test_a_stream_that_is_dropped_half_way_closes_its_connection() -> None:
     engine = Engine([CHECKS["stale_processing"]])
     chunks = iter(engine)
     next(chunks)
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert engine.connection.connection is None
 
 

@@ -1,4 +1,4 @@
-"""What is recorded is told and said to be, though the command is interrupted before it has printed anything."""
+"""A recorded scan sends its notice, and stderr names the scan, though a signal interrupts the command."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ def interrupt(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["text", "json"])
-def test_a_signal_right_after_the_commit_keeps_nobody_from_hearing_the_news(
+def test_a_signal_right_after_the_commit_does_not_lose_the_notice(
     monkeypatch: pytest.MonkeyPatch, receive: Receive, how: str
 ) -> None:
     got = receive(200)
@@ -35,9 +35,7 @@ def test_a_signal_right_after_the_commit_keeps_nobody_from_hearing_the_news(
     assert json.loads(body)["recorded"]["scan"] == number
 
 
-def test_what_is_past_its_days_is_forgotten_after_the_report_and_the_notice(
-    monkeypatch: pytest.MonkeyPatch, receive: Receive
-) -> None:
+def test_retention_runs_after_the_report_and_the_notice(monkeypatch: pytest.MonkeyPatch, receive: Receive) -> None:
     got = receive(200)
     a_file("a", "processing")
     monkeypatch.setattr("consistency.management.commands.check_consistency.prune", interrupt)
@@ -55,7 +53,7 @@ def test_a_dry_run_that_is_interrupted_has_recorded_nothing(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("how", ["text", "json", "ndjson", "csv"])
-def test_that_a_database_is_away_is_recorded_in_ours_and_told(
+def test_an_unreachable_database_is_recorded_and_reported(
     monkeypatch: pytest.MonkeyPatch, receive: Receive, how: str
 ) -> None:
     got = receive(200)

@@ -1,4 +1,4 @@
-"""What cron mails of what is silent: what decides comes first and with its rows, what is silent in a line."""
+"""The text report: unsuppressed findings come first and with their rows, suppressed ones in a line."""
 
 import json
 import re
@@ -37,8 +37,8 @@ def headings(out: str) -> list[str]:
     return [line for line in out.splitlines() if re.match(r"\w+(:| could not run:) ", line)]
 
 
-# --- What is silent, in a line ---------------------------------------------------------------------------
-def test_a_muted_check_is_one_line_with_who_why_and_the_time_left() -> None:
+# --- Suppressed findings ---------------------------------------------------------------------------------
+def test_a_muted_check_is_one_line_with_author_reason_and_remaining_time() -> None:
     stale("a", "b")
     recorded()
     muted()
@@ -50,7 +50,7 @@ def test_a_muted_check_is_one_line_with_who_why_and_the_time_left() -> None:
     assert out.splitlines()[-3:] == [line, "", "0 new, 0 returned, 0 resolved"]
 
 
-def test_what_somebody_wrote_as_the_reason_is_only_text() -> None:
+def test_a_reason_cannot_control_the_terminal() -> None:
     stale("a")
     recorded()
     mute(STALE, until=in_days(1), by="\x1b[1mana", reason="\x1b[2J\nstale: 0 found")
@@ -60,7 +60,7 @@ def test_what_somebody_wrote_as_the_reason_is_only_text() -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--no-record",), ("--confirm", "1s")])
-def test_what_is_acknowledged_takes_no_row_from_what_decides(options: tuple[str, ...]) -> None:
+def test_acknowledged_findings_take_no_row_from_unsuppressed_ones(options: tuple[str, ...]) -> None:
     stale("a", "b", "c", "d")
     recorded()
     acknowledged("a")
@@ -71,7 +71,7 @@ def test_what_is_acknowledged_takes_no_row_from_what_decides(options: tuple[str,
     assert f": 4 found, 1 acknowledged (show_anomalies --check {STALE} --silenced 1). No job" in out
 
 
-def test_programs_get_the_first_rows_whatever_is_acknowledged() -> None:
+def test_json_has_the_first_rows_acknowledged_or_not() -> None:
     stale("a", "b", "c")
     recorded()
     acknowledged("a")
@@ -80,7 +80,7 @@ def test_programs_get_the_first_rows_whatever_is_acknowledged() -> None:
     assert (check["count"], check["acknowledged"], check["truncated"]) == (3, 1, True)
 
 
-def test_where_all_is_acknowledged_there_is_nothing_to_do() -> None:
+def test_a_check_with_acknowledged_findings_only_is_one_line() -> None:
     stale("a")
     recorded()
     acknowledged("a")
@@ -104,8 +104,8 @@ def test_without_rows_there_is_no_line_about_more_rows() -> None:
     assert "more" not in run(STALE, "--limit", "0")[1]
 
 
-# --- What is news, and what decides ----------------------------------------------------------------------
-def test_each_check_tells_what_is_new_and_what_is_back() -> None:
+# --- Changes and order -----------------------------------------------------------------------------------
+def test_each_check_has_the_numbers_of_new_and_returned_findings() -> None:
     stale("a", "b", "c")
     assert headings(run(STALE)[1])[0].startswith(f"{STALE}: 3 found, 3 new. ")
     File.objects.filter(pk="a").update(status="completed")
@@ -116,7 +116,7 @@ def test_each_check_tells_what_is_new_and_what_is_back() -> None:
     assert headings(run(STALE)[1])[0].startswith(f"{STALE}: 4 found, 1 new, 1 returned. ")
 
 
-def test_what_decides_is_told_before_info_and_that_before_what_is_silent(define: Define) -> None:
+def test_unsuppressed_checks_come_before_info_and_info_before_suppressed_ones(define: Define) -> None:
     def broken() -> Any:
         raise CheckError("no luck")
 
@@ -152,7 +152,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("change", "because", "count", "words"), ENDS)
-def test_a_mute_that_ends_by_itself_is_told_once(change: Any, because: str, count: int, words: str) -> None:
+def test_the_end_of_a_mute_is_reported_once(change: Any, because: str, count: int, words: str) -> None:
     stale("a")
     recorded()
     muted()
@@ -167,9 +167,7 @@ def test_a_mute_that_ends_by_itself_is_told_once(change: Any, because: str, coun
 
 @pytest.mark.parametrize("how", ["json", "ndjson", "csv"])
 @pytest.mark.parametrize(("change", "because", "count", "words"), ENDS)
-def test_programs_are_told_of_it_in_what_was_recorded(
-    how: str, change: Any, because: str, count: int, words: str
-) -> None:
+def test_every_format_reports_the_end_of_a_mute(how: str, change: Any, because: str, count: int, words: str) -> None:
     stale("a")
     recorded()
     muted()
@@ -183,7 +181,7 @@ def test_programs_are_told_of_it_in_what_was_recorded(
     assert recorded_now["mutes_ended"] == [about | {"because": because, "count": count, "mark": 1}]
 
 
-def test_quiet_keeps_quiet_about_a_mute_that_ended_clean_and_not_about_one_that_is_exceeded() -> None:
+def test_quiet_prints_the_end_of_an_exceeded_mute_and_not_of_a_clean_one() -> None:
     stale("a")
     recorded()
     muted()

@@ -76,11 +76,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
     # --- Actions on selected anomalies -------------------------------------------------------------------
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        """Return True if the user may acknowledge, assign and annotate."""
         return request.user.has_perm("consistency.acknowledge_anomaly")
 
     def has_scan_permission(self, request: HttpRequest) -> bool:
-        """Return True if the user may start a scan."""
         return request.user.has_perm("consistency.scan_now")
 
     @admin.action(description="Acknowledge ...", permissions=["acknowledge"])

@@ -16,7 +16,7 @@ MAX_LENGTH: Final = 70
 
 
 class AnomalyColumns:
-    """Columns for AnomalyAdmin."""
+    """Columns of AnomalyAdmin."""
 
     @admin.display(description="object")
     def target(self, anomaly: Anomaly) -> str:

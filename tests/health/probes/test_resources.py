@@ -75,9 +75,6 @@ V2 = "0::/pod/container\n"
         (V2, {"cpu.max": "25000 100000"}, 0.25),
         (V2, {"pod/container/cpu.max": "max 100000"}, None),
         (V2, {}, None),
-        ("3:cpu:/pod\n", {"cpu/pod/cpu.cfs_quota_us": "20000", "cpu/pod/cpu.cfs_period_us": "100000"}, 0.2),
-        ("3:cpu:/pod\n", {"cpu/pod/cpu.cfs_quota_us": "-1", "cpu/pod/cpu.cfs_period_us": "100000"}, None),
-        ("3:cpu:/pod\n", {"cpu/cpu.cfs_quota_us": "30000", "cpu/cpu.cfs_period_us": "100000"}, 0.3),
     ],
 )
 def test_the_tightest_quota_counts(tmp_path: Path, membership: str, files: dict[str, str], cores: float | None) -> None:
@@ -99,15 +96,6 @@ def test_the_tightest_quota_counts(tmp_path: Path, membership: str, files: dict[
             (1000, 500),
         ),
         (V2, {"pod/container/memory.max": "max", "pod/container/memory.current": "600"}, None),
-        (
-            "4:memory:/pod\n",
-            {
-                "memory/pod/memory.limit_in_bytes": "2000",
-                "memory/pod/memory.usage_in_bytes": "900",
-                "memory/pod/memory.stat": "total_inactive_file 1000\n",
-            },
-            (2000, 0),
-        ),
     ],
 )
 def test_the_tightest_memory_limit_counts(
@@ -117,9 +105,8 @@ def test_the_tightest_memory_limit_counts(
 
 
 def test_processor_time_is_the_groups_own(tmp_path: Path) -> None:
-    v2 = groups(tmp_path / "two", V2, {"pod/container/cpu.stat": "usage_usec 2500000\nuser_usec 1\n"})
-    v1 = groups(tmp_path / "one", "2:cpuacct:/pod\n", {"cpuacct/pod/cpuacct.usage": "1500000000"})
-    assert (v2.cpu_seconds(), v1.cpu_seconds()) == (2.5, 1.5)
+    limits = groups(tmp_path, V2, {"pod/container/cpu.stat": "usage_usec 2500000\nuser_usec 1\n"})
+    assert limits.cpu_seconds() == 2.5
 
 
 def test_inside_a_container_its_limits_are_the_whole(tmp_path: Path) -> None:
@@ -143,6 +130,6 @@ def test_inside_a_container_its_limits_are_the_whole(tmp_path: Path) -> None:
 
 
 def test_a_limit_above_the_hosts_memory_is_none(tmp_path: Path) -> None:
-    limits = groups(tmp_path, "4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"})
+    limits = groups(tmp_path, V2, {"memory.max": "9223372036854771712", "memory.current": "1"})
     available, _ = Sampler(limits).memory()
     assert available > 0

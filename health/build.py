@@ -15,7 +15,6 @@ from django.conf import settings
 UNKNOWN: Final = "unknown"
 # Programs that start workers: the age of the program is the age of the server.
 SERVERS: Final = ("granian", "gunicorn", "uwsgi")
-SOURCES: Final = ("common", "config", "consistency", "health", "identities")
 GIT_TIMEOUT: Final = 2.0
 STARTTIME: Final = 19  # index after the command's name; field 22 in proc(5)
 
@@ -29,19 +28,16 @@ class Build(NamedTuple):
 
 @cache
 def build() -> Build:
-    """Return the build from the environment, else from the checkout's commit, else the time of the newest source."""
-    git_hash, timestamp = settings.BUILD_GIT_HASH, settings.BUILD_TIMESTAMP
-    if not (git_hash and timestamp):
-        commit = _commit(settings.BASE_DIR)
-        git_hash, timestamp = git_hash or commit.git_hash, timestamp or commit.timestamp
-    return Build(git_hash, timestamp or _newest_source(settings.BASE_DIR))
+    """Return the build from the environment, else from the checkout's commit, else `unknown`."""
+    commit = _commit(settings.BASE_DIR)
+    return Build(settings.BUILD_GIT_HASH or commit.git_hash, settings.BUILD_TIMESTAMP or commit.timestamp)
 
 
 def _commit(folder: Path) -> Build:
     git = shutil.which("git")
     # Without this test git would find the checkout of a project in a parent folder.
     if git is None or not (folder / ".git").exists():
-        return Build(UNKNOWN, "")
+        return Build(UNKNOWN, UNKNOWN)
     # safe.directory, because the server's user need not own the checkout.
     command = [git, "-c", "safe.directory=*", "-C", str(folder), "log", "-1", "--format=%H %ct"]
     # Without GIT_DIR and the like, which name a different repository if a hook starts this process.
@@ -52,13 +48,8 @@ def _commit(folder: Path) -> Build:
         )
         commit, seconds = ended.stdout.split()
     except (OSError, ValueError, subprocess.SubprocessError):
-        return Build(UNKNOWN, "")
+        return Build(UNKNOWN, UNKNOWN)
     return Build(commit[:8], utc(float(seconds)))
-
-
-def _newest_source(folder: Path) -> str:
-    files = (file for source in SOURCES for file in (folder / source).rglob("*.py"))
-    return utc(max((file.stat().st_mtime for file in files), default=0.0))
 
 
 def utc(seconds: float) -> str:
@@ -68,18 +59,9 @@ def utc(seconds: float) -> str:
 
 @cache
 def _started() -> float:
-    process = server()
-    try:
-        # In ticks since boot, from the kernel: psutil adds the time of boot, which is rounded to a second.
-        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[STARTTIME]
-    except OSError:
-        return _now() - (time.time() - process.create_time())
-    return int(ticks) / os.sysconf("SC_CLK_TCK")
-
-
-def _now() -> float:
-    # A clock that cannot be set. On Linux the kernel counts the start of a process on the same clock.
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    # In ticks since boot, from the kernel: an administrator may set the clock while the server runs.
+    stat = Path(f"/proc/{server().pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[STARTTIME]) / os.sysconf("SC_CLK_TCK")
 
 
 def server() -> psutil.Process:
@@ -96,4 +78,4 @@ def server() -> psutil.Process:
 
 def uptime_ms() -> int:
     """Return milliseconds since the server started, equal in all its workers."""
-    return round((_now() - _started()) * 1000)
+    return round((time.clock_gettime(time.CLOCK_BOOTTIME) - _started()) * 1000)

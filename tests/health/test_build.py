@@ -29,11 +29,7 @@ def forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def source(tmp_path: Path, settings: Settings) -> Path:
-    """Return a folder with one source file of a known age."""
-    (tmp_path / "health").mkdir()
-    file = tmp_path / "health" / "one.py"
-    file.touch()
-    os.utime(file, (0, 1_763_000_000))
+    """Return an empty folder of the project."""
     settings.BASE_DIR = tmp_path
     return tmp_path
 
@@ -81,8 +77,8 @@ def test_a_hook_of_another_repository_does_not_mislead_it(
     assert build.build().git_hash == commit[:8]
 
 
-def test_without_a_checkout_the_newest_source_file_decides(source: Path) -> None:
-    assert build.build() == ("unknown", build.utc(1_763_000_000))
+def test_without_a_checkout_the_build_is_unknown(source: Path) -> None:
+    assert build.build() == ("unknown", "unknown")
 
 
 @pytest.mark.needs("git")
@@ -96,7 +92,7 @@ def test_a_checkout_above_is_not_ours(source: Path, settings: Settings) -> None:
 
 def test_a_broken_checkout_is_unknown(source: Path) -> None:
     (source / ".git").write_text("gitdir: nowhere")
-    assert build.build() == ("unknown", build.utc(1_763_000_000))
+    assert build.build() == ("unknown", "unknown")
 
 
 def test_uptime_is_that_of_this_process_and_runs() -> None:

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING, TypedDict
 
 from health.models import RuntimeSwitch
-from health.probes.digests import Digests
+from health.probes.checksums import Digests
+from health.probes.integrations import Sftpgo, Tmdb, inspect_sftpgo, inspect_tmdb, sftpgo_client, tmdb_client
 from health.probes.pipeline import Pipeline, inspect_pipeline
 from health.probes.resources import Resources, Sampler, measure_resources
 from health.probes.schema import OwnMigrations, Schema, compare_migrations
 from health.probes.services import RedisConnection, check_postgres, check_qdrant, check_redis, qdrant_client
-from health.probes.sftpgo import Sftpgo, SftpgoClient, inspect_sftpgo, sftpgo_client
-from health.probes.tmdb import Tmdb, TmdbClient, inspect_tmdb
 from health.registry import probe
 
 if TYPE_CHECKING:
+    from httpx import Client
     from qdrant_client import QdrantClient
 
 
@@ -69,13 +69,13 @@ def config() -> Switches:
     }
 
 
-@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=TmdbClient)
-def tmdb(client: TmdbClient) -> Tmdb:
+@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=tmdb_client)
+def tmdb(client: "Client") -> Tmdb:
     """TMDB can be reached."""
     return inspect_tmdb(client)
 
 
 @probe("sftpgo", ttl=5.0, section=None, client=sftpgo_client)
-def sftpgo(client: SftpgoClient | None) -> Sftpgo:
+def sftpgo(client: "Client | None") -> Sftpgo:
     """SFTPGo and its data provider are up."""
     return inspect_sftpgo(client)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from health.probes.sftpgo import UNKNOWN
+from health.probes.integrations import UNKNOWN
 from health.registry import PROBES
 from health.runs.result import ProbeResult, overall
 from health.serializers import probe_serializer, report_serializer

@@ -8,18 +8,11 @@ from typing import Final, TypedDict
 
 from django.conf import settings
 
-from health.probes import manifest
-from health.probes.digests import Digests
+from health.probes.checksums import Digests, ScriptsIntegrity, verify
 from health.registry import Degraded
 
 MODEL_SUFFIXES: Final = (".gguf", ".pt", ".pth", ".bin", ".onnx", ".safetensors")
 MODEL_FOLDER_SUFFIX: Final = ".mlpackage"
-
-
-class ScriptsIntegrity(TypedDict):
-    matched: int
-    total: int
-    ok: bool
 
 
 class Pipeline(TypedDict):
@@ -35,14 +28,13 @@ class Pipeline(TypedDict):
 def inspect_pipeline(digests: Digests) -> Pipeline:
     """Inspect the folders in the settings; an unset folder is not ready. Raise Degraded if a part is missing."""
     scripts, models = settings.SCRIPTS_DIR, settings.MODELS_DIR
-    integrity = manifest.verify(scripts, digests) if scripts else manifest.Integrity(0, 0)
     values: Pipeline = {
         "scripts_ready": is_accessible(scripts),
         "scripts_count": sum(map(_is_script, _walk(scripts))) if scripts else 0,
         "processors": {name: is_available(file) for name, file in settings.PIPELINE_PROCESSORS.items()},
         "models_ready": is_accessible(models),
         "models_count": sum(map(_is_model, _walk(models))) if models else 0,
-        "scripts_integrity": {"matched": integrity.matched, "total": integrity.total, "ok": integrity.ok},
+        "scripts_integrity": verify(scripts, digests) if scripts else {"matched": 0, "total": 0, "ok": False},
         "ffmpeg": shutil.which(settings.FFMPEG) is not None,
     }
     if problems := "; ".join(_problems(values)):

@@ -1,4 +1,4 @@
-"""Digests are computed once, and again after a change, after a day, or for a file that is too new."""
+"""Digests are computed once, and again after a change or after a day."""
 
 import hashlib
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from health.probes import digests
-from health.probes.digests import Digests
+from health.probes import checksums
+from health.probes.checksums import Digests
 
 
 @pytest.fixture
@@ -21,14 +21,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("health.probes.digests.hashlib.file_digest", counted)
+    monkeypatch.setattr("health.probes.checksums.hashlib.file_digest", counted)
     return made
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a file old enough for the cache."""
-    monkeypatch.setattr(digests, "SETTLE_TIME", -1.0)
+def path(tmp_path: Path) -> Path:
     (tmp_path / "script.py").write_bytes(b"one")
     return tmp_path / "script.py"
 
@@ -73,25 +71,16 @@ def test_a_file_is_read_again_after_a_day(path: Path, reads: list[int], monkeypa
     known = Digests()
     known.of(os.fsencode(path))
     now = time.monotonic()
-    monkeypatch.setattr("health.probes.digests.time.monotonic", lambda: now + digests.MAX_AGE + 1)
+    monkeypatch.setattr("health.probes.checksums.time.monotonic", lambda: now + checksums.MAX_AGE + 1)
     known.of(os.fsencode(path))
     assert len(reads) == 2
 
 
-def test_the_digest_of_a_new_file_is_not_cached(path: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digests, "SETTLE_TIME", 3600.0)
-    known = Digests()
-    known.of(os.fsencode(path))
-    known.of(os.fsencode(path))
-    assert len(reads) == 2
-
-
-def test_a_file_that_is_gone_has_none_and_is_forgotten(path: Path, reads: list[int]) -> None:
+def test_a_missing_file_has_none(path: Path, reads: list[int]) -> None:
     known = Digests()
     known.of(os.fsencode(path))
     path.unlink()
     assert known.of(os.fsencode(path)) is None
-    assert not known._cache
 
 
 def test_every_descriptor_is_closed(path: Path, reads: list[int]) -> None:
@@ -99,5 +88,5 @@ def test_every_descriptor_is_closed(path: Path, reads: list[int]) -> None:
     known = Digests()
     for name in (path, path.parent, path / "nowhere"):
         known.of(os.fsencode(name))
-        digests.read_regular(os.fsencode(name))
+        checksums.verify(name, known)
     assert len(os.listdir("/proc/self/fd")) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from health.probes.digests import Digests
+from health.probes.checksums import Digests
 from health.probes.pipeline import Pipeline, inspect_pipeline, is_accessible, is_available
 from health.registry import Degraded
 

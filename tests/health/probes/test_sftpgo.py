@@ -7,11 +7,12 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from health.probes.sftpgo import UNKNOWN, SftpgoClient, inspect_sftpgo, sftpgo_client
+from health.probes.integrations import UNKNOWN, inspect_sftpgo, sftpgo_client
 from health.registry import Degraded, NotApplicable
 from health.snapshot import snapshot
 
@@ -76,21 +77,21 @@ def uploads(settings: Settings) -> Iterator[type[Uploads]]:
 
 
 @pytest.fixture
-def kept(uploads: type[Uploads]) -> Iterator[SftpgoClient]:
+def kept(uploads: type[Uploads]) -> Iterator[httpx.Client]:
     made = sftpgo_client()
     assert made
     yield made
     made.close()
 
 
-def test_active_services_are_ok_and_others_disabled(kept: SftpgoClient) -> None:
+def test_active_services_are_ok_and_others_disabled(kept: httpx.Client) -> None:
     assert inspect_sftpgo(kept) == {
         "services": {"sftp": "ok", "ftp": "disabled", "webdav": "disabled"},
         "data_provider": "ok",
     }
 
 
-def test_a_dead_data_provider_is_noticed_in_spite_of_the_200(uploads: type[Uploads], kept: SftpgoClient) -> None:
+def test_a_dead_data_provider_is_noticed_in_spite_of_the_200(uploads: type[Uploads], kept: httpx.Client) -> None:
     uploads.says = status(provider=False)
     with pytest.raises(Degraded, match="its data provider is down") as caught:
         inspect_sftpgo(kept)
@@ -100,13 +101,14 @@ def test_a_dead_data_provider_is_noticed_in_spite_of_the_200(uploads: type[Uploa
 
 def test_a_token_is_requested_once_and_again_after_it_expires(uploads: type[Uploads], settings: Settings) -> None:
     settings.SFTPGO_API_KEY, settings.SFTPGO_USER, settings.SFTPGO_PASSWORD = "", "admin", "hunter2"
-    made = SftpgoClient()
+    made = sftpgo_client()
     for _ in range(3):
         inspect_sftpgo(made)
     assert uploads.asked.count("/api/v2/token") == 1
     uploads.tokens.append("another")
     inspect_sftpgo(made)
     assert uploads.asked.count("/api/v2/token") == 2
+    assert made
     made.close()
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pytest_django import Settings
 
-from health.probes.tmdb import Tmdb, TmdbClient, inspect_tmdb
+from health.probes.integrations import Tmdb, inspect_tmdb, tmdb_client
 from health.registry import PROBES, Failed, NotApplicable
 from health.snapshot import Snapshot
 
@@ -49,10 +49,14 @@ def films(settings: Settings) -> Iterator[type[Films]]:
 
 
 @pytest.fixture
-def ask() -> Iterator[Callable[[], Tmdb]]:
-    client = TmdbClient()
-    yield lambda: inspect_tmdb(client)
-    client.close()
+def ask() -> Callable[[], Tmdb]:
+    """Return a function that runs the probe on new clients."""
+
+    def run() -> Tmdb:
+        with tmdb_client() as client:
+            return inspect_tmdb(client)
+
+    return run
 
 
 @pytest.mark.parametrize("key", [V3, V4])

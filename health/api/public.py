@@ -3,8 +3,7 @@
 The answers need no serializer, because config/wsgi.py imports this module before Django is set up.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 from django.conf import settings
@@ -14,30 +13,25 @@ from health.runs.result import OK
 from health.snapshot import snapshot
 
 ALIVE: Final = {"status": OK}
-HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS: Final[dict[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 RETRY_AFTER: Final = {"Retry-After": "2"}
 NOT_READY: Final = {"detail": "Not ready: the first round of probes has not ended yet."}
 SWITCH: Final = {"0": False, "1": True}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer with a JSON body."""
 
     body: dict[str, Any]
     status: int = 200
-    headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
-
-
-class BadParameterError(ValueError):
-    """A query parameter has a wrong value; the text names the allowed values."""
+    headers: dict[str, str] = HEADERS
 
 
 def switch(query: str, name: str) -> bool:
-    """Return a parameter that is 0 or 1. Raise BadParameterError."""
+    """Return a parameter that is 0 or 1. Raise ValueError with the allowed values."""
     text = parse_qs(query, keep_blank_values=True).get(name, ["0"])[-1]
     if text not in SWITCH:
-        raise BadParameterError(f"{name}: {text[:40]!r} is not allowed. Expected: 0 or 1.")
+        raise ValueError(f"{name}: {text[:40]!r} is not allowed. Expected: 0 or 1.")
     return SWITCH[text]
 
 
@@ -45,8 +39,8 @@ def summary(query: str) -> Answer:
     """Return the answer of /health, with the fields of SummarySerializer."""
     try:
         strict = switch(query, "strict")
-    except BadParameterError as error:
-        return bad_parameter(error)
+    except ValueError as error:
+        return Answer({"detail": str(error)}, 400)
     own = build()
     snapshot.ensure_started()
     body = {
@@ -57,11 +51,6 @@ def summary(query: str) -> Answer:
         "uptime_ms": uptime_ms(),
     }
     return report_answer(body, strict=strict)
-
-
-def bad_parameter(error: BadParameterError) -> Answer:
-    """Return the answer 400 for a wrong parameter."""
-    return Answer({"detail": str(error)}, 400)
 
 
 def report_answer(body: dict[str, Any], *, strict: bool) -> Answer:

@@ -17,7 +17,7 @@ from rest_framework.viewsets import ViewSet
 from health import report
 from health.api import public
 from health.registry import PROBES
-from health.serializers import AliveSerializer, SummarySerializer, probe_serializer, report_serializer
+from health.report import AliveSerializer, SummarySerializer, probe_serializer, report_serializer
 
 TAGS: Final = ["health"]
 # Seconds for a request, authentication included.
@@ -151,8 +151,8 @@ class DetailedHealth(HealthViewSet):
         """
         try:
             strict, fresh = (public.switch(_query(request), name) for name in ("strict", "fresh"))
-        except public.BadParameterError as error:
-            return _response(public.bad_parameter(error))
+        except ValueError as error:
+            return Response({"detail": str(error)}, 400)
         return _response(public.report_answer(report.detailed(budget=self.budget(), fresh=fresh), strict=strict))
 
 

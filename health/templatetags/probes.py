@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 from django import template
 
 from health.registry import PROBES, Probe
+from health.report import message
 from health.runs.result import ProbeResult
 from health.snapshot import snapshot
-from health.status_table import message
 
 # Seconds, as for /health/detailed.
 BUDGET: Final = 2.0

@@ -16,7 +16,7 @@ from rest_framework_api_key.models import APIKey
 from health import report
 from health.api import public, views
 from health.registry import PROBES, Failed, probe
-from health.serializers import SummarySerializer, report_serializer
+from health.report import SummarySerializer, report_serializer
 from health.snapshot import snapshot
 from tests.health.conftest import eventually
 

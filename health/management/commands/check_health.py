@@ -2,22 +2,25 @@
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
+from rich.text import Text
 
 from common.arguments import parse_seconds
 from common.choices import validate_choice
 from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, ContinuityCommand
-from common.output import has_colour
-from health import report, status_table
+from common.output import has_colour, new_table, render
 from health.registry import PROBES
+from health.report import message, report
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, overall
 from health.snapshot import Snapshot
 
 LEVELS: Final = (OK, DEGRADED, ERROR)
 DEFAULT_TIMEOUT: Final = 10.0
+STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
 
 
 class Command(ContinuityCommand):
@@ -53,7 +56,7 @@ exit codes:
 
     def run(self, *args: Any, **options: Any) -> int:
         if options["list_probes"]:
-            self.stdout.write(status_table.list_probes(PROBES))
+            self.stdout.write(_list_probes())
             return CLEAN
         names: list[str] = options["probes"]
         results = _run_probes(names, options["timeout"], log=options["verbosity"] > 1)
@@ -76,13 +79,11 @@ exit codes:
         status = overall(results[name] for name in deciding)
         if options["format"] == "json":
             shown = {name: result for name, result in results.items() if names or PROBES[name].section}
-            self.stdout.write(json.dumps(report.report(shown, status), indent=2))
+            self.stdout.write(json.dumps(report(shown, status), indent=2))
         else:
             others = [name for name in failing if name not in deciding]
             terminal, colour = self.stdout.isatty(), has_colour(self.stdout, **options)
-            self.stdout.write(
-                status_table.table(PROBES, results, status, deciding, others, terminal=terminal, colour=colour)
-            )
+            self.stdout.write(_table(results, status, deciding, others, terminal=terminal, colour=colour))
 
 
 def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, ProbeResult]:
@@ -97,3 +98,36 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
     finally:
         snapshot.close()
         logger.setLevel(level)
+
+
+def _table(
+    results: Mapping[str, ProbeResult],
+    status: str,
+    deciding: Sequence[str],
+    failing: Sequence[str],
+    *,
+    terminal: bool,
+    colour: bool,
+) -> str:
+    """Return a line per probe, the overall status, the deciding probes, and further probes that fail the command."""
+    rows = new_table("PROBE", "STATUS", "MS", "", numbers=["MS"])
+    for name, result in results.items():
+        rows.add_row(name, _coloured(result.status), str(result.latency_ms), Text(message(PROBES[name], result)))
+    verb = "decides" if len(deciding) == 1 else "decide"
+    further = [f"\n{name} fails this command: {message(PROBES[name], results[name])}" for name in failing]
+    summary = Text.assemble("\nOverall: ", _coloured(status), f" ({', '.join(deciding)} {verb})", *further)
+    return render(rows, summary, terminal=terminal, colour=colour)
+
+
+def _list_probes() -> str:
+    """Return a line per probe: name, effect on the overall status or the exit code, title."""
+    rows = new_table("", "", "")
+    rows.show_header = False
+    for probe in PROBES.values():
+        effect = "essential" if probe.essential else "fails check_health" if probe.fails_command else ""
+        rows.add_row(probe.name, effect, Text(probe.title))
+    return render(rows)
+
+
+def _coloured(status: str) -> Text:
+    return Text(status, STYLES[status])

@@ -70,7 +70,7 @@ def config() -> Switches:
 
 
 @probe("tmdb", ttl=900.0, section="integrations.tmdb", client=tmdb_client)
-def tmdb(client: "Client") -> Tmdb:
+def tmdb(client: "Client | None") -> Tmdb:
     """TMDB can be reached."""
     return inspect_tmdb(client)
 

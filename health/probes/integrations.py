@@ -105,12 +105,14 @@ class Tmdb(TypedDict):
     api_reachable: bool | None
 
 
-def tmdb_client() -> httpx.Client:
-    """Return a client for TMDB."""
+def tmdb_client() -> httpx.Client | None:
+    """Return a client; None unless TMDB is enabled and a key is configured."""
+    if not (settings.TMDB_ENABLED and settings.TMDB_API_KEY):
+        return None
     return httpx.Client(base_url=settings.TMDB_URL, timeout=TIMEOUT)
 
 
-def inspect_tmdb(client: httpx.Client) -> Tmdb:
+def inspect_tmdb(client: httpx.Client | None) -> Tmdb:
     """Request TMDB's smallest resource; an answer that refuses the key counts as reachable.
 
     Raise Failed without answer, NotApplicable without key or if TMDB is disabled.
@@ -119,7 +121,7 @@ def inspect_tmdb(client: httpx.Client) -> Tmdb:
     values: Tmdb = {"api_key_configured": bool(key), "enabled": settings.TMDB_ENABLED, "api_reachable": None}
     if not settings.TMDB_ENABLED:
         raise NotApplicable("disabled: TMDB_ENABLED is off", values)
-    if not key:
+    if client is None:
         raise NotApplicable("not configured: TMDB_API_KEY is not set", values)
     is_token = key.startswith(TOKEN_PREFIX)
     try:

@@ -53,8 +53,12 @@ def ask() -> Callable[[], Tmdb]:
     """Return a function that runs the probe on new clients."""
 
     def run() -> Tmdb:
-        with tmdb_client() as client:
+        client = tmdb_client()
+        try:
             return inspect_tmdb(client)
+        finally:
+            if client:
+                client.close()
 
     return run
 

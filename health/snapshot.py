@@ -66,9 +66,7 @@ class Snapshot:
         runners = [self._runner(name) for name in (self._registry if names is None else names)]
         runs = [(runner, runner.request(since=now if fresh else None)) for runner in runners]
         self._start_refresher()
-        for runner, number in runs:
-            runner.wait(number, now + budget)
-        return {runner.probe.name: runner.result_of(number) for runner, number in runs}
+        return {runner.probe.name: runner.wait(number, now + budget) for runner, number in runs}
 
     def ensure_started(self) -> None:
         """Start the refresher if needed. The first calls in a process wait for the first round of probes."""
@@ -111,8 +109,7 @@ class Snapshot:
     def _required_result(self, name: str, since: float | None) -> ProbeResult:
         runner = self._runner(name)
         # Two deadlines: a current run may have to end before the run that counts.
-        runner.wait(runner.request(since=since), monotonic() + 2 * runner.probe.deadline)
-        return runner.result()
+        return runner.wait(runner.request(since=since), monotonic() + 2 * runner.probe.deadline)
 
     # --- The refresher -----------------------------------------------------------------------------------
     def _start_refresher(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -70,23 +71,19 @@ class Runner:
         self._condition.notify_all()
         return self._requested
 
-    def wait(self, number: int, until: float) -> None:
-        """Wait for the end of a run until the monotonic instant `until`, but not for an overdue run."""
+    def wait(self, number: int, until: float) -> ProbeResult:
+        """Return the result of a run, or the current result if the run is overdue or goes on at `until`."""
         with self._condition:
             while self._finished < number and (seconds := self._seconds_to_wait(until)) > 0:
                 # In short steps: a run that starts during the wait sets an earlier end.
                 self._condition.wait(min(seconds, GRACE))
+            last = self._last if self._finished >= number else None
+        return last or self.result()
 
     def _seconds_to_wait(self, until: float) -> float:
         if (since := self.executor.since) is not None:
             until = min(until, since + self.probe.deadline + GRACE)
         return until - monotonic()
-
-    def result_of(self, number: int) -> ProbeResult:
-        """Return the result of a run, whatever its age by now; the current result if the run has not ended."""
-        with self._condition:
-            last = self._last if self._finished >= number else None
-        return last or self.result()
 
     def result(self) -> ProbeResult:
         """Return the current result, or an error if the result is old, because the thread may be stuck or dead."""
@@ -140,12 +137,11 @@ class Runner:
         required = self.probe.requires
         down = next((name for name in required if self._required_result(name, fresh_since).status == ERROR), None)
         self._last_was_skipped = down is not None
-        return self.executor.run() if down is None else self._skipped(f"skipped: {down} is down")
-
-    def _skipped(self, reason: str) -> ProbeResult:
+        if down is None:
+            return self.executor.run()
         now = monotonic()
-        waited = milliseconds(now - self._started_at)
-        return ProbeResult(status=ERROR, reason=reason, latency_ms=waited, began=self._started_at, measured=now)
+        skipped = _error(f"skipped: {down} is down", now - self._started_at)
+        return replace(skipped, began=self._started_at, measured=now)
 
     def _finish(self, result: ProbeResult | None) -> None:
         with self._condition:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import Any, Final, get_type_hints, is_typeddict
 
 SECTION: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -103,7 +103,7 @@ def probe(
             run=run,
             ttl=_positive(name, "ttl", ttl),
             deadline=_positive(name, "deadline", deadline),
-            section=_section(name, section, registry),
+            section=_section(name, section),
             keys=_keys(name, run),
             essential=essential,
             fails_command=fails_command or essential,
@@ -131,20 +131,13 @@ def _positive(name: str, option: str, seconds: float) -> float:
     return seconds
 
 
-def _section(name: str, section: str | None, registry: Mapping[str, Probe]) -> str | None:
+def _section(name: str, section: str | None) -> str | None:
     if section is None:
         return None
     section = section.replace("*", name)
     if not SECTION.fullmatch(section) or section in RESERVED:
         raise ProbeError(f"Probe {name!r} has section {section!r}. Expected: a dotted name such as 'services.{name}'.")
-    for existing in registry.values():
-        if existing.section and _overlap(section, existing.section):
-            raise ProbeError(f"Probe {name!r} has section {section!r}, which collides with that of {existing.name!r}.")
     return section
-
-
-def _overlap(first: str, second: str) -> bool:
-    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
 def _keys(name: str, run: Run) -> Mapping[str, Any] | None:
@@ -152,13 +145,10 @@ def _keys(name: str, run: Run) -> Mapping[str, Any] | None:
 
     Only the return annotation is resolved: the annotation of the client may name a library that is not imported yet.
     """
-    annotation = SimpleNamespace(__annotations__={"return": run.__annotations__.get("return", "missing")})
-    try:
-        returned: object = get_type_hints(annotation, globalns=run.__globals__)["return"]
-    except NameError:
-        returned = None
-    if returned is type(None):
+    annotation = SimpleNamespace(__annotations__={"return": run.__annotations__.get("return")})
+    returned = get_type_hints(annotation, globalns=run.__globals__)["return"]
+    if returned is NoneType:
         return None
-    if not isinstance(returned, type) or not is_typeddict(returned):
+    if not is_typeddict(returned):
         raise ProbeError(f"Probe {name!r} does not say what it returns. Expected: '-> None' or a TypedDict.")
     return get_type_hints(returned)

@@ -67,18 +67,6 @@ def test_a_second_probe_of_one_name_is_refused(registry: Registry) -> None:
         define("two")
 
 
-@pytest.mark.parametrize(("first", "second"), [("a", "a"), ("a", "a.b"), ("a.b", "a")])
-def test_sections_that_collide_are_refused(registry: Registry, first: str, second: str) -> None:
-    def define(name: str, section: str) -> None:
-        @probe(name, ttl=1.0, section=section, registry=registry)
-        def one() -> None:
-            """One."""
-
-    define("one", first)
-    with pytest.raises(ProbeError, match="collides with that of 'one'"):
-        define("two", second)
-
-
 def test_sections_side_by_side_are_accepted(registry: Registry) -> None:
     for name in ("one", "two"):
 

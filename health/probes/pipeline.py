@@ -30,10 +30,10 @@ def inspect_pipeline(digests: Digests) -> Pipeline:
     scripts, models = settings.SCRIPTS_DIR, settings.MODELS_DIR
     values: Pipeline = {
         "scripts_ready": is_accessible(scripts),
-        "scripts_count": sum(map(_is_script, _walk(scripts))) if scripts else 0,
+        "scripts_count": _count_scripts(scripts) if scripts else 0,
         "processors": {name: is_available(file) for name, file in settings.PIPELINE_PROCESSORS.items()},
         "models_ready": is_accessible(models),
-        "models_count": sum(map(_is_model, _walk(models))) if models else 0,
+        "models_count": _count_models(models) if models else 0,
         "scripts_integrity": verify(scripts, digests) if scripts else {"matched": 0, "total": 0, "ok": False},
         "ffmpeg": shutil.which(settings.FFMPEG) is not None,
     }
@@ -77,29 +77,17 @@ def is_available(file: str) -> bool:
     return not is_script and "/" not in file and shutil.which(file) is not None
 
 
-def _is_script(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(".py") and entry.is_file(follow_symlinks=False)
+def _count_scripts(folder: Path) -> int:
+    paths = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sum(path.endswith(".py") and not os.path.islink(path) for path in paths)
 
 
-def _is_model(entry: os.DirEntry[str]) -> bool:
-    name = entry.name.lower()
-    # A link to a file counts: model caches link names to files that are named by their digest.
-    return (name.endswith(MODEL_FOLDER_SUFFIX) and entry.is_dir()) or (
-        name.endswith(MODEL_SUFFIXES) and entry.is_file()
-    )
-
-
-def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield every entry below the folder, without following links or entering model folders."""
-    waiting = [os.fspath(folder)]
-    while waiting:
-        try:
-            entries = list(os.scandir(waiting.pop()))
-        except OSError:  # skip only the unreadable folder
-            continue
-        yield from entries
-        waiting += [
-            entry.path
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and not entry.name.lower().endswith(MODEL_FOLDER_SUFFIX)
-        ]
+def _count_models(folder: Path) -> int:
+    count = 0
+    for root, folders, names in os.walk(folder):
+        packages = [name for name in folders if name.lower().endswith(MODEL_FOLDER_SUFFIX)]
+        folders[:] = set(folders).difference(packages)  # os.walk does not enter a model folder
+        # A link to a file counts: model caches link names to files that are named by their digest.
+        models = (name for name in names if name.lower().endswith(MODEL_SUFFIXES))
+        count += len(packages) + sum(os.path.isfile(os.path.join(root, name)) for name in models)
+    return count

@@ -10,12 +10,8 @@ from health.registry import PROBES
 
 
 @checks.register("health")
-def check_settings(**_: Any) -> list[checks.CheckMessage]:
+def check_settings(**_: Any) -> Iterator[checks.CheckMessage]:
     """Warn of integrations that cannot work with the settings."""
-    return [*_settings_messages()]
-
-
-def _settings_messages() -> Iterator[checks.CheckMessage]:
     if bool(settings.SFTPGO_USER) != bool(settings.SFTPGO_PASSWORD):
         yield checks.Warning(
             "Of SFTPGO_USER and SFTPGO_PASSWORD only one is set.",
@@ -46,15 +42,13 @@ def _settings_messages() -> Iterator[checks.CheckMessage]:
 
 
 @checks.register("health")
-def check_requirements(**_: Any) -> list[checks.CheckMessage]:
+def check_requirements(**_: Any) -> Iterator[checks.CheckMessage]:
     """Check that a required probe is registered and has no requirements, so that no circle is possible."""
-    return [
-        checks.Error(
-            f"Probe {probe.name!r} requires {name!r}, which is not registered or has requirements.",
-            hint="Name probes that require none.",
-            id="health.E001",
-        )
-        for probe in PROBES.values()
-        for name in probe.requires
-        if name not in PROBES or PROBES[name].requires
-    ]
+    for name, entry in PROBES.items():
+        for required in entry.requires:
+            if required not in PROBES or PROBES[required].requires:
+                yield checks.Error(
+                    f"Probe {name!r} requires {required!r}, which is not registered or has requirements.",
+                    hint="Name probes that require none.",
+                    id="health.E001",
+                )

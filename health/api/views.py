@@ -94,7 +94,7 @@ class PublicHealth(HealthViewSet):
         The status is that of the last probes; the request contacts no service. `degraded` is 200 too, because the
         server still responds.
         """
-        return _response(public.summary(_query(request)))
+        return _response(public.summary(request.META.get("QUERY_STRING", "")))
 
     @extend_schema(
         operation_id="health_live",
@@ -104,7 +104,7 @@ class PublicHealth(HealthViewSet):
     )
     def live(self, request: Request) -> Response:
         """Whether the process answers; restart the process if not."""
-        return _response(public.live(_query(request)))
+        return _response(public.live(request.META.get("QUERY_STRING", "")))
 
     @extend_schema(
         operation_id="health_ready",
@@ -117,7 +117,7 @@ class PublicHealth(HealthViewSet):
     )
     def ready(self, request: Request) -> Response:
         """Whether to send requests: the first round of probes has ended."""
-        return _response(public.ready(_query(request)))
+        return _response(public.ready(request.META.get("QUERY_STRING", "")))
 
     @extend_schema(
         operation_id="stats_sftpgo",
@@ -150,7 +150,7 @@ class DetailedHealth(HealthViewSet):
         Unknown values are null, with the reason in the section's `error`.
         """
         try:
-            strict, fresh = (public.switch(_query(request), name) for name in ("strict", "fresh"))
+            strict, fresh = (public.switch(request.META.get("QUERY_STRING", ""), name) for name in ("strict", "fresh"))
         except ValueError as error:
             return Response({"detail": str(error)}, 400)
         return _response(public.report_answer(report.detailed(budget=self.budget(), fresh=fresh), strict=strict))
@@ -161,8 +161,3 @@ def _response(answer: public.Answer) -> Response:
     # Django's flag against a log line: a monitor that requests 503 every few seconds must not fill the log.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
-
-
-def _query(request: Request) -> str:
-    query: str = request.META.get("QUERY_STRING", "")
-    return query

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -80,10 +79,19 @@ exit codes:
         if options["format"] == "json":
             shown = {name: result for name, result in results.items() if names or PROBES[name].section}
             self.stdout.write(json.dumps(report(shown, status), indent=2))
-        else:
-            others = [name for name in failing if name not in deciding]
-            terminal, colour = self.stdout.isatty(), has_colour(self.stdout, **options)
-            self.stdout.write(_table(results, status, deciding, others, terminal=terminal, colour=colour))
+            return
+        rows = new_table("PROBE", "STATUS", "MS", "", numbers=["MS"])
+        for name, result in results.items():
+            rows.add_row(name, _coloured(result.status), str(result.latency_ms), Text(message(PROBES[name], result)))
+        verb = "decides" if len(deciding) == 1 else "decide"
+        further = [
+            f"\n{name} fails this command: {message(PROBES[name], results[name])}"
+            for name in failing
+            if name not in deciding
+        ]
+        summary = Text.assemble("\nOverall: ", _coloured(status), f" ({', '.join(deciding)} {verb})", *further)
+        terminal, colour = self.stdout.isatty(), has_colour(self.stdout, **options)
+        self.stdout.write(render(rows, summary, terminal=terminal, colour=colour))
 
 
 def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, ProbeResult]:
@@ -98,25 +106,6 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
     finally:
         snapshot.close()
         logger.setLevel(level)
-
-
-def _table(
-    results: Mapping[str, ProbeResult],
-    status: str,
-    deciding: Sequence[str],
-    failing: Sequence[str],
-    *,
-    terminal: bool,
-    colour: bool,
-) -> str:
-    """Return a line per probe, the overall status, the deciding probes, and further probes that fail the command."""
-    rows = new_table("PROBE", "STATUS", "MS", "", numbers=["MS"])
-    for name, result in results.items():
-        rows.add_row(name, _coloured(result.status), str(result.latency_ms), Text(message(PROBES[name], result)))
-    verb = "decides" if len(deciding) == 1 else "decide"
-    further = [f"\n{name} fails this command: {message(PROBES[name], results[name])}" for name in failing]
-    summary = Text.assemble("\nOverall: ", _coloured(status), f" ({', '.join(deciding)} {verb})", *further)
-    return render(rows, summary, terminal=terminal, colour=colour)
 
 
 def _list_probes() -> str:

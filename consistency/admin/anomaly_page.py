@@ -6,13 +6,14 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
-from common.text import printable
+from common.text import printable, printable_lines
 from common.times import format_minute, time_left
 from consistency.admin.charts import TimeLine
 from consistency.history.current_state import CurrentState, anomalies_of_same_file, current_state, object_sql
 from consistency.history.queries import active_mutes
 from consistency.history.serializers import mute_of
-from consistency.models.history import Anomaly
+from consistency.models.choices import EventKind
+from consistency.models.history import Anomaly, AnomalyEvent
 from consistency.registry import CHECKS, Severity
 
 MAX_EVENTS: Final = 100
@@ -68,6 +69,14 @@ def acknowledgement_text(anomaly: Anomaly) -> str:
 def suppression_text(by: str, until: datetime, reason: str) -> str:
     """Return author, end and reason of a suppression."""
     return f"by {printable(by)} until {format_minute(until)}, {time_left(until)} left: {printable(reason)}"
+
+
+def event_text(event: AnomalyEvent) -> str:
+    """Return kind, scan and text of an event, such as `assigned to ann: on call`."""
+    kind = event.get_kind_display() + (f" by scan {event.scan}" if event.scan else "")
+    # The texts of these two kinds continue the sentence.
+    separator = " " if event.kind in (EventKind.ACKNOWLEDGED, EventKind.ASSIGNED) else ": "
+    return printable_lines(f"{kind}{separator}{event.text}" if event.text else kind)
 
 
 def _comparisons(anomaly: Anomaly, now: CurrentState) -> list[tuple[str, str | None, str | None, bool]]:

@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from common.text import printable, printable_lines
+from common.text import printable
 from common.times import format_minute
+from consistency.admin.anomaly_page import event_text
 from consistency.admin.base import ReviewAdmin
 from consistency.admin.forms import MAX_PEOPLE
 from consistency.models.history import AnomalyEvent
@@ -59,4 +60,4 @@ class AnomalyEventAdmin(ReviewAdmin):
 
     @admin.display(description="what, and why")
     def what(self, event: AnomalyEvent) -> str:
-        return f"{event.get_kind_display()} {printable_lines(event.text)}"
+        return event_text(event)

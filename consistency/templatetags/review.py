@@ -13,7 +13,7 @@ from django.urls import reverse
 from common.text import printable, printable_lines
 from common.times import ago, format_minute, time_left, times
 from consistency.admin import charts
-from consistency.admin.anomaly_page import object_name
+from consistency.admin.anomaly_page import event_text, object_name
 from consistency.admin.background import add_task_messages
 from consistency.history.locks import scan_is_running
 from consistency.history.overview import Card, Overview, overview
@@ -28,6 +28,7 @@ register.filter("time_left", time_left)
 register.filter("minute", format_minute)
 register.filter("times", times)
 register.filter("object_name", object_name)
+register.filter("event_text", event_text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

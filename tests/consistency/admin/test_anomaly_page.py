@@ -200,11 +200,11 @@ def test_the_history_of_an_anomaly_shows_what_scans_and_people_did(client: Clien
     events = [
         re.sub("<[^>]*>", "", event).partition(" UTC ")[2].strip() for event in re.findall("<li>(.*?)</li>", text)
     ]
-    assert events[0] == f"scan {last.id} returned"
-    assert "ended the anomaly returned" in events[1]
-    assert events[2].endswith("resolved")
+    assert events[0] == f"returned by scan {last.id}"
+    assert events[1] == f"acknowledgement ended by scan {last.id}: the anomaly returned"
+    assert events[2].startswith("resolved by scan ")
     assert events[3].startswith("bob acknowledged until")
-    assert events[4] == f"scan {first.id} found"
+    assert events[4] == f"found by scan {first.id}"
     assert f"by scan {last.id}; seen twice; returned once." in text
 
 

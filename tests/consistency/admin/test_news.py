@@ -160,5 +160,5 @@ def test_a_returned_anomaly_is_on_top_of_anomalies_first_seen_later(client: Clie
     assert "first seen 1\xa0week ago, seen" in text
     assert listed(client, f"{LIST}?age=day") == {"back", "later"}
     page = get(client, page_of(anomaly("back")))
-    assert f"scan {last.id} returned" in page
+    assert f"returned by scan {last.id}" in page
     assert "returned" not in get(client, page_of(anomaly("later"))).partition("<h2>History</h2>")[2]

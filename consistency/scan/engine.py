@@ -1,11 +1,11 @@
 """Run checks and yield the findings in chunks. Reports, streams and recordings read from this engine."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db import Error as DatabaseError
@@ -248,12 +248,14 @@ class Engine:
 
     def _all_rows(self, check: Check, query: Query, values: Query, share: Budget) -> Iterator[list[Row]]:
         limit_statement(self.connection, share)
-        every = rows(query, check, values.iterator(chunk_size=CHUNK_SIZE))
-        while chunk := list(islice(every, CHUNK_SIZE)):
-            yield chunk
-            if not share.left():
-                raise TimeoutError
-            limit_statement(self.connection, share)
+        tuples: Any = values.iterator(chunk_size=CHUNK_SIZE)
+        with closing(tuples):
+            every = rows(query, check, tuples)
+            while chunk := list(islice(every, CHUNK_SIZE)):
+                yield chunk
+                if not share.left():
+                    raise TimeoutError
+                limit_statement(self.connection, share)
 
     def _external_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
         """Yield the findings that two passes of an external check agree on: a disk has no snapshot."""

@@ -196,7 +196,8 @@ def test_memory_does_not_grow_with_the_number_of_findings() -> None:
         return highest
 
     peak(100)
-    assert peak(30_000) < 2 * peak(6_000)
+    # Memory that grew with the rows would be five times as much.
+    assert peak(30_000) < 3 * peak(6_000)
 
 
 def test_an_engine_that_is_read_to_its_end_closes_its_connection() -> None:

@@ -29,7 +29,6 @@ LISTS = [
     "anomalies?name=clip 123",
     "anomalies?uuid=c81e7",
     "scans",
-    "scans?database=elsewhere",
 ]
 
 

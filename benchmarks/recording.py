@@ -6,9 +6,9 @@ with django-datawatch and psycopg, to measure django-datawatch in the same datab
 "record" is the time of the recorder: COPY of the findings, SQL, commit. "scan" is the time of the whole scan. Then a
 million unchanged findings are recorded: rows written, WAL, and growth of the memory of the process.
 
-Measured on two cores with eight other busy processes (PostgreSQL 18, medians of three rounds): new x1.18, resolved x1.20
-and returned x1.23 of the bare statement, with the scan x1.33, x1.22 and x1.35. A million unchanged findings: 43 s (63 s
-with the scan), no anomaly written, 0.6 MiB of WAL, 4 MiB more memory. At most x1.5 is promised for "record".
+Measured on two cores with eight other busy processes (PostgreSQL 18, medians of three rounds): new x1.18, resolved
+x1.20 and returned x1.23 of the bare statement, with the scan x1.33, x1.22 and x1.35. A million unchanged findings: 43 s
+(63 s with the scan), no anomaly written, 0.6 MiB of WAL, 4 MiB more memory. At most x1.5 is promised for "record".
 """
 
 import os

@@ -1,6 +1,6 @@
-"""How many rows a second django-datawatch records by its own path, a row at a time, on the files of this database.
+"""Measure the rows per second that django-datawatch records, a row at a time, on the files of a database.
 
-benchmarks/recording.py runs it, with the Python of a virtual environment that has django-datawatch and psycopg.
+benchmarks/recording.py runs it, with the Python of a virtual environment with django-datawatch and psycopg.
 """
 
 import os
@@ -18,7 +18,7 @@ ROWS = 2_000
 
 
 def configure(url: str) -> None:
-    """Django with what django-datawatch needs, on the database at this URL."""
+    """Set up Django with the apps of django-datawatch, on the database at a URL."""
     at = conninfo_to_dict(url)
     place = {"NAME": at["dbname"], "USER": at["user"], "PASSWORD": at.get("password", ""), "HOST": at["host"]}
     postgres = {"ENGINE": "django.db.backends.postgresql", "PORT": str(at.get("port", ""))}
@@ -34,7 +34,7 @@ def configure(url: str) -> None:
 
 
 def registered() -> Any:
-    """A check as its documentation has it: every processing file is wrong."""
+    """The check of the documentation: every processing file is wrong."""
     from django.db import models
     from django_datawatch.base import BaseCheck, CheckResponse
     from django_datawatch.datawatch import datawatch
@@ -68,7 +68,7 @@ def registered() -> Any:
 
 
 def main() -> None:
-    """Print rows a second of the first scan, which creates, and of the second, which updates."""
+    """Print the rows per second of the first scan (creates) and the second scan (updates)."""
     configure(os.environ["DATABASE_URL"])
     call_command("migrate", verbosity=0)
     check = registered()()

@@ -1,4 +1,4 @@
-"""What the deadline costs: SELECT 1 through Django's engine and through ours, interleaved, on a server of its own.
+"""Measure the cost of the deadline: SELECT 1 through Django's engine and through ours, interleaved, on a new server.
 
 Run from the project's folder: python -m benchmarks.deadline_engine
 """
@@ -23,7 +23,7 @@ ROUNDS, QUERIES = 100, 300
 
 
 def seconds_per_query(ask: Callable[[], None]) -> float:
-    """Of one round, without connecting."""
+    """Return the seconds per query of a round, without connecting."""
     ask()
     started = perf_counter()
     for _ in range(QUERIES):
@@ -32,10 +32,10 @@ def seconds_per_query(ask: Callable[[], None]) -> float:
 
 
 def measure(url: str) -> dict[str, float]:
-    """Seconds per query of Django's engine, ours, and ours with a deadline for each query (a request has but one).
+    """Return the seconds per query of Django's engine, of ours, and of ours with a deadline per query.
 
-    The median of rounds that take every variant in turn, so that drift hits all alike, each time on new
-    connections: which core a backend lives on matters more than what is measured here.
+    Medians of rounds that run the variants in turn on new connections. Drift of the machine and the core of a backend
+    matter more than the engine.
     """
     engines = {"default": "django.db.backends.postgresql", "ours": "common.postgres"}
     handler = ConnectionHandler({alias: dj_database_url.parse(url, engine=name) for alias, name in engines.items()})
@@ -58,7 +58,7 @@ def measure(url: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print one line: both ratios, and the plain time they refer to."""
+    """Print a line with the ratios and the plain time."""
     settings.configure(USE_TZ=True)
     django.setup()
     with TemporaryDirectory() as folder, ExitStack() as stopping:

@@ -16,6 +16,7 @@ from common.budget import Budget
 from common.postgres.deadline import deadline
 from consistency.history.locks import AnomaliesLockedError, bounded_transaction, changing_anomalies
 from consistency.history.queries import first_scan, last_complete_scan, last_runs
+from consistency.models import BackgroundTask
 from consistency.models.history import Anomaly, AnomalyEvent, Scan, ScanCheck
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def prune() -> None:
     try:
         with deadline(PRUNE_TIMEOUT + LOCK_TIMEOUT):
             kept = _kept_scans()
+            BackgroundTask.objects.filter(started_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS)).delete()
             while budget.left() and (_prune_scans(kept) | _prune_anomalies()):
                 pass
     except AnomaliesLockedError:

@@ -46,7 +46,7 @@ SELECT * FROM (
         CASE WHEN text LIKE '%Acknowledged until %' THEN 'acknowledged'
             WHEN text LIKE '%Acknowledgement ended%' THEN 'acknowledgement_ended'
             WHEN text LIKE '%Assigned to %' THEN 'assigned' ELSE 'commented' END,
-        at, by, text, NULL
+        at, by, regexp_replace(text, '^(Acknowledged |Assigned |Note: |Acknowledgement ended(: )?)', ''), NULL
     FROM line
     WHERE text NOT LIKE '%Acknowledged until %' OR acknowledged_at IS NULL
         OR at < acknowledged_at - interval '10 seconds'
@@ -281,6 +281,7 @@ class Migration(migrations.Migration):
         index("anomaly", ["-appeared_event"], "anomaly_open_appeared", OPEN),
         index("anomaly", ["check_name", "-appeared_event"], "anomaly_open_check", OPEN),
         index("anomaly", ["-resolved_event"], "anomaly_resolved", ~OPEN),
+        index("anomaly", ["resolved_at"], "anomaly_resolved_at", ~OPEN),
         index("anomaly", ["appeared_scan"], "anomaly_appeared_scan"),
         index(
             "anomaly", ["acknowledged_until"], "anomaly_acknowledged", models.Q(("acknowledged_until__isnull", False))

@@ -167,6 +167,7 @@ class Anomaly(CheckRecord):
             models.Index(fields=["-appeared_event"], condition=OPEN, name="anomaly_open_appeared"),
             models.Index(fields=["check_name", "-appeared_event"], condition=OPEN, name="anomaly_open_check"),
             models.Index(fields=["-resolved_event"], condition=~OPEN, name="anomaly_resolved"),
+            models.Index(fields=["resolved_at"], condition=~OPEN, name="anomaly_resolved_at"),
             models.Index(fields=["appeared_scan"], name="anomaly_appeared_scan"),
             models.Index(
                 fields=["acknowledged_until"],

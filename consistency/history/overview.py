@@ -1,19 +1,23 @@
 """The overview of one database: status, age of the scans, and a card per check with its trend."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import F, Q
 from django.utils import timezone
 
 from consistency.history.changes import mute_end_text
 from consistency.history.freshness import stale_reason
-from consistency.history.queries import acknowledged_by_check, active_mutes, last_complete_scan, last_scan
+from consistency.history.queries import (
+    acknowledged_by_check,
+    active_mutes,
+    last_attempts,
+    last_complete_scan,
+    last_scan,
+)
 from consistency.models.history import Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import CHECKS, Check, Severity
 
@@ -187,7 +191,7 @@ def _cards(database: str, complete_scan: int) -> list[Card]:
             ended=ended.get(name),
             current=name in CHECKS and runs[-1].scan_id >= complete_scan,
         )
-        for name, runs in _trends(database)
+        for name, runs in _trends(database).items()
     ]
     order = {name: position for position, name in enumerate(CHECKS)}
     return sorted(cards, key=lambda card: (not card.current, order.get(card.name, len(order)), card.name))
@@ -203,10 +207,12 @@ def _recently_ended(database: str) -> dict[str, Mute]:
     }
 
 
-def _trends(database: str) -> Iterable[tuple[str, list[ScanCheck]]]:
-    """Yield every check with the last scans, oldest first."""
-    rank = Window(RowNumber(), partition_by="check_name", order_by=F("scan_id").desc())
-    runs = ScanCheck.objects.filter(database=database).annotate(rank=rank, recorded_at=F("scan__recorded_at"))
-    ordered = runs.filter(rank__lte=TREND_LENGTH).order_by("check_name", "scan_id")
-    for name, group in groupby(ordered, key=lambda run: run.check_name):
-        yield name, list(group)
+def _trends(database: str) -> dict[str, list[ScanCheck]]:
+    """Return the last results of every check, oldest first."""
+    results = ScanCheck.objects.filter(database=database).annotate(recorded_at=F("scan__recorded_at"))
+    names = sorted(last_attempts(database))
+    newest = [results.filter(check_name=name).order_by("-scan_id")[:TREND_LENGTH] for name in names]
+    trends: dict[str, list[ScanCheck]] = {name: [] for name in names}
+    for run in ScanCheck.objects.none().union(*newest, all=True):
+        trends[run.check_name].append(run)
+    return {name: sorted(runs, key=lambda run: run.scan_id) for name, runs in trends.items()}

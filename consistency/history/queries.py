@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from common.choices import validate_choice
@@ -18,19 +19,31 @@ NONE = Q(pk__in=[])
 
 
 # --- Runs ------------------------------------------------------------------------------------------------
+# Reads an index entry for every check and database. DISTINCT would read all runs.
+_NEWEST = """
+WITH RECURSIVE newest AS (
+    (SELECT id, check_name, database FROM consistency_scancheck WHERE {condition}
+     ORDER BY check_name, database, scan_id DESC LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM newest, LATERAL (
+        SELECT id, check_name, database FROM consistency_scancheck
+        WHERE (check_name, database) > (newest.check_name, newest.database) AND {condition}
+        ORDER BY check_name, database, scan_id DESC LIMIT 1) AS following)
+SELECT id FROM newest"""
+LAST_RUNS = RawSQL(_NEWEST.format(condition="count IS NOT NULL"), [])  # noqa: S611 - constants
+LAST_ATTEMPTS = RawSQL(_NEWEST.format(condition="TRUE"), [])  # noqa: S611 - constants
+
+
 def last_runs(database: str | None = None) -> "QuerySet[ScanCheck]":
     """Return the last completed run of every check, optionally of a single database."""
-    runs = ScanCheck.objects.filter(count__isnull=False)
-    if database is not None:
-        runs = runs.filter(database=database)
-    newest = runs.order_by("check_name", "database", "-scan_id").distinct("check_name", "database")
-    return ScanCheck.objects.filter(pk__in=newest.values("pk")).select_related("scan")
+    runs = ScanCheck.objects.filter(pk__in=LAST_RUNS).select_related("scan")
+    return runs if database is None else runs.filter(database=database)
 
 
 def last_attempts(database: str) -> dict[str, ScanCheck]:
     """Return the last result of each check on a database by name, including runs that failed."""
-    newest = ScanCheck.objects.filter(database=database).order_by("check_name", "-scan_id").distinct("check_name")
-    return {run.check_name: run for run in newest.select_related("scan")}
+    attempts = ScanCheck.objects.filter(pk__in=LAST_ATTEMPTS, database=database)
+    return {run.check_name: run for run in attempts.select_related("scan")}
 
 
 def last_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
@@ -57,7 +70,7 @@ def last_complete_scan(database: str = DEFAULT_DB_ALIAS) -> Scan | None:
 # --- Names -----------------------------------------------------------------------------------------------
 def recorded_names() -> list[tuple[str, str]]:
     """Return check and database of all recorded runs and running mutes."""
-    runs = ScanCheck.objects.order_by().values_list("check_name", "database").distinct()
+    runs = ScanCheck.objects.filter(pk__in=LAST_ATTEMPTS).order_by().values_list("check_name", "database")
     mutes = Mute.objects.filter(ended_at__isnull=True).order_by().values_list("check_name", "database")
     return sorted(runs.union(mutes))
 
@@ -158,11 +171,11 @@ def starts_with(text: str, *fields: str) -> Q:
     """Match anomalies with a field that starts with a text. Case matters; an index serves the prefix."""
     # One union: with an OR of subqueries PostgreSQL would test each anomaly.
     first, *rest = (_keys_starting_with(text, field) for field in fields)
-    return Q(pk__in=first.union(*rest) if rest else first)
+    return Q(pk__in=first.union(*rest, all=True) if rest else first)
 
 
 def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly, Any]":
-    rows = Anomaly._base_manager.alias(start=prefix(field)).filter(start__startswith=text[:PREFIX_LENGTH])
+    rows = Anomaly._base_manager.order_by().alias(start=prefix(field)).filter(start__startswith=text[:PREFIX_LENGTH])
     if len(text) > PREFIX_LENGTH:
         rows = rows.filter(**{f"{field}__startswith": text})
     if field == "object_id":

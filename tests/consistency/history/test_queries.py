@@ -10,7 +10,7 @@ from tests.consistency.history.data import in_days
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
-RUNS = {
+RUNS: dict[tuple[str, str], list[int | None]] = {
     ("a", "default"): [1, 2, None],
     ("a", "other"): [3],
     ("b", "default"): [None],

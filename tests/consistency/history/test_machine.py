@@ -20,11 +20,12 @@ from consistency.history.scanning import Recorded, read_scan
 from consistency.history.suppression import acknowledge, end_acknowledgement, mute, unmute
 from consistency.history.write import OlderSnapshotError
 from consistency.models import File
-from consistency.models.history import Anomaly, AnomalyEvent, Mute, Scan, ScanCheck
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.notices.notice import notice_of
 from consistency.registry import CHECKS, CheckError
 from tests.consistency.conftest import Define
 from tests.consistency.history.data import REST, in_days, outcome, recorded
+from tests.consistency.history.invariants import check_events, check_times
 from tests.consistency.history.model import CHANGES, Findings, ModelAnomaly, ModelHistory, ModelMute
 
 NAME, OTHER = "machine", "other"
@@ -252,28 +253,12 @@ class HistoryMachine(RuleBasedStateMachine):
                 for anomaly in stored
             }
             for anomaly in stored:
-                self._times_agree(anomaly)
-                self._events_agree(anomaly, events[anomaly.object_id])
+                check_times(anomaly)
+                check_events(anomaly, events[anomaly.object_id])
+                acknowledged = anomaly.object_id in self.model.acknowledged
+                assert (anomaly.acknowledged_until is not None) is acknowledged
             self._suppressions_agree(stored)
         self.reading_scan_agrees()
-
-    def _times_agree(self, anomaly: Anomaly) -> None:
-        assert (anomaly.resolved_at is not None) is (anomaly.state == "resolved")
-        assert anomaly.first_seen <= anomaly.appeared_at <= anomaly.last_seen
-        assert (anomaly.appeared_at > anomaly.first_seen) is (anomaly.returned_count > 0)
-        if anomaly.state != "resolved":
-            assert (anomaly.appeared_at != anomaly.last_seen) is (anomaly.state == "ongoing")
-
-    def _events_agree(self, anomaly: Anomaly, events: list[AnomalyEvent]) -> None:
-        appeared = [event for event in events if event.kind in ("found", "returned")][-1]
-        assert (anomaly.appeared_event, anomaly.appeared_at) == (appeared.pk, appeared.at)
-        assert anomaly.appeared_scan == appeared.scan
-        resolved = [(event.pk, event.at) for event in events if event.kind == "resolved" and event.pk > appeared.pk]
-        assert (anomaly.resolved_event, anomaly.resolved_at) == (resolved[0] if resolved else (None, None))
-        acknowledged = [event.kind for event in events if event.kind.startswith("acknowledge")][-1:] == ["acknowledged"]
-        assert (anomaly.acknowledged_until is not None) is acknowledged
-        assert (anomaly.acknowledged_by is not None) is acknowledged
-        assert (anomaly.object_id in self.model.acknowledged) is acknowledged
 
     def _suppressions_agree(self, stored: list[Anomaly]) -> None:
         acknowledged = {anomaly.object_id for anomaly in stored if anomaly.is_acknowledged}
@@ -308,15 +293,7 @@ def machine(transactional_db: None, define: Define) -> Iterator[type[HistoryMach
 
 
 def test_history_agrees_with_the_model_after_any_sequence(machine: type[HistoryMachine]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=12,
-            stateful_step_count=16,
-            deadline=None,
-            derandomize=True,
-            phases=[Phase.generate],  # shrinking takes minutes
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    options: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    # Shrinking takes minutes.
+    chosen = settings(max_examples=12, stateful_step_count=16, derandomize=True, phases=[Phase.generate], **options)
+    run_state_machine_as_test(machine, settings=chosen)

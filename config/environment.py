@@ -65,7 +65,7 @@ def text(name: str, default: str | None = None, *, expected: str = "a text") -> 
     value = os.environ.get(name, "").strip() or _running_demo().get(name, "").strip() or default
     if value is None:
         demo = "" if _running_demo() else ". No demo runs in this folder"
-        raise SettingError(name, " is not set", f"{expected}. See .env.example and README.md{demo}")
+        raise SettingError(name, " is not set", f"{expected}. See .env.example and docs/operate.md{demo}")
     return value
 
 

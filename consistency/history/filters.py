@@ -1,4 +1,7 @@
-"""Filters of scans and anomalies, shared by REST, admin and the show commands. Add a filter here."""
+"""Filters of scans and anomalies for REST and the show commands; the admin's filters use the same conditions.
+
+Add a filter here. A choice beside the admin's list also needs a class in consistency/admin/filters.py.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -88,8 +91,7 @@ def parse_since(text: str) -> datetime:
     with suppress(ValueError):
         return parse_time(text)
     raise ValueError(
-        f"since={text!r} is no time. Expected: a duration such as 24h or 7d, or an instant such as"
-        " 2026-05-18T17:30:00Z."
+        f"{text!r} is no time. Expected: a duration such as 24h or 7d, or an instant such as 2026-05-18T17:30:00Z."
     )
 
 

@@ -18,8 +18,8 @@ from consistency.management.shared import history_transaction
 
 class Command(ContinuityCommand):
     help = (
-        "Mute a check: for a time, its findings affect no status and no exit code. The mute also ends when the count "
-        "rises or the check is clean, unless --sticky is given. A check that could not run is never muted."
+        "Mute a check: for a time, its findings affect no status, no exit code and no notice. The mute also ends when "
+        "the count rises or the check is clean, unless --sticky is given. A check that could not run is never muted."
     )
     database_timeout = None
 

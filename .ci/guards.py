@@ -98,9 +98,9 @@ def vague_share(prose: list[Text]) -> tuple[float, list[str]]:
     """Return the percentage of vague words, and the five places with most of them."""
     total, places = 0, []
     for where, text in prose:
-        words = len(re.findall(r"[A-Za-z']+", text))
-        if words >= FEWEST_WORDS:
-            total += words
+        length = len(re.findall(r"[A-Za-z']+", text))
+        if length >= FEWEST_WORDS:
+            total += length
             places.append((len(VAGUE.findall(text)), where))
     worst = [f"    {where}: {vague} vague words" for vague, where in sorted(places, reverse=True)[:5] if vague]
     return 100 * sum(vague for vague, _ in places) / max(total, 1), worst

@@ -1,6 +1,5 @@
 """The base class of all management commands: usage errors, signals, output errors and exit codes."""
 
-import gc
 import io
 import logging
 import os
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import Error as DatabaseError
@@ -35,7 +34,7 @@ class ContinuityCommand(BaseCommand):
     exit with code 2. Database errors, write errors and unexpected errors exit with code 3.
     """
 
-    requires_system_checks = ()
+    requires_system_checks: tuple[str, ...] | Literal["__all__"] = ()
     epilog: ClassVar[str] = ""
     """Examples and exit codes, printed below the options by --help."""
     database_timeout: ClassVar[float | None] = 10.0
@@ -106,12 +105,9 @@ def _exit_on_signals() -> Iterator[None]:
     replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in replaced:
         signal.signal(number, _exit)
-    # Python ignores an exception in a callback of the garbage collector. Django's start leaves such objects behind.
-    gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
 

@@ -92,9 +92,9 @@ def explain(error: BaseException, waited: float = 0.0) -> str | None:
     `waited` is the number of seconds until a timeout. Causes are searched too, because libraries wrap errors.
     """
     for link in _causes(error):
-        if words := _by_code(link) or _by_class(link, waited):
-            return words
-    return next((words for link in _causes(error) if (words := _by_text(link))), None)
+        if meaning := _by_code(link) or _by_class(link, waited):
+            return meaning
+    return next((meaning for link in _causes(error) if (meaning := _by_text(link))), None)
 
 
 def no_answer(seconds: float) -> str:
@@ -182,7 +182,7 @@ def _by_text(error: BaseException) -> str | None:
     if type(error).__module__.partition(".")[0] not in CLIENTS:
         return None
     text = str(error).lower()
-    return next((words for pattern, words in TEXT if re.search(pattern, text)), None)
+    return next((meaning for pattern, meaning in TEXT if re.search(pattern, text)), None)
 
 
 def _state(error: BaseException) -> str | None:
@@ -191,6 +191,6 @@ def _state(error: BaseException) -> str | None:
 
 def _model_table(error: BaseException) -> str | None:
     # Only the message names the table, in the language of the server.
-    words = set(re.findall(r"\w+", str(error)))
+    names = set(re.findall(r"\w+", str(error)))
     tables = (model._meta.db_table for model in apps.get_models() if model._meta.managed)
-    return next((table for table in tables if table in words), None)
+    return next((table for table in tables if table in names), None)

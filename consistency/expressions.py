@@ -10,9 +10,9 @@ def text(column: str | Combinable) -> Cast:
     return Cast(F(column) if isinstance(column, str) else column, TextField())
 
 
-def constant(words: str) -> Value:
+def constant(value: str) -> Value:
     """Return a constant text."""
-    return Value(words, output_field=TextField())
+    return Value(value, output_field=TextField())
 
 
 def sentence(*parts: str | Combinable) -> Concat:

@@ -9,6 +9,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from common.choices import UnknownChoiceError, validate_choice
+from common.postgres.connections import no_writes
 from consistency.registry import CHECKS
 from consistency.scan.sql import query_sql, statements
 
@@ -23,7 +24,8 @@ def every_check_compiles(**_: Any) -> list[checks.CheckMessage]:
         try:
             statements(check, DEFAULT_DB_ALIAS)
             if check.row:
-                query_sql(check.row("any"), DEFAULT_DB_ALIAS)
+                with no_writes():
+                    query_sql(check.row("any"), DEFAULT_DB_ALIAS)
         except Exception as error:
             messages.append(
                 checks.Error(

@@ -1,7 +1,7 @@
 """Open connections beside the thread's own, and let the ORM use them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import connections
@@ -21,6 +21,32 @@ def new_connection(alias: str, *, read_only: bool = False) -> DatabaseWrapper:
     connection = DatabaseWrapper({**settings, "OPTIONS": options}, alias)
     connection.inc_thread_sharing()
     return connection
+
+
+@contextmanager
+def no_writes() -> Iterator[dict[str, DatabaseWrapper]]:
+    """Let the ORM of this thread use read-only connections to every database inside the block."""
+    by_alias = read_only_connections()
+    try:
+        with use_connections(by_alias):
+            yield by_alias
+    finally:
+        for connection in by_alias.values():
+            connection.close()
+
+
+def read_only_connections() -> dict[str, DatabaseWrapper]:
+    """Return an unopened read-only connection per database, by alias."""
+    return {alias: new_connection(alias, read_only=True) for alias in connections}
+
+
+@contextmanager
+def use_connections(by_alias: Mapping[str, BaseDatabaseWrapper]) -> Iterator[None]:
+    """Let the ORM of this thread use these connections inside the block."""
+    with ExitStack() as stack:
+        for connection in by_alias.values():
+            stack.enter_context(use_connection(connection))
+        yield
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def _scan(progress: Progress, *, checks: Sequence[Check], database: str, by: str
     started = count()
     if pause := settings.CONSISTENCY_CONFIRM:
         # The first pass and the pause report no progress.
-        progress.update(step="first of two passes", expected_silence=timedelta(seconds=SCAN_TIMEOUT + pause))
+        progress.update(step="first of two passes", next_update_after=timedelta(seconds=SCAN_TIMEOUT + pause))
     try:
         recorded = record_scan(
             checks,

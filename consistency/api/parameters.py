@@ -18,9 +18,9 @@ def refuse_unknown(parameters: QueryDict, allowed: Collection[str]) -> None:
         validate_choice("parameter", name, allowed)
 
 
-def words(parameters: QueryDict, name: str) -> list[str]:
+def split_values(parameters: QueryDict, name: str) -> list[str]:
     """Return the values of a parameter that may be repeated, or hold several values with commas."""
-    return [word for value in parameters.getlist(name) for word in value.split(",")]
+    return [part for value in parameters.getlist(name) for part in value.split(",")]
 
 
 def whole_number(parameters: QueryDict, name: str, least: int, most: int) -> int | None:

@@ -97,7 +97,7 @@ class ConsistencyViewSet(BaseViewSet):
         The four default checks are always listed, also with count 0. Further checks run by name or tag.
         """
         query = request.query_params
-        checks = select_checks(parameters.words(query, "check"), parameters.words(query, "tag"))
+        checks = select_checks(parameters.split_values(query, "check"), parameters.split_values(query, "tag"))
         limit = parameters.whole_number(query, "limit", 0, MAX_LIMIT)
         if (stream_format := STREAM_FORMATS.get(request.accepted_renderer.format)) is None:
             report = read_scan(checks, limit=DEFAULT_LIMIT if limit is None else limit, timeout=SCAN_TIMEOUT)

@@ -1,7 +1,7 @@
 """Read the current rows behind one anomaly: the object, its file and the jobs of the file."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ from django.db.models import Count, F, QuerySet, Subquery, Window
 from django.utils import timezone
 
 from common.budget import Budget
-from common.postgres.connections import new_connection, use_connection
+from common.postgres.connections import no_writes
 from common.postgres.deadline import deadline
 from consistency.expressions import text
 from consistency.models import File, MonitorJob
@@ -92,10 +92,13 @@ def object_sql(anomaly: Anomaly) -> list[str]:
     if anomaly.database not in connections:
         return []
     check = CHECKS.get(anomaly.check_name)
-    queries = [finding_values(query, check) for query in _object_queries(anomaly)] if check else []
-    if (row := _row_query(anomaly)) is not None:
-        queries.append(row)
-    return [f"{sql};" for query in queries if (sql := query_sql(query, anomaly.database))]
+    # current_state() reports an error of the check.
+    with suppress(Exception), no_writes():
+        queries = [finding_values(query, check) for query in _object_queries(anomaly)] if check else []
+        if (row := _row_query(anomaly)) is not None:
+            queries.append(row)
+        return [f"{sql};" for query in queries if (sql := query_sql(query, anomaly.database))]
+    return []
 
 
 def anomalies_of_same_file(anomaly: Anomaly, limit: int = 20) -> Sequence[Anomaly]:
@@ -111,14 +114,10 @@ def anomalies_of_same_file(anomaly: Anomaly, limit: int = 20) -> Sequence[Anomal
 
 @contextmanager
 def _snapshot(database: str, budget: Budget) -> Iterator[None]:
-    connection = new_connection(database, read_only=True)
-    try:
-        with use_connection(connection), deadline(budget.seconds + 0.5), transaction.atomic(using=database):
-            begin_snapshot(connection, budget.seconds)
-            limit_statement(connection, budget)
-            yield
-    finally:
-        connection.close()
+    with no_writes() as by_alias, deadline(budget.seconds + 0.5), transaction.atomic(using=database):
+        begin_snapshot(by_alias[database], budget.seconds)
+        limit_statement(by_alias[database], budget)
+        yield
 
 
 def _object_queries(anomaly: Anomaly) -> list[Query]:

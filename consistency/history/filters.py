@@ -117,7 +117,7 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
         help_text="Of these checks, also retired ones; repeated, or with commas.",
     )
     severity = Parameter(
-        lambda words: Q(severity__in=[SEVERITIES[word] for word in words]),
+        lambda names: Q(severity__in=[SEVERITIES[name] for name in names]),
         parse=choice("severity", SEVERITIES),
         many=True,
         schema={"type": "string", "enum": list(SEVERITIES)},

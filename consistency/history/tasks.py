@@ -34,13 +34,13 @@ class Progress:
         self.task = task
         self._connection = new_connection(DEFAULT_DB_ALIAS)
 
-    def update(self, *, expected_silence: timedelta = timedelta(), **values: Any) -> None:
+    def update(self, *, next_update_after: timedelta = timedelta(), **values: Any) -> None:
         """Write values and the heartbeat; an error is logged, and the work goes on.
 
-        `expected_silence` is the time until the next update, if that is long.
+        `next_update_after` is the time until the next update, if that is long.
         """
         try:
-            self._write(timezone.now() + expected_silence, values)
+            self._write(timezone.now() + next_update_after, values)
         except DatabaseError:
             logger.warning("The progress of %s could not be stored", self.task.title, exc_info=True)
 

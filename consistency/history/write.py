@@ -94,8 +94,9 @@ def _change_anomalies(cursor: Any, parameters: dict[str, Any], ran: list[Outcome
         cursor.execute("ANALYZE scan_finding")
         cursor.execute(statements.DELETE_DUPLICATES)
     cursor.execute(statements.END_ACKNOWLEDGEMENTS, parameters)
-    count(statements.INSERT_NEW, "new")
+    # Lists show the newest event first: new anomalies above returned ones.
     count(statements.RETURN_RESOLVED, "returned")
+    count(statements.INSERT_NEW, "new")
     cursor.execute(statements.UPDATE_CHANGED, parameters)
     count(statements.RESOLVE_MISSING, "resolved", "resolved_suppressed")
     count(statements.COUNT_FINDINGS, "ongoing")

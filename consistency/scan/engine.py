@@ -11,11 +11,19 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db import Error as DatabaseError
 
 from common.budget import Budget
-from common.postgres.connections import new_connection, use_connection
+from common.postgres.connections import read_only_connections, use_connections
 from common.postgres.deadline import deadline
-from consistency.registry import Check, CheckError, Finding, Query
+from consistency.registry import Check, CheckError, Query
 from consistency.scan import reasons
-from consistency.scan.findings import Row, affected_files, external_row, finding_values, object_key, rows
+from consistency.scan.findings import (
+    Row,
+    affected_files,
+    external_findings,
+    external_row,
+    finding_values,
+    pass_key,
+    rows,
+)
 from consistency.scan.report import NO_SUPPRESSIONS, Outcome, Report, Suppressions, could_not_run
 from consistency.scan.snapshot import begin_snapshot, is_lost, limit_statement, limit_transaction, reading_only
 
@@ -46,7 +54,7 @@ class FirstPass:
 
     def add(self, chunk: Chunk) -> None:
         """Remember the findings of a chunk."""
-        self.keys.setdefault(chunk.check, set()).update(map(_pass_key, chunk.rows))
+        self.keys.setdefault(chunk.check, set()).update(map(pass_key, chunk.rows))
 
 
 @dataclass(slots=True)
@@ -92,7 +100,9 @@ class Engine:
         # The server must end a statement before the deadline ends the connection, and the snapshot with it.
         self._budget = Budget(timeout - min(0.5, timeout / 10))
         self._idle_timeout = timeout if idle_timeout is None else idle_timeout
-        self.connection = new_connection(database, read_only=True)
+        # A check may name another database than the scanned one: no connection of this thread may write.
+        self._connections = read_only_connections()
+        self.connection = self._connections[database]
         self._stop_reason: str | None = None
         self._checked_at: datetime | None = None
         self._started_at = datetime.now(UTC)
@@ -124,7 +134,8 @@ class Engine:
         finally:
             with self._working():
                 chunks.close()  # type: ignore[attr-defined]
-            self.connection.close()
+            for connection in self._connections.values():
+                connection.close()
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         """Continue the scan. Between two chunks the thread's own connection serves other code."""
@@ -133,7 +144,7 @@ class Engine:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with use_connection(self.connection), deadline(self._budget.left() + CLOSE_TIMEOUT):
+        with use_connections(self._connections), deadline(self._budget.left() + CLOSE_TIMEOUT):
             yield
 
     # --- The order of the checks -------------------------------------------------------------------------
@@ -180,8 +191,8 @@ class Engine:
         try:
             if self._first_pass and (error := self._first_pass.errors.get(check)):
                 raise CheckError(f"in the first pass: {error}")
-            for found in row_chunks(check, share):
-                yield from self._counted(check, found)
+            for chunk in row_chunks(check, share):
+                yield from self._counted(check, chunk)
                 if self._stop_reason:
                     raise CheckError(self._stop_reason)
             self._outcomes[check] = self._outcome(check, tally, share)
@@ -190,14 +201,14 @@ class Engine:
             lost = not check.external and is_lost(self.connection)
             self._outcomes[check] = could_not_run(check, reasons.reason(error, share, lost=lost), share.spent_ms())
 
-    def _counted(self, check: Check, found: list[Row]) -> Iterator[Chunk]:
+    def _counted(self, check: Check, chunk: list[Row]) -> Iterator[Chunk]:
         """Count the findings of a chunk; split off the findings unknown to a first pass."""
-        confirmed = found
+        confirmed = chunk
         if self._first_pass is not None:
             keys = self._first_pass.keys.get(check, set())
-            confirmed = [row for row in found if _pass_key(row) in keys]
-            if len(confirmed) < len(found):
-                yield Chunk(check, [row for row in found if _pass_key(row) not in keys], confirmed=False)
+            confirmed = [row for row in chunk if pass_key(row) in keys]
+            if len(confirmed) < len(chunk):
+                yield Chunk(check, [row for row in chunk if pass_key(row) not in keys], confirmed=False)
             self._tally.files.update(hash(row["file_uuid"]) for row in confirmed if row.get("file_uuid") is not None)
         if self._reads_all_rows(check):
             self._tally.count += len(confirmed)
@@ -226,7 +237,6 @@ class Engine:
         """Return True if the engine reads every row, to yield the rows or to find acknowledged findings."""
         return self._every_row or check.external or bool(self.suppressions.acknowledged.get(check.name))
 
-    # --- Rows --------------------------------------------------------------------------------------------
     def _internal_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
         """Yield the rows of all queries of a check, behind a savepoint that outlives an error."""
         remaining = self.limit or 0
@@ -263,11 +273,14 @@ class Engine:
             limit_transaction(self.connection, self._idle_timeout)
             limit_statement(self.connection, share)
             with reading_only(self.connection):
-                first = set(_until(check.findings(self.database), share))
-                second = _until(check.findings(self.database), share) if first else iter(())
-                every = (external_row(finding) for finding in second if finding in first)
-                while chunk := list(islice(every, CHUNK_SIZE)):
-                    yield chunk
+                with external_findings(check, self.database, share) as findings:
+                    first = set(findings)
+                if not first:
+                    return
+                with external_findings(check, self.database, share) as findings:
+                    every = (external_row(finding) for finding in findings if finding in first)
+                    while chunk := list(islice(every, CHUNK_SIZE)):
+                        yield chunk
 
     def _count_affected_files(self) -> None:
         if self._first_pass is not None:
@@ -285,16 +298,3 @@ class Engine:
 
 class _ConnectionLostError(Exception):
     """The connection is gone, and the snapshot with it."""
-
-
-def _until(findings: Iterator[Finding], share: Budget) -> Iterator[Finding]:
-    for finding in findings:
-        if not share.left():
-            raise TimeoutError
-        yield finding
-
-
-def _pass_key(row: Row) -> int:
-    """Identify a finding over two passes: object and status, and for files the detail, since it names the job."""
-    object_type, object_id = object_key(row)
-    return hash((object_type, object_id, row.get("status"), row["detail"] if object_type == "file" else None))

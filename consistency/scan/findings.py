@@ -1,8 +1,10 @@
 """Turn the rows of a check into findings, the rows of a report."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from common.budget import Budget
 from consistency.registry import NULL, Check, Columns, Finding, Query
 
 Row: TypeAlias = dict[str, str | None]
@@ -39,6 +41,27 @@ def _row(check: Check, object_type: str, object_id: str, file: Row, detail: str)
     return {"object_type": object_type, "object_id": object_id, **file_keys, "detail": detail}
 
 
+@contextmanager
+def external_findings(check: Check, database: str, share: Budget) -> Iterator[Iterator[Finding]]:
+    """Read the findings of an external check while the budget lasts; raise TimeoutError after that.
+
+    The block ends the check's generator, so its `finally` also runs in the read-only transaction.
+    """
+    findings = check.findings(database)
+
+    def until() -> Iterator[Finding]:
+        for finding in findings:
+            if not share.left():
+                raise TimeoutError
+            yield finding
+
+    try:
+        yield until()
+    finally:
+        if isinstance(findings, Generator):
+            findings.close()
+
+
 def external_row(finding: Finding) -> Row:
     """Return the report row of an external finding."""
     values = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
@@ -68,3 +91,9 @@ def affected_files(queries: Sequence[Query]) -> Query | None:
         return None
     distinct: Query = files[0].distinct() if len(files) == 1 else files[0].union(*files[1:])
     return distinct
+
+
+def pass_key(row: Row) -> int:
+    """Identify a finding over two passes: object and status, and for files the detail, since it names the job."""
+    object_type, object_id = object_key(row)
+    return hash((object_type, object_id, row.get("status"), row["detail"] if object_type == "file" else None))

@@ -50,12 +50,11 @@ def _first_pass(
 def shown_rows(chunks: Iterable[Chunk], limit: int | None) -> Iterator[tuple[Check, list[Row]]]:
     """Yield the confirmed findings, at most `limit` rows per check."""
     shown: dict[Check, int] = {}
-    for check, found, confirmed in chunks:
-        room = len(found) if limit is None else limit - shown.get(check, 0)
+    for check, rows, confirmed in chunks:
+        room = len(rows) if limit is None else limit - shown.get(check, 0)
         if confirmed and room > 0:
-            rows = found[:room]
-            shown[check] = shown.get(check, 0) + len(rows)
-            yield check, rows
+            shown[check] = shown.get(check, 0) + len(rows[:room])
+            yield check, rows[:room]
 
 
 def collect(engine: Engine, chunks: Iterable[Chunk], *, hide_acknowledged: bool = False) -> Report:

@@ -31,9 +31,9 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
         return "it paused for too long, and the server ended its snapshot"
     if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):
         return CONNECTION_LOST if budget.left() else f"PostgreSQL did not answer within {budget.seconds:.1f} s"
-    if isinstance(cause, psycopg.Error) and (words := explain(error)):
+    if isinstance(cause, psycopg.Error) and (meaning := explain(error)):
         logger.warning("A check could not run: %s", str(cause).partition("\n")[0])
-        return words
+        return meaning
     logger.error("A check could not run", exc_info=error)
     return "PostgreSQL refused its query" if isinstance(error, DatabaseError) else "unexpected error"
 

@@ -7,6 +7,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from psycopg.sql import Literal
 
+from common.postgres.connections import no_writes
 from common.text import printable
 from consistency.registry import NULL, Check, Query
 from consistency.scan.findings import finding_values
@@ -14,13 +15,14 @@ from consistency.scan.findings import finding_values
 
 def statements(check: Check, database: str) -> list[str]:
     """Return the SQL of a scan for this check: per model a count, then the rows. Empty for an external check."""
-    queries = () if check.external else check.queries()
-    return [
-        statement
-        for query in queries
-        for statement in (count_sql(query, database), query_sql(finding_values(query, check), database))
-        if statement
-    ]
+    with no_writes():
+        queries = () if check.external else check.queries()
+        return [
+            statement
+            for query in queries
+            for statement in (count_sql(query, database), query_sql(finding_values(query, check), database))
+            if statement
+        ]
 
 
 def query_sql(query: Query, database: str) -> str | None:

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from django.db.models.expressions import RawSQL
 
+from consistency.history.current_state import current_state, object_sql
 from consistency.history.scanning import read_scan, record_scan
 from consistency.models import File
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Check, Finding
 from consistency.scan.engine import Engine
 from consistency.scan.passes import collect
@@ -172,3 +176,67 @@ def test_a_writing_check_over_rest_leaves_the_row_and_could_not_run(
     assert counts == {
         "stale_processing": (1, False), "unregistered_with_uuid": (0, False), "broken": (None, True)
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [["check"], ["check_consistency", "broken", "--sql"]])
+@pytest.mark.parametrize("function", [deletes_in_a_cursor, deletes_with_the_orm])
+def test_commands_that_print_or_compile_sql_leave_the_row(
+    define: Define, function: Callable[..., Any], command: list[str]
+) -> None:
+    a_file("stale", "processing")
+    define("broken", function)
+    with pytest.raises(Exception, match="read-only"):
+        call_command(*command)
+    assert File.objects.filter(pk="stale").exists()
+
+
+@pytest.mark.parametrize("function", [deletes_in_a_cursor, deletes_with_the_orm])
+def test_the_page_of_an_anomaly_leaves_the_row(define: Define, function: Callable[..., Any]) -> None:
+    a_file("stale", "processing")
+    writes: list[bool] = []
+    recorded([define("broken", lambda: function() if writes else File.objects.all())])
+    writes.append(True)
+    anomaly = Anomaly.objects.get()
+    assert current_state(anomaly).problem
+    assert object_sql(anomaly) == []
+    assert File.objects.filter(pk="stale").exists()
+
+
+@pytest.mark.parametrize("function", [deletes_in_a_cursor, deletes_with_the_orm, external_cursor, external_orm])
+def test_a_check_cannot_write_to_another_database_than_the_scanned_one(
+    define: Define, function: Callable[..., Any]
+) -> None:
+    a_file("stale", "processing")
+
+    def external(using: str) -> Iterator[Finding]:
+        """Writes to the default database"""
+        yield from function("default")
+
+    connections.settings["second"] = connections.settings["default"]
+    try:
+        broken = define("broken", external, detail=None) if function in EXTERNAL else define("broken", function)
+        [outcome] = read_scan([broken], database="second").outcomes
+    finally:
+        connections["second"].close()
+        del connections["second"], connections.settings["second"]
+    assert outcome.error
+    assert File.objects.filter(pk="stale").exists()
+
+
+def test_an_external_check_out_of_time_cannot_write_at_its_end(define: Define) -> None:
+    a_file("stale", "processing")
+    ended: list[str] = []
+
+    def external(using: str) -> Iterator[Finding]:
+        """Writes at its end"""
+        try:
+            for number in count():
+                yield Finding(object_type="file", object_id=str(number), detail="gone")
+        finally:
+            ended.append(using)
+            File.objects.using(using).all().delete()
+
+    [outcome] = read_scan([define("broken", external, detail=None)], timeout=1).outcomes
+    assert outcome.error
+    assert ended
+    assert File.objects.filter(pk="stale").exists()

@@ -28,6 +28,7 @@ def parse_days(text: str) -> int:
 
 
 class Command(ContinuityCommand):
+    requires_system_checks = "__all__"
     help = "Create an API key for X-API-Key. The key is printed once, alone on stdout; only its hash is stored."
     epilog = """\
 examples:

@@ -16,6 +16,7 @@ COLUMNS: Final = ("prefix", "name", "created", "expires", "state")
 
 
 class Command(ContinuityCommand):
+    requires_system_checks = "__all__"
     help = "List the API keys, newest first: prefix, name, created, expires, state (active, expired, revoked)."
     epilog = """\
 examples:

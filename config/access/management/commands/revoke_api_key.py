@@ -9,6 +9,7 @@ from config.access import keys
 
 
 class Command(ContinuityCommand):
+    requires_system_checks = "__all__"
     help = "Revoke an API key by its prefix (the part before the dot), at once and for good."
     epilog = """\
 examples:

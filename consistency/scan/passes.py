@@ -1,8 +1,8 @@
 """Run the one or two passes of a scan, and collect the findings of the last pass into a report."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from time import sleep
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
@@ -30,7 +30,7 @@ def last_pass(
     first = _first_pass(checks, database, timeout, store_first) if confirm else None
     # Without findings in the first pass there is nothing to confirm.
     if first and first.keys:
-        time.sleep(confirm)
+        sleep(confirm)
     suppressions = load_suppressions()
     return Engine(checks, database=database, timeout=timeout, suppressions=suppressions, first_pass=first, **options)
 

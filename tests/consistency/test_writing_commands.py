@@ -44,7 +44,7 @@ def counts(name: str, out: str) -> dict[str, int | None]:
 def test_writing_checks_leave_the_row_and_the_command_exits_with_3(
     monkeypatch: pytest.MonkeyPatch, name: str, options: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: None)
     a_file("stale", "processing")
     code, out, err = run(*HEALTHY, *NAMES, "--format", name, *options)
     assert code == 3

@@ -88,7 +88,7 @@ class HistoryMachine(RuleBasedStateMachine):
     def scan_in_two_passes_with_a_change_between(self, name: str, detail: str, appears: bool) -> None:
         first = dict(self.findings)
         act = partial(self.break_file, name, detail, False) if appears else partial(self.repair_file, name, False)
-        with mock.patch("time.sleep", side_effect=lambda seconds: act()):
+        with mock.patch("consistency.scan.passes.sleep", side_effect=lambda seconds: act()):
             self._record(self.findings, first=first, confirm=1.0)
 
     @rule()

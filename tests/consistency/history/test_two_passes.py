@@ -44,7 +44,7 @@ def test_a_file_that_changes_its_job_between_two_passes_is_neither_found_nor_res
     recorded("orphaned_processing")
     acknowledge([anomaly("a", "orphaned_processing").pk], until=in_days(1), by="ana", reason="known")
     File.objects.filter(pk="c").delete()
-    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.filter(pk="a").update(job_id=2))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: File.objects.filter(pk="a").update(job_id=2))
     result = recorded("orphaned_processing", confirm=1)
     assert (outcome(result, "orphaned_processing").count, result.report.affected_files) == (1, 1)
     assert result.scan
@@ -61,7 +61,7 @@ def test_a_finding_that_appears_beside_an_object_leaves_that_object_confirmed(mo
     for number in (1, 2):
         a_job(number, "running", of="f")
     recorded("duplicate_active_jobs")
-    monkeypatch.setattr("time.sleep", lambda seconds: a_job(3, "pending", of="f"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: a_job(3, "pending", of="f"))
     assert changes("duplicate_active_jobs", confirm=1) == (0, 0, 0, 2)
     assert anomaly("1", "duplicate_active_jobs").detail == "one of 3 active jobs of file f"
     assert changes("duplicate_active_jobs") == (1, 0, 0, 2)
@@ -72,7 +72,7 @@ def test_jobs_of_a_file_that_changes_its_status_between_two_passes_are_kept(monk
     for number in (1, 2):
         a_job(number, "running", of="f")
     recorded("duplicate_active_jobs")
-    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.update(status="processing"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: File.objects.update(status="processing"))
     result = recorded("duplicate_active_jobs", confirm=1)
     assert result.scan
     assert (outcome(result, "duplicate_active_jobs").count, result.scan.changes.kept) == (0, 2)
@@ -91,7 +91,9 @@ def test_an_anomaly_of_one_pass_is_not_resolved_whichever_pass_it_was(
     # Without a finding in the first pass there is no pause.
     a_file("b", "processing")
     changed = File.objects.filter(pk="a")
-    monkeypatch.setattr("time.sleep", lambda seconds: changed.update(status="processing" if appears else "completed"))
+    monkeypatch.setattr(
+        "consistency.scan.passes.sleep", lambda seconds: changed.update(status="processing" if appears else "completed")
+    )
     assert changes(confirm=1) == (1, 0, 0, 1)
     assert anomaly("a").state == "ongoing"
     changed.update(status="completed")
@@ -135,7 +137,7 @@ def test_a_check_that_loses_the_snapshot_costs_only_its_own_result(
 
     define("cut", cut)
     a_file("a", "processing")
-    monkeypatch.setattr("time.sleep", lambda seconds: a_file("b", "processing"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: a_file("b", "processing"))
     result = recorded(STALE, "cut", confirm=1)
     assert outcome(result).count == 1
     assert outcome(result, "cut").error == "the connection to PostgreSQL was lost"
@@ -145,7 +147,7 @@ def test_a_check_that_loses_the_snapshot_costs_only_its_own_result(
 # --- Suppressions and notices ----------------------------------------------------------------------------
 def repair_between(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Repair these files between two passes."""
-    monkeypatch.setattr("time.sleep", lambda seconds: File.objects.filter(pk__in=names).delete())
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: File.objects.filter(pk__in=names).delete())
 
 
 def test_a_check_with_kept_anomalies_is_not_clean_and_its_mute_keeps_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:

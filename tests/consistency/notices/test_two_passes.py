@@ -17,7 +17,7 @@ def test_a_suppressed_finding_that_one_pass_did_not_find_is_not_reported(
     assert kinds() == [NEW]
     mute_check() if mutes else acknowledge_file("one")
     assert kinds() == []
-    monkeypatch.setattr("time.sleep", lambda seconds: repair("one"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: repair("one"))
     assert kinds(confirm=1) == []
     assert kinds() == []
 
@@ -27,7 +27,7 @@ def test_a_repair_is_reported_though_two_passes_differ_about_a_suppressed_findin
 ) -> None:
     one_open_one_known()
     repair("open")
-    monkeypatch.setattr("time.sleep", lambda seconds: repair("known"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: repair("known"))
     assert kinds(confirm=1) == [RECOVERED]
     assert kinds() == []
 
@@ -36,7 +36,7 @@ def test_no_check_recovers_while_one_pass_sees_an_unsuppressed_finding(monkeypat
     one_open_one_known()
     repair("open")
     end_by_hand("known")
-    monkeypatch.setattr("time.sleep", lambda seconds: repair("known"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: repair("known"))
     assert kinds(confirm=1) == [WORSE], "the acknowledgement has ended"
     assert kinds() == [RECOVERED]
 
@@ -47,5 +47,5 @@ def test_a_check_recovers_if_the_finding_that_one_pass_sees_is_acknowledged(monk
     assert kinds() == [NEW]
     acknowledge_file("two")
     repair("one")
-    monkeypatch.setattr("time.sleep", lambda seconds: repair("two"))
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: repair("two"))
     assert kinds(confirm=1) == [RECOVERED]

@@ -5,24 +5,24 @@ from time import monotonic
 
 
 class Budget:
-    """So many seconds from now on."""
+    """A number of seconds that begins now."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._start = monotonic()
 
     def spent(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return monotonic() - self._start
 
     def spent_ms(self) -> int:
-        """Milliseconds since the start, rounded up."""
+        """Return the milliseconds since the start, rounded up."""
         return ceil(self.spent() * 1000)
 
-    def left(self) -> float:
-        """Seconds that are left, at least 0."""
+    def remaining(self) -> float:
+        """Return the remaining seconds, at least 0."""
         return max(0.0, self.seconds - self.spent())
 
     def share(self, parts: int) -> "Budget":
-        """What the next of `parts` may take: half of what is left, or all of it if it is the last."""
-        return Budget(self.left() * max(1 / 2, 1 / parts))
+        """Return the share of the next of `parts`: half of the remaining time; all of it for the last part."""
+        return Budget(self.remaining() * max(1 / 2, 1 / parts))

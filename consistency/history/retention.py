@@ -34,7 +34,7 @@ def prune() -> None:
         with deadline(PRUNE_TIMEOUT + LOCK_TIMEOUT):
             kept = _kept_scans()
             BackgroundTask.objects.filter(started_at__lt=_before(settings.CONSISTENCY_KEEP_SCANS)).delete()
-            while budget.left() and (_prune_scans(kept) | _prune_anomalies()):
+            while budget.remaining() and (_prune_scans(kept) | _prune_anomalies()):
                 pass
     except AnomaliesLockedError:
         pass

@@ -64,7 +64,7 @@ def send(notice: Notice, timeout: float = NOTICE_TIMEOUT) -> list[str]:
         thread.start()
     budget = Budget(timeout)
     for thread in threads:
-        thread.join(budget.left())
+        thread.join(budget.remaining())
     return [f"{name}: {problem}" for name, problem in problems.items() if problem]
 
 

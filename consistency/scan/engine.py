@@ -144,7 +144,7 @@ class Engine:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with use_connections(self._connections), deadline(self._budget.left() + CLOSE_TIMEOUT):
+        with use_connections(self._connections), deadline(self._budget.remaining() + CLOSE_TIMEOUT):
             yield
 
     # --- The order of the checks -------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Engine:
                 self._count_affected_files()
         except _ConnectionLostError:
             self.connection.close()
-            if not self._budget.left():
+            if not self._budget.remaining():
                 self._fail(waiting, reasons.NO_TIME)
         except DatabaseError as error:
             # A transaction may fail at the end, after every result.
@@ -263,7 +263,7 @@ class Engine:
             every = rows(query, check, tuples)
             while chunk := list(islice(every, CHUNK_SIZE)):
                 yield chunk
-                if not share.left():
+                if not share.remaining():
                     raise TimeoutError
                 limit_statement(self.connection, share)
 

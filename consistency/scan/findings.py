@@ -51,7 +51,7 @@ def external_findings(check: Check, database: str, share: Budget) -> Iterator[It
 
     def until() -> Iterator[Finding]:
         for finding in findings:
-            if not share.left():
+            if not share.remaining():
                 raise TimeoutError
             yield finding
 

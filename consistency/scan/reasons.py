@@ -23,14 +23,16 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(error, CheckError):
         return str(error)
-    if isinstance(error, TimeoutError) or (isinstance(cause, errors.QueryCanceled) and budget.left() < budget.spent()):
+    if isinstance(error, TimeoutError) or (
+        isinstance(cause, errors.QueryCanceled) and budget.remaining() < budget.spent()
+    ):
         return f"timed out after {budget.seconds:.1f} s"
     if isinstance(cause, errors.ReadOnlySqlTransaction):
         return "it tried to write"
     if isinstance(cause, errors.IdleInTransactionSessionTimeout):
         return "it paused for too long, and the server ended its snapshot"
     if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):
-        return CONNECTION_LOST if budget.left() else f"PostgreSQL did not answer within {budget.seconds:.1f} s"
+        return CONNECTION_LOST if budget.remaining() else f"PostgreSQL did not answer within {budget.seconds:.1f} s"
     if isinstance(cause, psycopg.Error) and (meaning := explain(error)):
         logger.warning("A check could not run: %s", str(cause).partition("\n")[0])
         return meaning

@@ -67,7 +67,7 @@ def set_local(connection: BaseDatabaseWrapper, values: dict[str, str]) -> None:
 def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:
     """Give the next statement the rest of the budget. The server ends it, and the transaction lives on."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds(budget.left())])
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds(budget.remaining())])
 
 
 def milliseconds(seconds: float) -> str:

@@ -23,9 +23,8 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(error, CheckError):
         return str(error)
-    if isinstance(error, TimeoutError) or (
-        isinstance(cause, errors.QueryCanceled) and budget.remaining() < budget.spent()
-    ):
+    cancelled = isinstance(cause, errors.QueryCanceled) and budget.remaining() < budget.spent()
+    if isinstance(error, TimeoutError) or cancelled:
         return f"timed out after {budget.seconds:.1f} s"
     if isinstance(cause, errors.ReadOnlySqlTransaction):
         return "it tried to write"

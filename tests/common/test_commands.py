@@ -166,22 +166,6 @@ def test_the_signal_handlers_are_restored() -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_garbage_from_before_the_run_is_not_collected_during_the_run() -> None:
-    # Python ignores the SystemExit of a signal that arrives in a callback of the garbage collector.
-    before = """
-import gc, weakref
-gc.disable()
-class Cycle: pass
-cycle = Cycle()
-cycle.itself = cycle
-collected = []
-callback = weakref.ref(cycle, collected.append)
-del cycle
-"""
-    with started("gc.collect(); self.stdout.write(f'{len(collected)} collected')", before=before) as process:
-        assert process.communicate(timeout=60) == ("0 collected\n", "")
-
-
 # --- Output ----------------------------------------------------------------------------------------------
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("size", [1, 100_000])

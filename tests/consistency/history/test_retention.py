@@ -77,7 +77,7 @@ def three_old_scans_and_three_old_anomalies() -> None:
 
 def prune_batches(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
     """Prune batches of one row each."""
-    budget = mock.Mock(left=mock.Mock(side_effect=[*[1.0] * batches, 0.0]))
+    budget = mock.Mock(remaining=mock.Mock(side_effect=[*[1.0] * batches, 0.0]))
     monkeypatch.setattr(retention, "BATCH_SIZE", 1)
     monkeypatch.setattr(retention, "Budget", lambda seconds: budget)
     prune()

@@ -1,7 +1,7 @@
 """Open connections beside the thread's own, and let the ORM use them."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections
@@ -28,7 +28,7 @@ def no_writes() -> Iterator[dict[str, DatabaseWrapper]]:
     """Let the ORM of this thread use read-only connections to every database inside the block."""
     by_alias = read_only_connections()
     try:
-        with use_connections(by_alias):
+        with use_connections(*by_alias.values()):
             yield by_alias
     finally:
         for connection in by_alias.values():
@@ -41,20 +41,13 @@ def read_only_connections() -> dict[str, DatabaseWrapper]:
 
 
 @contextmanager
-def use_connections(by_alias: Mapping[str, BaseDatabaseWrapper]) -> Iterator[None]:
-    """Let the ORM of this thread use these connections inside the block."""
-    with ExitStack() as stack:
-        for connection in by_alias.values():
-            stack.enter_context(use_connection(connection))
-        yield
-
-
-@contextmanager
-def use_connection(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let the ORM of this thread use `connection` for its alias inside the block."""
-    own: Any = connections[connection.alias]
-    connections[connection.alias] = connection
+def use_connections(*replacements: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let the ORM of this thread use these connections, each for its alias, inside the block."""
+    own: Any = {connection.alias: connections[connection.alias] for connection in replacements}
+    for connection in replacements:
+        connections[connection.alias] = connection
     try:
         yield
     finally:
-        connections[connection.alias] = own
+        for alias, connection in own.items():
+            connections[alias] = connection

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from common.budget import Budget
 from common.errors import explain
-from common.postgres.connections import new_connection, use_connection
+from common.postgres.connections import new_connection, use_connections
 from common.postgres.deadline import deadline
 from consistency.history import statements
 from consistency.history.changes import RecordedScan
@@ -85,7 +85,7 @@ class Recorder:
         """Write the scan and commit. Returns None if `problem` says why not. Raises OlderSnapshotError."""
         if self.problem:
             return None
-        with self._recording(WRITE_TIMEOUT), self._connection.cursor() as cursor, use_connection(self._connection):
+        with self._recording(WRITE_TIMEOUT), self._connection.cursor() as cursor, use_connections(self._connection):
             recorded = write_scan(cursor, self._scan(report), report, two_passes=self._two_passes)
             if self._keep:
                 self._connection.commit()

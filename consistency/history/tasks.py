@@ -11,7 +11,7 @@ from django.db import Error as DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from common.postgres.connections import new_connection, use_connection
+from common.postgres.connections import new_connection, use_connections
 from consistency.models.history import BackgroundTask
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Progress:
     def _write(self, updated_at: datetime, values: dict[str, Any]) -> None:
         for name, value in values.items():
             setattr(self.task, name, value)
-        with use_connection(self._connection):
+        with use_connections(self._connection):
             BackgroundTask.objects.filter(pk=self.task.pk).update(updated_at=updated_at, **values)
 
     def close(self) -> None:

@@ -144,7 +144,7 @@ class Engine:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with use_connections(self._connections), deadline(self._budget.remaining() + CLOSE_TIMEOUT):
+        with use_connections(*self._connections.values()), deadline(self._budget.remaining() + CLOSE_TIMEOUT):
             yield
 
     # --- The order of the checks -------------------------------------------------------------------------

@@ -111,6 +111,10 @@ FROM scan_finding f
 WHERE {_SAME} AND a.resolved_at IS NULL
     AND ({_OLD_CONTENT}) IS DISTINCT FROM ({_NEW_CONTENT})"""  # noqa: S608 - constants
 
+_NOT_FOUND: Final = """NOT EXISTS (
+    SELECT FROM scan_finding f
+    WHERE (f.check_name, f.object_type, f.object_id) = (a.check_name, a.object_type, a.object_id))"""
+
 RESOLVE_MISSING: Final = f"""
 WITH changed AS (
     UPDATE consistency_anomaly a SET resolved_at = %(at)s, resolved_event = {_EVENT_ID},
@@ -119,8 +123,7 @@ WITH changed AS (
     FROM {RUNS}
     WHERE a.database = %(database)s AND a.check_name = ANY(%(names)s) AND a.check_name = r.check_name
         AND a.resolved_at IS NULL
-        AND NOT EXISTS (SELECT FROM scan_finding f WHERE (f.check_name, f.object_type, f.object_id)
-            = (a.check_name, a.object_type, a.object_id))
+        AND {_NOT_FOUND}
         AND NOT EXISTS (SELECT FROM scan_unconfirmed u WHERE (u.check_name, u.object_type, u.object_id)
             = (a.check_name, a.object_type, a.object_id))
     RETURNING a.id, a.check_name, a.resolved_event AS event, r.muted_before),
@@ -135,8 +138,7 @@ COUNT_KEPT: Final = f"""
 SELECT a.check_name, count(*), count(*) FILTER (WHERE {_UNSUPPRESSED})
 FROM consistency_anomaly a JOIN {RUNS} ON r.check_name = a.check_name
 WHERE a.database = %(database)s AND a.check_name = ANY(%(names)s) AND a.resolved_at IS NULL
-    AND NOT EXISTS (SELECT FROM scan_finding f WHERE (f.check_name, f.object_type, f.object_id)
-        = (a.check_name, a.object_type, a.object_id))
+    AND {_NOT_FOUND}
 GROUP BY a.check_name"""  # noqa: S608 - constants
 
 COUNT_NO_LONGER_SUPPRESSED: Final = f"""

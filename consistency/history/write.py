@@ -35,10 +35,10 @@ def write_scan(cursor: Any, scan: Scan, report: Report, *, two_passes: bool) -> 
     ScanCheck.objects.bulk_create(
         _scan_check(scan, outcome, by_check[outcome.check.name], numbers) for outcome in report.outcomes
     )
-    for word in ("new", "returned", "resolved", "ongoing"):
-        setattr(scan, word, sum(getattr(changes, word) for changes in by_check.values()))
-    scan.save()
     total = Changes(**{name: sum(getattr(c, name) for c in by_check.values()) for name in Changes.__dataclass_fields__})
+    for word in ("new", "returned", "resolved", "ongoing"):
+        setattr(scan, word, getattr(total, word))
+    scan.save()
     ended = [_end_or_lower(mutes[o.check.name], scan, o, by_check[o.check.name]) for o in ran if o.check.name in mutes]
     return RecordedScan(
         id=scan.pk, changes=total, by_check=by_check, mutes_ended=[mute for mute in ended if mute is not None]

@@ -8,9 +8,11 @@ from django.db.backends.utils import CursorWrapper
 
 from common.postgres import driver
 from common.postgres.connection import DeadlineError
+from common.postgres.parameters import FORMATS
 
 # Seconds per address without a deadline (migrations, shell). psycopg's default is 130.
 CONNECT_TIMEOUT = 5
+SET_FORMATS = "SELECT " + ", ".join(f"set_config('{name}', %s, false)" for name in FORMATS)
 
 
 def in_transaction(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -70,6 +72,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.read_only:
             connection.read_only = True
         return connection
+
+    def init_connection_state(self) -> None:
+        """Set the formats for the session. PgBouncer keeps DateStyle and TimeZone for this client."""
+        super().init_connection_state()
+        with self.wrap_database_errors:
+            self.connection.execute(SET_FORMATS, list(FORMATS.values()))
 
     def ensure_connection(self) -> None:
         """Replace a broken connection at the next query. Django does so at the next request, and probes have none.

@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transacti
 from psycopg.errors import LockNotAvailable
 
 from common.postgres.deadline import deadline
-from consistency.scan.snapshot import milliseconds, set_local
+from common.postgres.parameters import milliseconds, set_local
 
 LOCK: Final = 0x636F6E73
 """First half of our advisory locks. The second half is the scanned database, or zero for the anomalies."""

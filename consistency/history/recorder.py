@@ -13,6 +13,7 @@ from common.budget import Budget
 from common.errors import explain
 from common.postgres.connections import new_connection, use_connections
 from common.postgres.deadline import deadline
+from common.postgres.parameters import milliseconds, set_local
 from consistency.history import statements
 from consistency.history.changes import RecordedScan
 from consistency.history.locks import lock_scan
@@ -22,7 +23,6 @@ from consistency.registry import Check
 from consistency.scan.engine import Chunk
 from consistency.scan.findings import Row, object_key
 from consistency.scan.report import Report
-from consistency.scan.snapshot import milliseconds, set_local
 
 CONNECT_TIMEOUT: Final = 5.0
 LOCK_TIMEOUT: Final = 5.0

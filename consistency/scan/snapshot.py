@@ -9,17 +9,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
 from common.budget import Budget
+from common.postgres.parameters import EVERY_ROW, FORMATS, milliseconds, set_local
 from consistency.registry import CheckError
 
 LOCK_TIMEOUT: Final = 1.0
 """Seconds to wait for a locked table, for example during a migration of the media server."""
 READ_STATEMENTS: Final = ("SELECT", "WITH", "EXPLAIN", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
-# PostgreSQL 17 added transaction_timeout. A role's own value must not end a scan, which has a budget.
-NO_TRANSACTION_TIMEOUT: Final = (
-    "CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
-    " THEN set_config('transaction_timeout', '0', true) END"
-)
 # A standby without a replayed commit since the start has the data of the checkpoint.
 REPLAYED_AT: Final = (
     "CASE WHEN pg_is_in_recovery() THEN"
@@ -45,10 +41,11 @@ def begin_snapshot(connection: BaseDatabaseWrapper, seconds: float) -> datetime:
 
 
 def limit_transaction(connection: BaseDatabaseWrapper, seconds: float) -> None:
-    """Set the limits of a scan's transaction: locks, idle time, UTC, reading only."""
+    """Set the limits of a scan's transaction: locks, idle time, formats, every row or none, reading only."""
     limits = {
+        **FORMATS,
+        **EVERY_ROW,
         "default_transaction_read_only": "on",
-        "timezone": "UTC",
         "lock_timeout": milliseconds(LOCK_TIMEOUT),
         "idle_in_transaction_session_timeout": milliseconds(seconds),
         # A scan reads every row of a cursor. The default plans for the first tenth.
@@ -57,22 +54,10 @@ def limit_transaction(connection: BaseDatabaseWrapper, seconds: float) -> None:
     set_local(connection, limits)
 
 
-def set_local(connection: BaseDatabaseWrapper, values: dict[str, str]) -> None:
-    """Set configuration values until the end of the transaction."""
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}, {NO_TRANSACTION_TIMEOUT}", [word for pair in values.items() for word in pair])
-
-
 def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:
     """Give the next statement the rest of the budget. The server ends it, and the transaction lives on."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds(budget.remaining())])
-
-
-def milliseconds(seconds: float) -> str:
-    """Return a timeout for PostgreSQL. Zero would mean no limit, so the least is one millisecond."""
-    return str(max(1, int(seconds * 1000)))
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def test_no_statement_of_a_recording_compares_each_finding_with_each_anomaly(
 def test_a_recording_gives_up_on_a_table_that_a_migration_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "LOCK_TIMEOUT", 0.2)
     a_file("a", "processing")
-    with holding("LOCK TABLE consistency_scan IN ACCESS EXCLUSIVE MODE"):
+    with holding("LOCK TABLE consistency_scancheck IN ACCESS EXCLUSIVE MODE"):
         code, out, err = run(STALE)
     assert (code, "job_id is null" in out) == (1, True)
     assert err == "Not recorded: history in database 'default': another session has locked a table.\n"
@@ -103,7 +103,7 @@ def test_reading_the_history_takes_longer_than_transaction_timeout(limited: None
 def test_a_recording_that_transaction_timeout_ends_is_a_line_and_no_traceback(
     limited: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("consistency.scan.snapshot.NO_TRANSACTION_TIMEOUT", "NULL")
+    monkeypatch.setattr("common.postgres.parameters.NO_TRANSACTION_TIMEOUT", "NULL")
     a_file("a", "processing")
     code, _, err = run(STALE, "--confirm", f"{LONGER:.0f}s")
     problem = "history in database 'default': transaction_timeout of the database is too short"

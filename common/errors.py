@@ -64,6 +64,7 @@ NAMED: Final = {
 NAME: Final = re.compile(
     r'(?:relation|table|enum \w+:|schema|view|column) "?(?:u\d+\.)?([\w.]+)"?|operator does not exist: (.+)'
 )
+ROW_SECURITY: Final = "row-level security applies to {}; grant BYPASSRLS to this role"
 # For errors on Continuity's own tables.
 OWN_TABLES: Final = {"42501": "no permission to write Continuity's tables", UNDEFINED_TABLE: NOT_MIGRATED}
 HTTP: Final = {401: BAD_CREDENTIALS, 403: BAD_CREDENTIALS, 404: "not found", 429: "too many requests"}
@@ -168,6 +169,9 @@ def _by_state(error: Any, state: str) -> str:
         return OWN_TABLES[state]
     match = NAME.search(error.diag.message_primary or "")
     name = next(filter(None, match.groups()), None) if match else None
+    # PostgreSQL has one SQLSTATE for a missing grant and for row_security = off.
+    if error.diag.source_function == "check_enable_rls":
+        return ROW_SECURITY.format(name or "a table")
     return NAMED[state].format(name) if name and state in NAMED else SQLSTATE[state]
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
+from common.postgres.parameters import every_row
 from health.models import RuntimeSwitch
 from health.probes.checksums import Digests
 from health.probes.integrations import Sftpgo, Tmdb, inspect_sftpgo, inspect_tmdb, sftpgo_client, tmdb_client
@@ -61,7 +62,8 @@ def schema(own: OwnMigrations) -> Schema:
 @probe("config", ttl=1.0, section="config", requires=("postgres",))
 def config() -> Switches:
     """The runtime switches can be read."""
-    enabled = dict(RuntimeSwitch.objects.values_list("name", "enabled"))
+    with every_row():
+        enabled = dict(RuntimeSwitch.objects.values_list("name", "enabled"))
     return {
         "cache": enabled.get("cache"),
         "auto_pipeline": enabled.get("auto_pipeline"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TypedDict
 
+from common.postgres.parameters import every_row
 from health.registry import Degraded, probe
 from identities.models import Identity
 from identities.store import IdentityStore, identities_folder
@@ -19,7 +20,9 @@ class Identities(TypedDict):
 @probe("identities", ttl=5.0, section="identities", requires=("postgres",))
 def identities() -> Identities:
     """Identities on disk, in the database and in the index match."""
-    folder, rows = identities_folder(), Identity.objects.count()
+    with every_row():
+        rows = Identity.objects.count()
+    folder = identities_folder()
     try:
         store = IdentityStore.read(folder) if folder else None
     except OSError:

@@ -10,6 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from common.errors import is_missing_table
+from common.postgres.parameters import every_row
 from health.models import SchemaMigration
 from health.registry import Degraded, Failed, NotApplicable
 
@@ -65,7 +66,8 @@ def compare_migrations(own: OwnMigrations) -> Schema:
 def _applied() -> list[str] | None:
     """Return the names in `schema_migrations`; None without that table."""
     try:
-        return list(SchemaMigration.objects.order_by("filename").values_list("filename", flat=True))
+        with every_row():
+            return list(SchemaMigration.objects.order_by("filename").values_list("filename", flat=True))
     except ProgrammingError as error:
         if is_missing_table(error):
             return None

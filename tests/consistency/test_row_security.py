@@ -1,0 +1,94 @@
+"""Row-level security hides rows without a message. No surface may report the remaining rows as complete."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from consistency.history.scanning import read_scan
+from consistency.models.history import Anomaly
+from consistency.notices.notice import notice_of
+from consistency.scan.selection import default_checks
+from health.registry import PROBES
+from health.runs.executor import ProbeExecutor
+from health.runs.result import ERROR
+from tests.consistency.conftest import moved_to
+from tests.consistency.data import a_file
+from tests.consistency.history.data import recorded
+from tests.consistency.platforms import OWN_STYLE, Platform, platform
+from tests.servers import Shared
+
+CONTRACT = [check.name for check in default_checks()]
+REASON = "row-level security applies to {}; grant BYPASSRLS to this role"
+ROWS = """
+INSERT INTO files (file_uuid, file_name, status) VALUES ('a', 'a.mp4', 'processing');
+INSERT INTO identities (uuid, name) VALUES ('a', 'Ann');
+CREATE TABLE runtime_switches (name text PRIMARY KEY, enabled boolean, updated_at timestamptz);
+"""
+# The second policy shows every row. PostgreSQL refuses nevertheless, and cannot know better.
+HIDE = "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON {0} USING ({1})"
+
+
+@pytest.fixture
+def media(postgres_server: Shared) -> Iterator[Platform]:
+    with platform(postgres_server.url) as made:
+        made.sql(OWN_STYLE + ROWS)
+        yield made
+
+
+@pytest.fixture
+def reader(media: Platform, transactional_db: None) -> Iterator[str]:
+    """Connect as a role that may read every table of the platform; return the name."""
+    role, url = media.reader()
+    media.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    with moved_to(url):
+        yield role
+
+
+@pytest.mark.parametrize("condition", ["file_uuid = current_user", "true"])
+def test_checks_of_a_table_with_a_policy_could_not_run(media: Platform, reader: str, condition: str) -> None:
+    assert read_scan(default_checks()).outcomes[0].count == 1
+    media.sql(HIDE.format("files", condition))
+    report = read_scan(default_checks())
+    assert {outcome.error for outcome in report.outcomes} == {REASON.format("files")}
+    assert report.status == "degraded"
+
+
+def test_a_policy_without_effect_on_the_role_changes_nothing(media: Platform, transactional_db: None) -> None:
+    # Neither the owner of a table nor a role with BYPASSRLS is subject to the policy.
+    media.sql(HIDE.format("files", "false"))
+    with moved_to(media.url):
+        assert read_scan(default_checks()).outcomes[0].count == 1
+
+
+@pytest.mark.parametrize(
+    ("probe", "table"), [("identities", "identities"), ("schema", "schema_migrations"), ("config", "runtime_switches")]
+)
+def test_a_probe_that_reads_rows_is_an_error(media: Platform, reader: str, probe: str, table: str) -> None:
+    media.sql("CREATE TABLE IF NOT EXISTS django_migrations (id int, app text, name text, applied timestamptz)")
+    media.sql(f"GRANT SELECT ON django_migrations TO {reader}")
+    assert ProbeExecutor(PROBES[probe]).run().status != ERROR
+    media.sql(HIDE.format(table, "false"))
+    result = ProbeExecutor(PROBES[probe]).run()
+    assert (result.status, result.reason) == (ERROR, REASON.format(table))
+
+
+def test_a_policy_resolves_no_anomaly_and_sends_no_recovery(database_url: str) -> None:
+    a_file("a", "processing")
+    recorded(*CONTRACT)
+    own = Platform(database_url)
+    role, url = own.reader()
+    own.sql(
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    )
+    own.sql(HIDE.format("files", "false"))
+    try:
+        with moved_to(url):
+            result = recorded(*CONTRACT)
+            assert {outcome.error for outcome in result.report.outcomes} == {REASON.format("files")}
+            assert Anomaly.objects.filter(resolved_at__isnull=True).count() == 2
+            notice = notice_of(result)
+            assert notice
+            assert {check.kind for check in notice.checks} == {"worse"}
+    finally:
+        own.sql("DROP POLICY own ON files; ALTER TABLE files DISABLE ROW LEVEL SECURITY")
+        own.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -164,6 +164,10 @@ BUILD_TIMESTAMP = env.timestamp("BUILD_TIMESTAMP")
 CONSISTENCY_CHECKS = env.strings("CONSISTENCY_CHECKS")
 # Seconds between the two passes of a recorded scan. 0: a single pass.
 CONSISTENCY_CONFIRM = env.integer("CONSISTENCY_CONFIRM", 0, most=3_600)
+# Seconds between the two readings of an external check.
+CONSISTENCY_EXTERNAL_PAUSE = env.integer("CONSISTENCY_EXTERNAL_PAUSE", 2, most=60)
+# Percent of the objects of an external check that may be missing. More missing objects are a fault of the disk.
+CONSISTENCY_MAX_MISSING = env.integer("CONSISTENCY_MAX_MISSING", 30, least=1, most=100)
 # Days: the longest acknowledgement, and the retention of scans and of resolved anomalies.
 CONSISTENCY_MAX_ACKNOWLEDGE = env.integer("CONSISTENCY_MAX_ACKNOWLEDGE", 90, least=1, most=36_500)
 CONSISTENCY_KEEP_SCANS = env.integer("CONSISTENCY_KEEP_SCANS", 90, least=1, most=36_500)

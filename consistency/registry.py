@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -53,7 +53,7 @@ class Columns:
 
 
 QuerySetFunction: TypeAlias = Callable[[], Query | tuple[Query, ...]]
-FindingsFunction: TypeAlias = Callable[[str], Iterator[Finding]]
+FindingsFunction: TypeAlias = Callable[[str], Generator[Finding, None, int | None]]
 RowFunction: TypeAlias = Callable[[str], Query]
 
 
@@ -73,6 +73,8 @@ class Check:
     function: Callable[..., Any]
     row: RowFunction | None = None
     """External checks only: return the database row of an object by its `object_id`."""
+    missing: str
+    """External checks only: the end of the sentence `254,826 of 260,000 ...` if so many findings are implausible."""
 
     @property
     def external(self) -> bool:
@@ -84,9 +86,12 @@ class Check:
         rows = self.function()
         return rows if isinstance(rows, tuple) else (rows,)
 
-    def findings(self, using: str) -> Iterator[Finding]:
-        """Yield the findings of an external check on the database `using`."""
-        findings: Iterator[Finding] = self.function(using)
+    def findings(self, using: str) -> Generator[Finding, None, int | None]:
+        """Yield the findings of an external check on the database `using`; return the number of examined objects.
+
+        With None instead of a number, any share of findings is plausible.
+        """
+        findings: Generator[Finding, None, int | None] = self.function(using)
         return findings
 
 
@@ -105,6 +110,7 @@ def check(
     tags: tuple[str, ...] = (),
     default: bool = False,
     row: RowFunction | None = None,
+    missing: str = "objects are missing",
 ) -> Callable[[QuerySetFunction | FindingsFunction], Check]:
     """Register a function as a check. Raises TypeError at import for an incomplete definition."""
 
@@ -119,6 +125,7 @@ def check(
             default=default,
             function=function,
             row=row,
+            missing=missing,
         )
         _validate(definition)
         CHECKS[name] = definition

@@ -87,6 +87,7 @@ def _prepare(cleanup: ExitStack) -> None:
         "QDRANT_URL": server("QDRANT_URL", partial(start_qdrant, folder, api_key=key)),
         "QDRANT_API_KEY": key,
         "QDRANT_COLLECTIONS": COLLECTION,
+        "CONSISTENCY_EXTERNAL_PAUSE": "0",  # tests of the pause set their own
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
         "DEMO_FILE": str(folder / "demo.json"),  # does not exist, so that the tests ignore a running demo

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 import psycopg
@@ -125,6 +126,7 @@ class Recorder:
             status=report.status,
             duration_ms=self._budget.spent_ms(),
             affected_files=report.affected_files,
+            baseline=asdict(report.baseline),
         )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -57,6 +57,7 @@ def record_scan(
     timeout: float = 10.0,
     confirm: float | None = None,
     limit: int | None = 100,
+    accept: Collection[str] = (),
     progress: Progress | None = None,
     before_recording: Callable[[], None] = lambda: None,
     consume: Consume = collect,
@@ -65,7 +66,8 @@ def record_scan(
     """Scan and record. Raises AlreadyRunningError if another scan of the database records or recorded a later snapshot.
 
     `timeout` is seconds per pass, `confirm` seconds between two passes (0: one pass; None: CONSISTENCY_CONFIRM).
-    `actor` is the OS user if empty. With `keep=False` the recording is rolled back: the changes are known, not stored.
+    `actor` is the OS user if empty. `accept` names guards to pass; the scan becomes their baseline. With `keep=False`
+    the recording is rolled back: the changes are known, not stored.
     """
     pause = settings.CONSISTENCY_CONFIRM if confirm is None else confirm
     seconds = 2 * timeout + pause
@@ -76,6 +78,7 @@ def record_scan(
             timeout=timeout,
             confirm=pause,
             limit=limit,
+            accept=accept,
             every_row=True,
             progress=progress,
             store_first=recorder.add,

@@ -13,9 +13,10 @@ from django.utils import timezone
 from common.arguments import InvalidInputError
 from common.errors import explain
 from consistency.history.locks import bounded_transaction, changing_anomalies
-from consistency.models.history import OPEN, Anomaly, AnomalyEvent, EventKind, Mute, MuteEnd, ScanCheck
+from consistency.models.history import OPEN, Anomaly, AnomalyEvent, EventKind, Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import Check
 from consistency.scan.engine import CHUNK_SIZE
+from consistency.scan.guards import Baseline
 from consistency.scan.report import Suppressions, suppression_key
 
 LONGEST_MUTE: Final = timedelta(days=365)
@@ -169,7 +170,7 @@ def _validate(until: datetime, longest: timedelta, by: str, reason: str) -> None
 
 # --- Suppressions of a scan ------------------------------------------------------------------------------
 def load_suppressions(checks: Iterable[Check], database: str) -> Suppressions:
-    """Return what is acknowledged and muted on this database.
+    """Return what is acknowledged and muted on this database, and the baseline of its last recorded scan.
 
     Without readable tables the result is empty. After an outage `problem` says why, and nothing may be recorded.
     """
@@ -177,7 +178,8 @@ def load_suppressions(checks: Iterable[Check], database: str) -> Suppressions:
     try:
         with bounded_transaction(LOAD_TIMEOUT, lock_timeout=LOAD_LOCK_TIMEOUT):
             mutes = {mute.check_name: mute for mute in Mute.objects.filter(here, ended_at__isnull=True)}
-            return Suppressions(acknowledged=_acknowledged(here), mutes=mutes)
+            last = Scan.objects.filter(database=database).values_list("baseline", flat=True).first() or {}
+            return Suppressions(acknowledged=_acknowledged(here), mutes=mutes, baseline=Baseline(**last))
     except ProgrammingError:
         # Without our tables the recording fails too, and reports the reason.
         return Suppressions()

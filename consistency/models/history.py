@@ -55,6 +55,11 @@ class Scan(models.Model):
     status = models.TextField(choices=[(word, word) for word in ("ok", "degraded")])
     duration_ms = models.PositiveIntegerField()
     affected_files = models.BigIntegerField(null=True)
+    baseline = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="State of the data that later scans compare with.",
+    )
     new = models.PositiveIntegerField(default=0)
     returned = models.PositiveIntegerField(default=0)
     resolved = models.PositiveIntegerField(default=0)

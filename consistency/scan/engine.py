@@ -1,6 +1,6 @@
 """Run checks and yield the findings in chunks. Reports, streams and recordings read from this engine."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,15 +15,9 @@ from common.postgres.connections import read_only_connections, use_connections
 from common.postgres.deadline import deadline
 from consistency.registry import Check, CheckError, Query
 from consistency.scan import reasons
-from consistency.scan.findings import (
-    Row,
-    affected_files,
-    external_findings,
-    external_row,
-    finding_values,
-    pass_key,
-    rows,
-)
+from consistency.scan.external import confirmed_rows
+from consistency.scan.findings import Row, affected_files, finding_values, pass_key, rows
+from consistency.scan.guards import Guard
 from consistency.scan.report import NO_SUPPRESSIONS, Outcome, Report, Suppressions, could_not_run
 from consistency.scan.snapshot import begin_snapshot, is_lost, limit_statement, limit_transaction, reading_only
 
@@ -74,7 +68,8 @@ class Engine:
     loses the connection is left out, and the remaining checks run in a new snapshot.
 
     `timeout` is seconds for the whole pass. `limit` is rows per check; None reads all rows. `every_row` yields all rows
-    in spite of the limit, for recordings. `idle_timeout` is seconds that a reader may pause between two chunks.
+    in spite of the limit, for recordings. `accept` names guards to pass. `idle_timeout` is seconds that a reader may
+    pause between two chunks.
     """
 
     def __init__(
@@ -87,6 +82,7 @@ class Engine:
         every_row: bool = False,
         suppressions: Suppressions = NO_SUPPRESSIONS,
         first_pass: FirstPass | None = None,
+        accept: Collection[str] = (),
         progress: Progress | None = None,
         idle_timeout: float | None = None,
     ) -> None:
@@ -95,6 +91,7 @@ class Engine:
         self.limit = limit
         self._every_row = every_row or limit is None or first_pass is not None
         self.suppressions = suppressions
+        self._guard = Guard(suppressions.baseline, accept)
         self._first_pass = first_pass
         self._progress = progress or (lambda check: None)
         # The server must end a statement before the deadline ends the connection, and the snapshot with it.
@@ -120,6 +117,7 @@ class Engine:
             outcomes=[self._outcomes.get(check) or could_not_run(check, reasons.NO_TIME) for check in self.checks],
             affected_files=self._affected_files,
             unreachable=self._unreachable,
+            baseline=self._guard.baseline,
         )
 
     def stop(self, reason: str) -> None:
@@ -163,6 +161,7 @@ class Engine:
             with transaction.atomic(using=self.database, durable=True):
                 checked_at = begin_snapshot(self.connection, self._idle_timeout)
                 self._checked_at = self._checked_at or checked_at
+                self._guard.compare_tables(self.connection)
                 for position, check in enumerate(waiting):
                     yield from self._run(check, self._internal_rows, len(waiting) - position)
                     if is_lost(self.connection):
@@ -240,7 +239,7 @@ class Engine:
     def _internal_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
         """Yield the rows of all queries of a check, behind a savepoint that outlives an error."""
         remaining = self.limit or 0
-        with transaction.atomic(using=self.database), reading_only(self.connection):
+        with transaction.atomic(using=self.database), reading_only(self.connection, self._guard.refused):
             limit_statement(self.connection, share)
             for query in check.queries():
                 values = finding_values(query.using(self.database), check)
@@ -268,19 +267,15 @@ class Engine:
                 limit_statement(self.connection, share)
 
     def _external_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
-        """Yield the findings that two passes of an external check agree on: a disk has no snapshot."""
+        """Yield the findings of an external check, read in a read-only transaction."""
         with transaction.atomic(using=self.database):
             limit_transaction(self.connection, self._idle_timeout)
+            self._guard.compare_tables(self.connection)
             limit_statement(self.connection, share)
-            with reading_only(self.connection):
-                with external_findings(check, self.database, share) as findings:
-                    first = set(findings)
-                if not first:
-                    return
-                with external_findings(check, self.database, share) as findings:
-                    every = (external_row(finding) for finding in findings if finding in first)
-                    while chunk := list(islice(every, CHUNK_SIZE)):
-                        yield chunk
+            with reading_only(self.connection, self._guard.refused):
+                every = confirmed_rows(check, self.database, share, self._guard)
+                while chunk := list(islice(every, CHUNK_SIZE)):
+                    yield chunk
 
     def _count_affected_files(self) -> None:
         if self._first_pass is not None:
@@ -290,7 +285,7 @@ class Engine:
             return
         failing = [check for check, outcome in self._outcomes.items() if outcome.count]
         # A check's function runs once more here and may raise any exception.
-        with suppress(Exception), transaction.atomic(using=self.database), reading_only(self.connection):
+        with suppress(Exception), transaction.atomic(using=self.database), reading_only(self.connection, {}):
             limit_statement(self.connection, self._budget)
             files = affected_files([query.using(self.database) for check in failing for query in check.queries()])
             self._affected_files = files.count() if files is not None else 0

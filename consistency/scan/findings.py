@@ -1,11 +1,9 @@
 """Turn the rows of a check into findings, the rows of a report."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from common.budget import Budget
-from consistency.registry import NULL, Check, Columns, Finding, Query
+from consistency.registry import NULL, Check, Columns, Query
 
 Row: TypeAlias = dict[str, str | None]
 
@@ -39,36 +37,6 @@ def _row(check: Check, object_type: str, object_id: str, file: Row, detail: str)
         return {**file, "detail": detail}
     file_keys = file if file["file_uuid"] is not None else {}
     return {"object_type": object_type, "object_id": object_id, **file_keys, "detail": detail}
-
-
-@contextmanager
-def external_findings(check: Check, database: str, share: Budget) -> Iterator[Iterator[Finding]]:
-    """Read the findings of an external check while the budget lasts; raise TimeoutError after that.
-
-    The block ends the check's generator, so its `finally` also runs in the read-only transaction.
-    """
-    findings = check.findings(database)
-
-    def until() -> Iterator[Finding]:
-        for finding in findings:
-            if not share.remaining():
-                raise TimeoutError
-            yield finding
-
-    try:
-        yield until()
-    finally:
-        if isinstance(findings, Generator):
-            findings.close()
-
-
-def external_row(finding: Finding) -> Row:
-    """Return the report row of an external finding."""
-    values = {"object_type": finding.object_type, "object_id": finding.object_id, "detail": finding.detail}
-    # A file name may hold bytes that are no text, or NUL. PostgreSQL stores neither.
-    return {
-        key: value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for key, value in values.items()
-    }
 
 
 def object_key(row: Row) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Final
 from consistency.models.history import Mute
 from consistency.registry import Check, Severity
 from consistency.scan.findings import Row, object_key
+from consistency.scan.guards import NO_BASELINE, Baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Report:
     """Distinct files over the checks; None if a check could not run."""
     unreachable: str | None = None
     """Reason why PostgreSQL gave no snapshot, safe for clients."""
+    baseline: Baseline = NO_BASELINE
+    """Baseline of the next scan."""
 
     @property
     def complete(self) -> bool:
@@ -73,12 +76,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppressions:
-    """Acknowledgements and mutes of one database, loaded before a scan."""
+    """Acknowledgements, mutes and baseline of one database, loaded before a scan."""
 
     acknowledged: Mapping[str, AbstractSet[int]] = field(default_factory=dict)
     """By check name: hashes of (object type, object id, detail). Hashes keep a million entries small."""
     mutes: Mapping[str, Mute] = field(default_factory=dict)
     """By check name."""
+    baseline: Baseline = NO_BASELINE
     problem: str | None = None
     """Reason why the history could not be read. Without suppressions a recording would end mutes, so none is made."""
 

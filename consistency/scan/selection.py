@@ -48,4 +48,5 @@ def _unknown_check(name: str) -> Check:
         tags=(),
         default=False,
         function=refuse,
+        missing="",
     )

@@ -1,8 +1,9 @@
 """Transactions of a scan: read-only, bounded, and refused to statements that do more than read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -61,13 +62,16 @@ def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:
 
 
 @contextmanager
-def reading_only(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Refuse statements that leave or end the read-only transaction, such as COMMIT, which PostgreSQL accepts."""
-    with connection.execute_wrapper(_refuse_other_statements):
+def reading_only(connection: BaseDatabaseWrapper, refused: Mapping[str, str]) -> Iterator[None]:
+    """Refuse statements that leave or end the read-only transaction, such as COMMIT, which PostgreSQL accepts.
+
+    Also refuse statements on these tables; the values are the reasons.
+    """
+    with connection.execute_wrapper(partial(_refuse_other_statements, refused)):
         yield
 
 
-def _refuse_other_statements(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+def _refuse_other_statements(refused: Mapping[str, str], execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
     context: dict[str, Any] = rest[-1]
     if is_lost(context["connection"]):
         raise CheckError("it left the scan's transaction")
@@ -75,6 +79,9 @@ def _refuse_other_statements(execute: Callable[..., Any], sql: Any, *rest: Any) 
     # A second statement after a semicolon would pass unchecked.
     if not statement.upper().startswith(READ_STATEMENTS) or ";" in statement:
         raise CheckError("it tried to do more than read")
+    for table, reason in refused.items():
+        if f'"{table}"' in statement:
+            raise CheckError(reason)
     return execute(sql, *rest)
 
 

@@ -43,7 +43,8 @@ def define() -> Iterator[Define]:
     before = dict(CHECKS)
 
     def register(name: str, function: Any, *, detail: Expression | None = BROKEN) -> Check:
-        function.__doc__ = function.__doc__ or "Something is broken"
+        if not function.__doc__:
+            function.__doc__ = "Something is broken"
         return check(name, severity=Severity.WARN, detail=detail, hint="Mend it.", tags=("scratch",))(function)
 
     yield register

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from config.demo.process import ROOT
-from consistency.models import File
 from consistency.models.history import Scan
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.documents import block
 
 NEEDED = ("SECRET_KEY", "ALLOWED_HOSTS", "REDIS_URL", "QDRANT_URL")
@@ -53,6 +52,6 @@ def test_the_line_prints_no_output_while_clean_records_each_scan_and_prints_find
     assert (done.returncode, done.stderr) == (1, "")
     assert "1 found" in done.stdout
     assert done.stdout.endswith("\n2 new, 0 returned, 0 resolved\n")
-    File.objects.all().delete()
+    delete_files()
     assert as_cron(command).stdout == ""
     assert list(Scan.objects.order_by("pk").values_list("new", "resolved")) == [(0, 0), (2, 0), (0, 2)]

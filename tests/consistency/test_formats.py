@@ -21,7 +21,7 @@ from consistency.scan.formats import STREAM_FORMATS, safe_cell
 from consistency.scan.passes import shown_rows
 from consistency.scan.selection import default_checks, select_checks
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import STALE, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -186,7 +186,7 @@ def test_findings_from_outside_come_after_those_of_the_database(define: Define) 
 
 def test_memory_does_not_grow_with_the_number_of_findings() -> None:
     def peak(number: int) -> int:
-        File.objects.all().delete()
+        delete_files()
         many_stale(number)
         tracemalloc.start()
         for _ in stream("ndjson", [CHECKS["stale_processing"]]):

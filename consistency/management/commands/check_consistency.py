@@ -27,6 +27,7 @@ from consistency.notices.delivery import notify, preview
 from consistency.registry import CHECKS, Check, Severity
 from consistency.scan.engine import Chunk, Engine
 from consistency.scan.formats import STREAM_FORMATS, StreamFormat
+from consistency.scan.guards import RATIO, TABLES
 from consistency.scan.passes import collect, shown_rows
 from consistency.scan.report import Report
 from consistency.scan.selection import select_checks
@@ -74,7 +75,7 @@ class Command(ContinuityCommand):
             raise
 
     def _checks(self) -> list[Check]:
-        for name in ("only_new", "dry_run_notices"):
+        for name in ("only_new", "dry_run_notices", "accept_tables", "accept_ratio"):
             if self.options[name] and self.options["no_record"]:
                 option = name.replace("_", "-")
                 raise CommandError(f"--{option} needs a recorded scan: omit --no-record", returncode=USAGE)
@@ -152,9 +153,13 @@ class Command(ContinuityCommand):
         }
         if self.options["no_record"]:
             return Recorded(database=database, report=read_scan(checks, **options))
-        keep = not self.options["dry_run_notices"]
         self.recorded = record_scan(
-            checks, trigger=Trigger.COMMAND, before_recording=progress.recording, keep=keep, **options
+            checks,
+            trigger=Trigger.COMMAND,
+            accept=[guard for guard in (TABLES, RATIO) if self.options[f"accept_{guard}"]],
+            before_recording=progress.recording,
+            keep=not self.options["dry_run_notices"],
+            **options,
         )
         return self.recorded
 

@@ -12,10 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from consistency.history.suppression import SuppressionError, acknowledge
-from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, State
 from tests.consistency.admin.pages import LIST, get, page_of, post, stale
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -172,7 +171,7 @@ def test_recheck_scans_the_checks_of_those_selected_and_no_others(client: Client
     stale("a")
     a_file("rest", "unregistered")
     recorded(STALE, REST)
-    File.objects.all().delete()
+    delete_files()
     post(client, LIST, action="recheck", select_across="0", index="0", _selected_action=[anomaly("a").pk])
     assert anomaly("a").state == State.RESOLVED
     assert anomaly("rest", REST).state == State.NEW
@@ -208,7 +207,7 @@ def selected(*names: str) -> dict[str, Any]:
 def test_an_anomaly_that_a_scan_resolved_meanwhile_is_skipped(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
-    File.objects.all().delete()
+    delete_files()
     recorded(STALE)
     post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", length="1d", reason="being requeued")
     text = get(client, LIST)
@@ -219,7 +218,7 @@ def test_an_anomaly_that_a_scan_resolved_meanwhile_is_skipped(client: Client, re
 def test_of_open_and_resolved_ones_only_the_open_ones_change(client: Client, reviewer: User) -> None:
     stale("a", "b")
     recorded(STALE)
-    File.objects.filter(file_uuid="b").delete()
+    delete_files(file_uuid="b")
     recorded(STALE)
     post(client, f"{LIST}?state=all", **selected("a", "b"))
     assert [(name, kind) for name, kind, _ in by_people()] == [("a", "acknowledged")]
@@ -240,7 +239,7 @@ def test_an_action_on_anomalies_that_no_longer_match_says_so(client: Client, rev
     stale("a")
     recorded(STALE)
     sent = selected("a")
-    File.objects.all().delete()
+    delete_files()
     recorded(STALE)
     post(client, LIST, **sent)
     assert "Acknowledged: none matches any more." in get(client, LIST)

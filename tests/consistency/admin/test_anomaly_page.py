@@ -16,7 +16,7 @@ from consistency.history.suppression import acknowledge, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan
 from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -34,7 +34,7 @@ def test_the_page_compares_then_and_now_and_says_when_the_rule_is_kept(client: C
     assert "The file no longer breaks the rule" in text
     assert "no longer breaks the rule" in text
     assert re.search(r'>processing</div></td><td><div class="value">completed .*changed', text)
-    File.objects.all().delete()
+    delete_files()
     assert "No row has this file_uuid any more" in get(client, page_of(anomaly("a")))
 
 
@@ -179,7 +179,7 @@ def test_next_and_previous_follow_the_order_of_resolved_anomalies(client: Client
     stale("a", "b", "c")
     recorded(STALE)
     for name in ("b", "a", "c"):
-        File.objects.filter(file_uuid=name).delete()
+        delete_files(file_uuid=name)
         recorded(STALE)
     text = get(client, f"{page_of(anomaly('a'))}?_changelist_filters=state%3Dresolved")
     assert f'rel="next" accesskey="n" href="{page_of(anomaly("b"))}?' in text
@@ -190,7 +190,7 @@ def test_the_history_of_an_anomaly_shows_what_scans_and_people_did(client: Clien
     stale("a")
     first = recorded(STALE).scan
     acknowledge([anomaly("a").pk], until=in_days(1), by="bob", reason="requeued")
-    File.objects.all().delete()
+    delete_files()
     recorded(STALE)
     stale("a")
     last = recorded(STALE).scan

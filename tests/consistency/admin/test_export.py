@@ -14,6 +14,7 @@ from consistency.history.suppression import acknowledge
 from consistency.models import File
 from consistency.models.history import Anomaly
 from tests.consistency.admin.pages import LIST, get, post, stale
+from tests.consistency.data import delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -82,7 +83,7 @@ def test_resolved_anomalies_are_exported_in_the_order_of_their_list(
     stale(*names)
     recorded(STALE)
     for name in ("c", "a", "e", "b", "d"):
-        File.objects.filter(file_uuid=name).delete()
+        delete_files(file_uuid=name)
         recorded(STALE)
     assert [row["object_id"] for row in exported(client, "?state=resolved")] == ["d", "b", "e", "a", "c"]
 

@@ -15,7 +15,7 @@ from consistency.models.history import Anomaly, Scan
 from consistency.registry import CheckError, Finding
 from tests.consistency.admin.pages import LIST, OVERVIEW, SEE, get, page_of, shown, stale
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -33,7 +33,7 @@ def scans() -> list[int]:
     stale("later")
     a_file("rest", "unregistered")
     recorded(STALE, REST)
-    File.objects.filter(file_uuid="later").delete()
+    delete_files(file_uuid="later")
     acknowledge([anomaly("kept").pk], until=in_days(1), by="ann", reason="known")
     recorded(STALE, REST)
     return list(Scan.objects.order_by("pk").values_list("pk", flat=True))
@@ -93,7 +93,7 @@ def test_news_of_a_check_last_until_it_answers_again_whatever_others_did(
     assert listed(client, f"{LIST}?news=1") == {"rest"}
     assert listed(client, f"{LIST}?news=seen") == {"file", "rest"}
     assert changes(client) == {"new": 1, "returned": 0, "resolved": 0, "ongoing": 1}
-    File.objects.all().delete()
+    delete_files()
     recorded(STALE)
     assert listed(client, f"{LIST}?news=1") == {"rest"}
     assert listed(client, f"{LIST}?news=resolved&state=resolved") == {"file"}

@@ -16,7 +16,7 @@ from consistency.history.suppression import acknowledge, mute, unmute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from tests.consistency.admin.pages import LIST, OVERVIEW, get, page_of, shown, stale
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 DEFAULT = (STALE, "orphaned_processing", "processing_job_done", REST)
@@ -76,7 +76,7 @@ def test_every_number_leads_to_just_as_many_rows_also_suppressed_ones(client: Cl
     File.objects.filter(file_uuid="back").update(status="completed")
     recorded(*DEFAULT)
     File.objects.filter(file_uuid="back").update(status="processing")
-    File.objects.filter(file_uuid="old0").delete()
+    delete_files(file_uuid="old0")
     stale("new0", "new1", "new2")
     recorded(*DEFAULT)
     acknowledge([anomaly("new0").pk, anomaly("old1").pk], until=in_days(1), by="ann", reason="known")
@@ -136,7 +136,7 @@ def test_a_mute_that_ended_because_all_was_clean_or_its_time_was_over_says_so_fo
     stale("a")
     recorded(STALE)
     mute(STALE, until=in_days(7), by="ann", reason="importer")
-    File.objects.all().delete()
+    delete_files()
     recorded(STALE)
     assert "The mute by ann ended just now: the check is clean" in get(client, OVERVIEW)
     Mute.objects.update(ended_at=None, ended_because=None, until=timezone.now() - timedelta(minutes=5))

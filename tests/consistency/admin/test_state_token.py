@@ -12,7 +12,7 @@ from consistency.history.suppression import acknowledge, end_acknowledgement
 from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent
 from tests.consistency.admin.pages import HOSTILE, LIST, get, page_of, post, stale
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -81,7 +81,7 @@ def test_a_changed_detail_is_shown_before_it_is_acknowledged(client: Client, rev
         (with_ada, "Acknowledged by ada until "),
         (lambda one: Anomaly.objects.update(assignee="ada"), "assigned to ada"),
         (lambda one: Anomaly.objects.update(note="asked\nthe uploader"), "asked<br>the uploader"),
-        (lambda one: (File.objects.all().delete(), recorded(STALE)), "A scan has resolved the anomaly"),
+        (lambda one: (delete_files(), recorded(STALE)), "A scan has resolved the anomaly"),
         (lambda one: Anomaly.objects.update(returned_count=1), "returned once"),
     ],
     ids=["acknowledged", "assigned", "noted", "resolved", "returned"],

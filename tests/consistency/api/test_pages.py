@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from consistency.models import File
 from consistency.models.history import Anomaly
 from tests.consistency.api.data import API, Ask, scanned, told
+from tests.consistency.data import delete_files
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "nobody_left")
 
@@ -26,7 +26,7 @@ def followed(read: Ask, path: str, link: str = "next") -> list[str]:
 def test_pages_hold_each_row_once_though_all_rows_share_a_time(read: Ask, state: str) -> None:
     scanned(*(f"file {number:02}" for number in range(25)))
     if state == "resolved":
-        File.objects.all().delete()
+        delete_files()
         scanned()
     whole = told(read(f"/anomalies?state={state}"))
     assert len(set(whole)) == 25

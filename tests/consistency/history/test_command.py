@@ -13,7 +13,7 @@ from consistency.history.scanning import os_user
 from consistency.history.suppression import acknowledge, end_acknowledgement, mute, unmute
 from consistency.models import File
 from consistency.models.history import Scan
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 from tests.consistency.platforms import OWN_STYLE, Platform, platform
 from tests.consistency.processes import check_consistency, manage, run
@@ -33,7 +33,7 @@ def test_a_scan_is_recorded_and_the_report_ends_with_the_changes_also_zeros() ->
     a_file("a", "processing")
     assert run(STALE)[1].endswith("\n1 new, 0 returned, 0 resolved\n")
     assert run(STALE)[1].endswith("\n0 new, 0 returned, 0 resolved\n")
-    File.objects.all().delete()
+    delete_files()
     assert run(STALE)[1].endswith("\n0 new, 0 returned, 1 resolved\n")
     scan = Scan.objects.first()
     assert scan

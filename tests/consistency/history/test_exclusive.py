@@ -11,11 +11,10 @@ from consistency.history.locks import AlreadyRunningError, scan_is_running
 from consistency.history.recorder import Recorder
 from consistency.history.scanning import record_scan
 from consistency.history.write import OlderSnapshotError
-from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, Scan
 from consistency.registry import CHECKS
 from consistency.scan.snapshot import begin_snapshot
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, changes, in_days, outcome, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -37,7 +36,7 @@ def test_a_snapshot_older_than_the_last_recorded_one_is_refused() -> None:
     a_file("a", "processing")
     recorded()
     Scan.objects.update(snapshot_at=in_days(1))
-    File.objects.all().delete()
+    delete_files()
     with pytest.raises(AlreadyRunningError, match="another scan of database 'default' with a later snapshot"):
         recorded()
     assert (Scan.objects.count(), anomaly("a").state) == (1, "new")

@@ -13,7 +13,7 @@ from consistency.history.suppression import acknowledge, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from tests.consistency.conftest import moved_to
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 from tests.consistency.platforms import OWN_STYLE, Platform, platform
 from tests.consistency.processes import manage, run, within
@@ -99,7 +99,7 @@ def test_a_mute_that_lacks_something_is_wrong_usage(arguments: tuple[str, ...]) 
 def test_anomalies_are_shown_filtered_and_hostile_names_are_only_text() -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     File.objects.create(file_uuid="b", file_name="\x1b[31mred", status="processing")
     recorded()
 

@@ -24,6 +24,7 @@ from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.notices.notice import notice_of
 from consistency.registry import CHECKS, CheckError
 from tests.consistency.conftest import Define
+from tests.consistency.data import delete_files
 from tests.consistency.history.data import REST, in_days, outcome, recorded
 from tests.consistency.history.invariants import check_events, check_times
 from tests.consistency.history.model import CHANGES, Findings, ModelAnomaly, ModelHistory, ModelMute
@@ -76,7 +77,7 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule(name=FILES, scanned=st.booleans())
     def repair_file(self, name: str, scanned: bool) -> None:
         self.findings.pop(name, None)
-        File.objects.filter(pk=name).delete()
+        delete_files(pk=name)
         if scanned:
             self.scan()
 

@@ -7,11 +7,10 @@ import pytest
 from consistency.history.queries import active_mutes
 from consistency.history.scanning import read_scan
 from consistency.history.suppression import SuppressionError, acknowledge, mute, unmute
-from consistency.models import File
 from consistency.models.history import Mute
 from consistency.registry import CHECKS, CheckError
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, moody, outcome, recorded
 from tests.consistency.history.test_suppression import suppressed
 from tests.consistency.processes import run
@@ -54,7 +53,7 @@ def test_the_mark_falls_as_findings_are_resolved() -> None:
         a_file(name, "processing")
     recorded()
     assert muted().mark == 3
-    File.objects.filter(pk="c").delete()
+    delete_files(pk="c")
     recorded()
     assert Mute.objects.get().mark == 2
     a_file("d", "processing")
@@ -66,7 +65,7 @@ def test_a_mute_ends_when_the_check_is_clean() -> None:
     a_file("a", "processing")
     recorded()
     muted()
-    File.objects.all().delete()
+    delete_files()
     result = recorded()
     assert Mute.objects.get().ended_because == "clean"
     assert result.scan
@@ -90,7 +89,7 @@ def test_a_sticky_mute_holds_for_any_count() -> None:
     muted(sticky=True)
     a_file("a", "processing")
     assert recorded().report.status == "ok"
-    File.objects.all().delete()
+    delete_files()
     recorded()
     a_file("a", "processing")
     a_file("b", "processing")

@@ -17,7 +17,7 @@ from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, Scan, ScanCheck
 from consistency.registry import CHECKS, CheckError, Finding, Severity
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import (
     REST,
     STALE,
@@ -87,7 +87,7 @@ def test_an_unchanged_scan_writes_no_anomaly_and_no_event() -> None:
     recorded()
     acknowledge([anomaly("acknowledged").pk], until=in_days(1), by="ann", reason="why")
     Anomaly.objects.filter(object_id="assigned").update(assignee="ann")
-    File.objects.filter(pk="resolved").delete()
+    delete_files(pk="resolved")
     recorded()
     before = stored()
     seen = {found.object_id: (found.times_seen, found.last_seen) for found in Anomaly.objects.all()}
@@ -154,7 +154,7 @@ def test_only_a_check_that_ran_resolves_anomalies(define: Define) -> None:
     mood = moody(define)
     a_file("a", "processing")
     assert changes("moody", STALE) == (2, 0, 0, 0)
-    File.objects.all().delete()
+    delete_files()
     mood.bad = True
     assert changes("moody", STALE) == (0, 0, 1, 0)
     assert anomaly("a", "moody").state == "new"
@@ -165,7 +165,7 @@ def test_only_a_check_that_ran_resolves_anomalies(define: Define) -> None:
 def test_a_check_that_did_not_run_resolves_nothing() -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     assert changes(REST) == (0, 0, 0, 0)
     assert anomaly("a").state == "new"
 
@@ -176,7 +176,7 @@ def test_each_database_has_a_history_of_its_own() -> None:
     Anomaly.objects.update(database="archive")
     ScanCheck.objects.update(database="archive")
     assert changes() == (1, 0, 0, 0)
-    File.objects.all().delete()
+    delete_files()
     assert changes() == (0, 0, 1, 0)
     assert Anomaly.objects.get(database="archive").state == "new"
 

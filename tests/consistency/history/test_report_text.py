@@ -11,7 +11,7 @@ from consistency.models import File
 from consistency.models.history import Mute
 from consistency.registry import CheckError
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 from tests.consistency.processes import run
 
@@ -137,7 +137,7 @@ def exceeded() -> None:
 
 
 def clean() -> None:
-    File.objects.all().delete()
+    delete_files()
 
 
 def over() -> None:

@@ -9,10 +9,9 @@ import pytest
 from consistency.history import retention
 from consistency.history.locks import LOCK
 from consistency.history.retention import prune
-from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, Scan, ScanCheck
 from consistency.scan.selection import default_checks
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, changes, holding, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -26,7 +25,7 @@ def test_scans_and_resolved_anomalies_are_deleted_after_their_days(settings: Any
     a_file("a", "processing", job=1)
     a_file("b", "processing", job=1)
     recorded(*names)
-    File.objects.filter(pk="a").delete()
+    delete_files(pk="a")
     recorded(*names)
     old = in_days(-settings.CONSISTENCY_KEEP_RESOLVED - 1)
     Anomaly.objects.filter(object_id="a").update(resolved_at=old)
@@ -41,7 +40,7 @@ def test_scans_and_resolved_anomalies_are_deleted_after_their_days(settings: Any
 def test_history_within_its_days_stays() -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     recorded()
     prune()
@@ -68,7 +67,7 @@ def three_old_scans_and_three_old_anomalies() -> None:
         a_file(name, "processing")
     for _ in range(3):
         recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     recorded()
     Anomaly.objects.update(resolved_at=in_days(-1000))
@@ -126,7 +125,7 @@ def test_an_anomaly_that_another_session_holds_is_deleted_later() -> None:
     a_file("a", "processing")
     a_file("b", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     Anomaly.objects.update(resolved_at=in_days(-1000))
     begun = time.monotonic()
@@ -159,7 +158,7 @@ def test_a_scan_that_another_session_holds_is_deleted_later() -> None:
 def test_pruning_does_not_wait_for_a_locked_table(table: str) -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     Anomaly.objects.update(resolved_at=in_days(-1000))
     begun = time.monotonic()
@@ -174,7 +173,7 @@ def test_pruning_does_not_wait_for_a_locked_table(table: str) -> None:
 def test_pruning_does_not_wait_for_a_recording() -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     Anomaly.objects.update(resolved_at=in_days(-1000))
     with holding(f"SELECT pg_advisory_xact_lock({LOCK}, 0)"):

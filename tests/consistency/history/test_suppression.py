@@ -21,7 +21,7 @@ from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, Mute
 from consistency.registry import CHECKS, Finding
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.history.data import STALE, anomaly, events, holding, in_days, outcome, recorded
 from tests.consistency.processes import within
 
@@ -127,7 +127,7 @@ def test_a_resolved_anomaly_is_shown_as_acknowledged_nowhere_though_its_row_has_
     a_file("a", "processing")
     recorded()
     acknowledged("a")
-    File.objects.all().delete()
+    delete_files()
     recorded()
     assert anomaly("a").acknowledged_until
     assert not anomaly("a").is_acknowledged
@@ -163,7 +163,7 @@ def test_an_acknowledgement_past_its_time_cannot_be_ended() -> None:
 def test_a_resolved_anomaly_is_not_acknowledged() -> None:
     a_file("a", "processing")
     recorded()
-    File.objects.all().delete()
+    delete_files()
     recorded()
     assert acknowledged("a") == 0
     assert events("a") == ["found", "resolved"]

@@ -14,7 +14,7 @@ from consistency.models.history import Anomaly, Mute, ScanCheck
 from consistency.notices.notice import notice_of
 from consistency.registry import CheckError, Finding
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file, a_job
+from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import STALE, anomaly, changes, events, in_days, outcome, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -147,7 +147,7 @@ def test_a_check_that_loses_the_snapshot_costs_only_its_own_result(
 # --- Suppressions and notices ----------------------------------------------------------------------------
 def repair_between(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Repair these files between two passes."""
-    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: File.objects.filter(pk__in=names).delete())
+    monkeypatch.setattr("consistency.scan.passes.sleep", lambda seconds: delete_files(pk__in=names))
 
 
 def test_a_check_with_kept_anomalies_is_not_clean_and_its_mute_keeps_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ def kinds(object_id: str, check: str = STALE) -> list[tuple[str, str]]:
 
 
 def test_scans_and_their_checks_are_as_before(before: dict[str, Rows]) -> None:
-    assert rows(SCANS) == before["scans"]
+    # A scan of 1.0.0 has no baseline: the next scan accepts every table.
+    assert rows(SCANS) == [scan | {"baseline": "{}"} for scan in before["scans"]]
     for run in before["runs"]:
         del run["doubted"]
         stored: Any = ScanCheck.objects.filter(pk=run["id"]).values().get()

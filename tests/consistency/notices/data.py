@@ -7,12 +7,11 @@ from django.utils import timezone
 
 from consistency.history.scanning import record_scan
 from consistency.history.suppression import acknowledge, end_acknowledgement, mute
-from consistency.models import File
 from consistency.models.history import Anomaly
 from consistency.notices.notice import NEW, Notice, notice_of
 from consistency.registry import Check
 from consistency.scan.selection import select_checks
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 
 LATER = timedelta(days=1)
 
@@ -52,7 +51,7 @@ def expire(name: str) -> None:
 
 
 def repair(name: str) -> None:
-    File.objects.filter(file_uuid=name).delete()
+    delete_files(file_uuid=name)
 
 
 def pk_of(name: str) -> int:

@@ -16,7 +16,7 @@ from consistency.registry import CheckError
 from consistency.scan.report import Outcome
 from consistency.scan.selection import select_checks
 from tests.consistency.conftest import Define
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.notices.data import (
     LATER,
     acknowledge_file,
@@ -41,7 +41,7 @@ def test_new_and_returned_findings_are_reported_once_and_ongoing_findings_never(
     assert kinds() == [NEW]
     repair("two")
     assert kinds() == [], "fewer, but not recovered"
-    File.objects.all().delete()
+    delete_files()
     assert kinds() == [RECOVERED]
     assert kinds() == []
     a_file("one", "processing")
@@ -60,7 +60,7 @@ def test_a_muted_check_is_not_reported_and_the_end_of_the_mute_is() -> None:
     assert kinds() == [], "muted is not recovered"
     a_file("two", "processing")
     assert kinds() == []
-    File.objects.all().delete()
+    delete_files()
     assert kinds() == []
     a_file("three", "processing")
     assert kinds() == []
@@ -87,7 +87,7 @@ def test_a_repair_recovers_the_check_if_the_rest_was_suppressed_just_now(mutes: 
     mute_check() if mutes else acknowledge_file("one")
     repair("two")
     assert kinds() == [RECOVERED], "suppressed findings are never reported again: now is the time to close an incident"
-    File.objects.all().delete()
+    delete_files()
     assert kinds() == []
 
 
@@ -220,7 +220,7 @@ def test_a_check_that_runs_again_has_not_recovered_while_an_unsuppressed_finding
     assert notice.subject == "Consistency degraded: 1 check running again (database default)"
     assert notice.as_dict()["changes"][0]["change"] == RUNNING_AGAIN
     assert "running again: flaky (warn): 0 new, 0 returned, 0 resolved; 1 in all" in notice.text
-    File.objects.all().delete()
+    delete_files()
     assert kinds(check) == [RECOVERED]
 
 
@@ -261,7 +261,7 @@ def test_ongoing_findings_are_not_reported_though_the_previous_scan_is_deleted()
     Scan.objects.all().delete()
     assert kinds() == []
     Scan.objects.all().delete()
-    File.objects.all().delete()
+    delete_files()
     assert kinds() == [RECOVERED]
 
 

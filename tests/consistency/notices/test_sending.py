@@ -8,11 +8,10 @@ from django.core import mail
 
 from config.demo.process import until
 from consistency.history.scanning import record_scan
-from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent, Scan
 from consistency.notices.delivery import notify_later
 from consistency.notices.notice import RECOVERED
-from tests.consistency.data import a_file
+from tests.consistency.data import a_file, delete_files
 from tests.consistency.notices.data import stale
 from tests.consistency.notices.receivers import SECRET, Receive, hanging, point, sending
 from tests.consistency.processes import run
@@ -27,7 +26,7 @@ def test_the_command_sends_a_message_before_its_end_and_none_for_ongoing_finding
     assert len(received) == 1
     assert run()[0] == 1
     assert len(received) == 1
-    File.objects.all().delete()
+    delete_files()
     assert run("--quiet") == (0, "", "")
     assert [change["change"] for change in json.loads(received[1][1])["changes"]] == [RECOVERED, RECOVERED]
 

@@ -1,0 +1,251 @@
+"""A scan compares tables and shares of missing objects with the last recorded scan before a result counts."""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from consistency.history.scanning import read_scan
+from consistency.models import File
+from consistency.models.history import OPEN, Anomaly, Scan
+from consistency.registry import CHECKS, Finding
+from consistency.scan.guards import RATIO, TABLES
+from consistency.scan.selection import default_checks
+from tests.consistency.api.data import report_reader
+from tests.consistency.conftest import Define, moved_to
+from tests.consistency.data import a_file, a_job
+from tests.consistency.history.data import STALE, changes, outcome, recorded
+from tests.consistency.processes import run
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+SHADOWED = "files is now shadow.files; the last scan read public.files (--accept-tables)"
+EMPTIED = "files is empty; the last scan read rows of it (--accept-tables)"
+MISSING = "{} of {} objects are missing (--accept-ratio)"
+DATA = "missing"
+
+
+def errors(**options: Any) -> set[str | None]:
+    """Return the errors of a scan of the default checks that is not recorded."""
+    return {outcome.error for outcome in read_scan(default_checks(), **options).outcomes}
+
+
+# --- Tables ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def shadow(database_url: str) -> Iterator[AbstractContextManager[None]]:
+    """Return a context in which `files` is an empty table of another schema."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA shadow; CREATE TABLE shadow.files (LIKE files INCLUDING ALL)")
+    yield moved_to(f"{database_url}?options=-c%20search_path%3Dshadow%2Cpublic")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA shadow CASCADE")
+
+
+def test_checks_of_a_table_that_shadows_the_last_one_could_not_run(shadow: AbstractContextManager[None]) -> None:
+    a_file("a", "processing")
+    recorded()
+    with shadow:
+        result = recorded()
+        assert outcome(result).error == SHADOWED
+        assert result.report.status == "degraded"
+        assert errors() == {SHADOWED}
+        # A scan that was refused does not become the baseline.
+        assert outcome(recorded()).error == SHADOWED
+    assert Anomaly.objects.filter(OPEN).count() == 1
+    assert changes() == (0, 0, 0, 1)
+
+
+def test_checks_of_the_remaining_tables_run(shadow: AbstractContextManager[None]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE shadow.files; CREATE TABLE shadow.monitor_jobs (LIKE monitor_jobs INCLUDING ALL)")
+    a_file("a", "processing")
+    recorded()
+    with shadow:
+        errors_by_check = {outcome.check.name: outcome.error for outcome in read_scan(default_checks()).outcomes}
+    refused = "monitor_jobs is now shadow.monitor_jobs; the last scan read public.monitor_jobs (--accept-tables)"
+    assert errors_by_check == {
+        STALE: None,
+        "orphaned_processing": refused,
+        "processing_job_done": refused,
+        "unregistered_with_uuid": None,
+    }
+
+
+def test_a_client_of_rest_reads_the_reason(shadow: AbstractContextManager[None], nobody_left: None) -> None:
+    recorded()
+    with shadow:
+        body = json.loads(report_reader()().body)
+        assert {check["error"] for check in body["checks"]} == {SHADOWED}
+        assert (body["status"], body["complete"]) == ("degraded", False)
+
+
+def test_tables_that_one_scan_accepts_are_accepted_by_every_scan(shadow: AbstractContextManager[None]) -> None:
+    a_file("a", "processing")
+    recorded()
+    with shadow:
+        code, out, err = run(STALE, "--accept-tables")
+        assert (code, err) == (0, "")
+        assert "1 resolved" in out
+        assert errors() == {None}
+        assert outcome(recorded()).count == 0
+    back = "files is now public.files; the last scan read shadow.files (--accept-tables)"
+    assert errors() == {back}
+
+
+def test_a_dry_run_accepts_nothing_for_the_next_scan(shadow: AbstractContextManager[None]) -> None:
+    recorded()
+    with shadow:
+        assert run(STALE, "--accept-tables", "--dry-run-notices")[0] == 0
+        assert errors() == {SHADOWED}
+
+
+def test_a_scan_that_finds_no_table_keeps_the_baseline(shadow: AbstractContextManager[None], database_url: str) -> None:
+    recorded()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE files RENAME TO moved")
+    try:
+        assert outcome(recorded()).error == "table files does not exist"
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE moved RENAME TO files")
+    with shadow:
+        assert errors() == {SHADOWED}
+
+
+def test_checks_of_an_emptied_table_could_not_run_until_a_scan_accepts_the_table() -> None:
+    a_file("a", "processing")
+    recorded()
+    File.objects.all().delete()
+    assert outcome(recorded()).error == EMPTIED
+    assert errors() == {EMPTIED}
+    assert Anomaly.objects.filter(OPEN).count() == 1
+    assert changes(accept=[TABLES]) == (0, 0, 1, 0)
+    assert errors() == {None}
+    a_file("b", "processing")
+    assert changes() == (1, 0, 0, 0)
+    File.objects.all().delete()
+    assert errors() == {EMPTIED}
+
+
+def test_a_table_that_was_always_empty_and_an_emptied_table_of_jobs_are_no_problem() -> None:
+    recorded()
+    assert outcome(recorded()).count == 0
+    job = a_job(1, "running", of="a")
+    assert recorded("duplicate_active_jobs", "job_without_file").report.complete
+    job.delete()
+    assert recorded("duplicate_active_jobs", "job_without_file").report.complete
+
+
+def test_each_database_has_a_baseline(shadow: AbstractContextManager[None]) -> None:
+    recorded()
+    Scan.objects.update(database="archive")
+    with shadow:
+        assert errors() == {None}
+
+
+@pytest.mark.parametrize("option", ["--accept-tables", "--accept-ratio"])
+def test_only_a_recorded_scan_accepts(option: str) -> None:
+    code, _, err = run(option, "--no-record")
+    assert (code, err) == (2, f"{option} needs a recorded scan: omit --no-record")
+
+
+# --- Missing objects -------------------------------------------------------------------------------------
+class Disk:
+    """An external check of `total` objects."""
+
+    def __init__(self, define: Define) -> None:
+        self.missing, self.total = 0, 100
+        define(DATA, self.findings, detail=None)
+
+    def findings(self, using: str) -> Any:
+        """A thing is missing"""
+        for number in range(self.missing):
+            yield Finding(object_type="thing", object_id=str(number), detail="missing")
+        return self.total
+
+    def scan(self, missing: int, total: int = 100, **options: Any) -> str | int | None:
+        """Record a scan; return the error or the number of findings."""
+        self.missing, self.total = missing, total
+        result = outcome(recorded(DATA, **options), DATA)
+        return result.error or result.count
+
+
+@pytest.fixture
+def disk(define: Define) -> Disk:
+    return Disk(define)
+
+
+@pytest.mark.parametrize(("missing", "total"), [(30, 100), (99, 99), (0, 0)])
+def test_a_plausible_share_of_missing_objects_is_found(disk: Disk, missing: int, total: int) -> None:
+    assert disk.scan(missing, total) == missing
+
+
+def test_a_check_that_misses_more_than_the_setting_could_not_run(disk: Disk, settings: Any) -> None:
+    assert disk.scan(31) == MISSING.format(31, 100)
+    assert disk.scan(254_826 // 100, 2600) == MISSING.format("2,548", "2,600")
+    assert not Anomaly.objects.exists()
+    settings.CONSISTENCY_MAX_MISSING = 98
+    assert disk.scan(31) == 31
+
+
+def test_an_accepted_share_is_accepted_by_every_scan_and_a_larger_loss_is_not(disk: Disk) -> None:
+    disk.scan(50)
+    code, _, err = run(DATA, "--accept-ratio")
+    assert (code, err) == (1, "")
+    assert read_scan([CHECKS[DATA]]).outcomes[0].count == 50
+    # 30 % of the other 50 objects may be missing, too.
+    assert disk.scan(65) == 65
+    assert disk.scan(66) == MISSING.format(66, 100)
+    assert disk.scan(10) == 10
+    # The missing objects are back, so the limit holds for all objects again.
+    assert disk.scan(50) == MISSING.format(50, 100)
+
+
+def test_accepting_the_ratio_accepts_no_tables(disk: Disk, shadow: AbstractContextManager[None]) -> None:
+    recorded()
+    with shadow:
+        assert outcome(recorded(accept=[RATIO])).error == SHADOWED
+    disk.missing = 50
+    assert outcome(recorded(DATA, accept=[TABLES]), DATA).error == MISSING.format(50, 100)
+
+
+def test_a_check_that_does_not_count_its_objects_has_no_limit(define: Define) -> None:
+    def things(using: str) -> Any:
+        for number in range(200):
+            yield Finding(object_type="thing", object_id=str(number), detail="missing")
+
+    define(DATA, things, detail=None)
+    assert outcome(recorded(DATA), DATA).count == 200
+
+
+def test_an_external_check_that_reads_a_refused_table_could_not_run(
+    define: Define, shadow: AbstractContextManager[None]
+) -> None:
+    def files(using: str) -> Any:
+        for name in File.objects.using(using).values_list("file_uuid", flat=True):
+            yield Finding(object_type="thing", object_id=name, detail="a file")
+
+    define("files_on_disk", files, detail=None)
+    recorded()
+    with shadow:
+        assert outcome(recorded("files_on_disk"), "files_on_disk").error == SHADOWED
+
+
+# --- The pause of external checks ------------------------------------------------------------------------
+def test_an_object_that_follows_its_row_within_the_pause_is_no_finding(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.CONSISTENCY_EXTERNAL_PAUSE = 2
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        disk.missing -= 1
+
+    monkeypatch.setattr("consistency.scan.external.sleep", sleep)
+    assert disk.scan(3) == 2
+    assert disk.scan(0) == 0
+    assert pauses == [2]

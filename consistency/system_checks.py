@@ -6,10 +6,11 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS
 
 from common.choices import UnknownChoiceError, validate_choice
 from common.postgres.connections import no_writes
+from consistency.indexes import find_relations, missing_indexes
 from consistency.registry import CHECKS
 from consistency.scan.sql import query_sql, statements
 
@@ -60,30 +61,16 @@ def scan_indexes_exist(databases: Sequence[str] | None = None, **_: Any) -> list
 
 def _missing_indexes(alias: str) -> Iterator[checks.CheckMessage]:
     for model in apps.get_app_config("consistency").get_models():
-        valid = _valid_indexes(alias, model._meta.db_table)
-        if valid is not None:
-            yield from (_missing(alias, model, index) for index in model._meta.indexes if index.name not in valid)
-
-
-def _valid_indexes(alias: str, table: str) -> set[str] | None:
-    """Return the names of the table's usable indexes; None without the table, which a scan reports itself."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s)::oid", [table])
-        if (oid := cursor.fetchone()[0]) is None:
-            return None
-        cursor.execute(
-            "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = %s AND indisvalid", [oid]
-        )
-        return {name for (name,) in cursor.fetchall()}
-
-
-def _missing(alias: str, model: type[models.Model], index: models.Index) -> checks.CheckMessage:
-    with connections[alias].schema_editor(collect_sql=True) as editor:
-        statement = index.create_sql(model, editor, concurrently=True)
-    return checks.Warning(
-        f"Database {alias!r}: table {model._meta.db_table} lacks the index {index.name}, or it is invalid: "
-        "scans will read the whole table.",
-        hint=f"Let the table's owner run, after DROP INDEX IF EXISTS {index.name}: {statement};",
-        obj=model,
-        id=f"{ID}.W001",
-    )
+        relations = find_relations(alias, model)
+        for name, sql in missing_indexes(alias, model, relations).items():
+            if relations[0].partitioned:  # two statements for each partition
+                task = f"the SQL of manage.py index_sql --database {alias}"
+            else:
+                task = f"one by one: {' '.join(sql)}"
+            yield checks.Warning(
+                f"Database {alias!r}: table {model._meta.db_table} lacks the index {name}, or it is invalid: "
+                "scans will read the whole table.",
+                hint=f"Let the table's owner run {task}",
+                obj=model,
+                id=f"{ID}.W001",
+            )

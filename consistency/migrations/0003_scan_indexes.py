@@ -1,6 +1,7 @@
 """The indexes that let a scan read only its suspects; built without blocking the media server's writes.
 
-A role that does not own the tables fakes this one and hands the owner the output of `sqlmigrate consistency 0003`.
+A role that does not own the tables fakes this migration, and the owner runs the output of `manage.py index_sql`.
+The command also knows partitioned tables, for which this migration fails.
 """
 
 from django.contrib.postgres.operations import AddIndexConcurrently

@@ -26,6 +26,7 @@ from tests.consistency.api.data import ACTS, Ask, asker
 from tests.consistency.api.data import person as person_who_asks
 from tests.consistency.data import a_file
 from tests.consistency.notices.receivers import Receive, TakeMail, receiving, sending, taking_mail
+from tests.consistency.platforms import Platform, platform
 from tests.servers import Shared
 
 
@@ -76,6 +77,13 @@ def moved_to(url: str) -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict.update(home)
+
+
+@pytest.fixture
+def media(postgres_server: Shared) -> Iterator[Platform]:
+    """An empty database of a media server, which Continuity may attach."""
+    with platform(postgres_server.url) as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,11 +16,10 @@ from consistency.scan.selection import default_checks
 from health.probes.schema import OwnMigrations, compare_migrations
 from health.registry import Degraded
 from tests.consistency.conftest import Define, moved_to
-from tests.consistency.platforms import OWN_STYLE, Platform, platform, typed
+from tests.consistency.platforms import OWN_STYLE, Platform, run_each, typed
 from tests.consistency.processes import check_consistency, manage_each
 from tests.consistency.test_plans import plan, seen, statements
 from tests.documents import block, manage_commands
-from tests.servers import Shared
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -70,12 +68,6 @@ def details(checks: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
     return {check["check"]: {short(row): row["detail"] for row in check["files"]} for check in checks}
 
 
-@pytest.fixture
-def media(postgres_server: Shared) -> Iterator[Platform]:
-    with platform(postgres_server.url) as made:
-        yield made
-
-
 # --- Step by step ----------------------------------------------------------------------------------------
 def indexes(media: Platform) -> set[str]:
     found = media.sql("SELECT indexname FROM pg_indexes WHERE tablename IN ('files', 'monitor_jobs')")
@@ -84,7 +76,7 @@ def indexes(media: Platform) -> set[str]:
 
 def administrator(media: Platform, role: str, url: str = "") -> None:
     """Step 1 for this role, which exists, without the grants of tables that do not; by the owner, or who is named."""
-    there = {name for (name,) in media.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    there = {name for (name,) in media.sql("SELECT table_name FROM information_schema.tables")}
     for line in re.sub(
         r"\b(ROLE|TO|AUTHORIZATION|GRANT) continuity\b", rf"\1 {role}", block("attach-role")
     ).splitlines():
@@ -118,9 +110,7 @@ def test_the_documented_steps_attach_a_role_that_owns_nothing_but_its_schema(med
     assert tables(media, "continuity") & MEDIA == set()
     assert all(f"lacks the index {name}" in told.err for name in WANTED)
 
-    for statement in "".join(line for line in handed_over.out.splitlines() if not line.startswith("--")).split(";"):
-        if statement:
-            media.sql(statement)
+    run_each(media, handed_over.out)
     assert indexes(media) == WANTED
 
     scan_all = ["check_consistency", *FOUND, "--format", "json"]

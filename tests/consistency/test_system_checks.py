@@ -57,7 +57,7 @@ def test_indexes_are_looked_for_only_where_a_database_is_named() -> None:
         [message] = scan_indexes_exist(databases=["default"])
         assert message.id == "consistency.W001"
         assert "files_processing" in message.msg
-        statement = str(message.hint).partition("files_processing: ")[2]
+        statement = str(message.hint).partition("one by one: ")[2]
         with connection.cursor() as cursor:
             cursor.execute(statement.replace("CONCURRENTLY ", ""))
         assert scan_indexes_exist(databases=["default"]) == []
@@ -75,7 +75,7 @@ def test_an_index_that_was_left_invalid_is_as_good_as_none() -> None:
     assert "monitor_jobs_active_id" in message.msg
     # What the hint says is all that it takes.
     with connection.cursor() as cursor:
-        drop, _, create = str(message.hint).partition("after ")[2].partition(": ")
+        drop, _, create = str(message.hint).partition("one by one: ")[2].partition("; ")
         cursor.execute(drop)
         cursor.execute(create)
     assert scan_indexes_exist(databases=["default"]) == []

@@ -1,4 +1,4 @@
-"""System checks: checks that would fail in a scan, and indexes that a scan needs."""
+"""System checks: checks that would fail in a scan, missing indexes, and row-level security."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -6,15 +6,19 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from common.choices import UnknownChoiceError, validate_choice
+from common.errors import MEDIA_TABLES
 from common.postgres.connections import no_writes
 from consistency.indexes import find_relations, missing_indexes
 from consistency.registry import CHECKS
 from consistency.scan.sql import query_sql, statements
 
 ID: Final = "consistency"
+SECURED: Final = """
+SELECT name, quote_ident(current_user) FROM unnest(%s::text[]) AS name
+WHERE row_security_active(to_regclass(name)::oid)"""
 
 
 @checks.register("consistency")
@@ -74,3 +78,26 @@ def _missing_indexes(alias: str) -> Iterator[checks.CheckMessage]:
                 obj=model,
                 id=f"{ID}.W001",
             )
+
+
+@checks.register(checks.Tags.database)
+def row_security_is_bypassed(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Report each media table whose rows a policy may hide from the role of the database."""
+    return [message for alias in databases or () for message in _secured_tables(alias)]
+
+
+def _secured_tables(alias: str) -> Iterator[checks.CheckMessage]:
+    models = {model._meta.db_table: model for model in apps.get_models() if model._meta.db_table in MEDIA_TABLES}
+    with connections[alias].cursor() as cursor:
+        cursor.execute(SECURED, [list(models)])
+        secured = cursor.fetchall()
+    for table, role in secured:
+        # An error would stop `migrate`, which reads no media table.
+        yield checks.Warning(
+            f"Database {alias!r}: row-level security applies to {table}: "
+            "scans and probes that read the table will not run.",
+            hint=f"Let an administrator run ALTER ROLE {role} BYPASSRLS. "
+            "PostgreSQL refuses even under a policy that shows every row.",
+            obj=models[table],
+            id=f"{ID}.W002",
+        )

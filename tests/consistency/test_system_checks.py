@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 from django.db import IntegrityError, connection, transaction
 
+from config.demo import postgres
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
-from consistency.system_checks import added_checks_exist, every_check_compiles, scan_indexes_exist
-from tests.consistency.conftest import Define
+from consistency.system_checks import (
+    added_checks_exist,
+    every_check_compiles,
+    row_security_is_bypassed,
+    scan_indexes_exist,
+)
+from tests.consistency.conftest import Define, moved_to
+from tests.consistency.platforms import OWN_STYLE, Platform, platform
+from tests.servers import Start
 
 
 def test_all_is_well_as_delivered() -> None:
@@ -86,3 +95,57 @@ def test_a_table_that_does_not_exist_lacks_no_index() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE files RENAME TO elsewhere")
     assert scan_indexes_exist(databases=["default"]) == []
+
+
+POLICY = "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {0} USING ({1});"
+
+
+def secured_tables(url: str) -> list[str]:
+    with moved_to(url):
+        messages = row_security_is_bypassed(databases=["default"])
+    assert {message.id for message in messages} <= {"consistency.W002"}
+    return sorted(message.msg.partition(" applies to ")[2].partition(":")[0] for message in messages)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_level_security_is_reported_for_each_table_of_the_media_server(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    media.sql("DROP TABLE monitor_jobs")
+    role, url = media.reader()
+    media.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    assert secured_tables(url) == []
+    # PostgreSQL refuses with row_security = off, even if the policy shows every row.
+    media.sql(POLICY.format("files", "status <> 'processing'") + POLICY.format("identities", "true"))
+    assert secured_tables(url) == ["files", "identities"]
+    with moved_to(url):
+        assert row_security_is_bypassed() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_role_that_bypasses_row_level_security_as_the_hint_says_is_fine(
+    private_postgres: Start, tmp_path: Path
+) -> None:
+    private_postgres(data=tmp_path).stop()
+    # Only a superuser, who cannot sign in, may give a role the first BYPASSRLS.
+    cluster = tmp_path / "postgres"
+    single = [str(postgres._binaries() / "postgres"), "--single", "-D", postgres._reachable(cluster), "postgres"]
+    postgres._run(single, cluster, tmp_path / "single.log", stdin="ALTER ROLE continuity BYPASSRLS\n")
+    with platform(private_postgres(data=tmp_path).url) as media:
+        media.sql(OWN_STYLE + POLICY.format("files", "true"))
+        role, url = media.reader()
+        with moved_to(url):
+            [message] = row_security_is_bypassed(databases=["default"])
+        assert str(message.hint).startswith(f"Let an administrator run ALTER ROLE {role} BYPASSRLS. ")
+        media.sql(str(message.hint).partition(" run ")[2].partition(".")[0])
+        assert secured_tables(url) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_level_security_leaves_the_owner_alone_unless_it_is_forced(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    media.sql(POLICY.format("files", "false"))
+    role, url = media.reader()
+    media.sql(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE files OWNER TO {role}")
+    assert secured_tables(url) == []
+    media.sql("ALTER TABLE files FORCE ROW LEVEL SECURITY")
+    assert secured_tables(url) == ["files"]

@@ -145,7 +145,8 @@ finally:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_command_after_its_cleanup(number: signal.Signals) -> None:
-    with started(WAITING) as process:
+    # Under nohup the tests ignore SIGHUP, and so would the process.
+    with started(WAITING, before="signal.signal(signal.SIGHUP, signal.SIG_DFL)") as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)

@@ -14,12 +14,14 @@ from common.budget import Budget
 from common.postgres.connections import no_writes
 from common.postgres.deadline import deadline
 from consistency.expressions import text
+from consistency.history.suppression import load_baseline
 from consistency.models import File, MonitorJob
 from consistency.models.history import PREFIX_LENGTH, Anomaly, prefix
 from consistency.registry import CHECKS, Query
 from consistency.scan.findings import finding_columns, finding_values, rows
+from consistency.scan.guards import Baseline, Guard
 from consistency.scan.reasons import reason
-from consistency.scan.snapshot import begin_snapshot, limit_statement
+from consistency.scan.snapshot import begin_snapshot, limit_statement, reading_only
 from consistency.scan.sql import query_sql
 
 READ_TIMEOUT: Final = 2.0
@@ -78,7 +80,7 @@ def current_state(anomaly: Anomaly) -> CurrentState:
         return CurrentState(problem=f"database {anomaly.database!r} is no longer configured")
     budget = Budget(READ_TIMEOUT)
     try:
-        with _snapshot(anomaly.database, budget):
+        with _snapshot(anomaly.database, budget, load_baseline(anomaly.database)):
             return CurrentState(**_values(anomaly))
     except Exception as error:
         return CurrentState(problem=reason(error, budget))
@@ -113,11 +115,14 @@ def anomalies_of_same_file(anomaly: Anomaly, limit: int = 20) -> Sequence[Anomal
 
 
 @contextmanager
-def _snapshot(database: str, budget: Budget) -> Iterator[None]:
+def _snapshot(database: str, budget: Budget, baseline: Baseline) -> Iterator[None]:
     with no_writes() as by_alias, deadline(budget.seconds + 0.5), transaction.atomic(using=database):
-        begin_snapshot(by_alias[database], budget.seconds)
-        limit_statement(by_alias[database], budget)
-        yield
+        connection, guard = by_alias[database], Guard(baseline)
+        begin_snapshot(connection, budget.seconds)
+        guard.compare_tables(connection)
+        limit_statement(connection, budget)
+        with reading_only(connection, guard.refused):
+            yield
 
 
 def _object_queries(anomaly: Anomaly) -> list[Query]:

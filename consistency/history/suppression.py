@@ -178,13 +178,17 @@ def load_suppressions(checks: Iterable[Check], database: str) -> Suppressions:
     try:
         with bounded_transaction(LOAD_TIMEOUT, lock_timeout=LOAD_LOCK_TIMEOUT):
             mutes = {mute.check_name: mute for mute in Mute.objects.filter(here, ended_at__isnull=True)}
-            last = Scan.objects.filter(database=database).values_list("baseline", flat=True).first() or {}
-            return Suppressions(acknowledged=_acknowledged(here), mutes=mutes, baseline=Baseline(**last))
+            return Suppressions(acknowledged=_acknowledged(here), mutes=mutes, baseline=load_baseline(database))
     except ProgrammingError:
         # Without our tables the recording fails too, and reports the reason.
         return Suppressions()
     except DatabaseError as error:
         return Suppressions(problem=f"suppressions could not be read: {explain(error) or 'PostgreSQL refused'}")
+
+
+def load_baseline(database: str) -> Baseline:
+    """Return the state of the data that the last recorded scan of a database accepted."""
+    return Baseline(**(Scan.objects.filter(database=database).values_list("baseline", flat=True).first() or {}))
 
 
 def _acknowledged(here: Q) -> dict[str, set[int]]:

@@ -47,7 +47,7 @@ class Guard:
     `accept` holds TABLES, RATIO or both: the scan then replaces that part of the baseline instead of comparing.
     """
 
-    def __init__(self, baseline: Baseline, accept: Collection[str]) -> None:
+    def __init__(self, baseline: Baseline, accept: Collection[str] = ()) -> None:
         self.baseline = baseline
         self.refused: dict[str, str] = {}
         """Reasons by table: a check that reads the table could not run."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from consistency.history.current_state import current_state
 from consistency.history.scanning import read_scan
 from consistency.models import File
 from consistency.models.history import OPEN, Anomaly, Scan
@@ -17,7 +18,7 @@ from consistency.scan.selection import default_checks
 from tests.consistency.api.data import report_reader
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.data import a_file, a_job
-from tests.consistency.history.data import STALE, changes, outcome, recorded
+from tests.consistency.history.data import STALE, anomaly, changes, outcome, recorded
 from tests.consistency.processes import run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -93,6 +94,15 @@ def test_tables_that_one_scan_accepts_are_accepted_by_every_scan(shadow: Abstrac
         assert outcome(recorded()).count == 0
     back = "files is now public.files; the last scan read shadow.files (--accept-tables)"
     assert errors() == {back}
+
+
+def test_the_page_of_an_anomaly_does_not_call_a_shadowed_file_repaired(shadow: AbstractContextManager[None]) -> None:
+    a_file("a", "processing")
+    recorded()
+    assert current_state(anomaly("a")).breaks_rule
+    with shadow:
+        state = current_state(anomaly("a"))
+    assert (state.breaks_rule, state.problem) == (None, SHADOWED)
 
 
 def test_a_dry_run_accepts_nothing_for_the_next_scan(shadow: AbstractContextManager[None]) -> None:

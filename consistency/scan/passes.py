@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 from consistency.registry import Check
 from consistency.scan.engine import Chunk, Engine, FirstPass
 from consistency.scan.findings import Row
+from consistency.scan.guards import RATIO, TABLES
 from consistency.scan.report import NO_SUPPRESSIONS, Report, Suppressions
 
 
@@ -39,7 +40,8 @@ def _first_pass(
     checks: Sequence[Check], database: str, timeout: float, store_first: Callable[[Chunk], None]
 ) -> FirstPass:
     first = FirstPass()
-    engine = Engine(checks, database=database, timeout=timeout)
+    # Only the last pass knows the baseline.
+    engine = Engine(checks, database=database, timeout=timeout, accept=(TABLES, RATIO))
     for chunk in engine:
         first.add(chunk)
         store_first(chunk._replace(confirmed=False))

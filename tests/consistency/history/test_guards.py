@@ -214,6 +214,16 @@ def test_an_accepted_share_is_accepted_by_every_scan_and_a_larger_loss_is_not(di
     assert disk.scan(50) == MISSING.format(50, 100)
 
 
+def test_an_accepted_state_is_accepted_with_two_passes(disk: Disk, shadow: AbstractContextManager[None]) -> None:
+    disk.scan(50, accept=[RATIO])
+    assert disk.scan(50, confirm=0.01) == 50
+    assert disk.scan(66, confirm=0.01) == MISSING.format(66, 100)
+    recorded()
+    with shadow:
+        assert outcome(recorded(confirm=0.01)).error == SHADOWED
+        assert outcome(recorded(confirm=0.01, accept=[TABLES])).count == 0
+
+
 def test_accepting_the_ratio_accepts_no_tables(disk: Disk, shadow: AbstractContextManager[None]) -> None:
     recorded()
     with shadow:

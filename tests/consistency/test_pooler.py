@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from config.demo.process import free_port, until
 from consistency.admin.background import _apply_in_batches
@@ -114,3 +115,20 @@ def test_a_bulk_action_changes_every_anomaly_and_an_export_has_them(pooled_url: 
         write, _ = FORMATS["csv"]
         *_, last = "".join(write(_Rows(Anomaly.objects.filter(acknowledged_by="ann"), "id"))).splitlines()
         assert last == f"# complete: true, rows: {many}"
+
+
+@pytest.fixture
+def german(database_url: str) -> Iterator[None]:
+    """Let every connection of the pool begin with German dates."""
+    name = urlsplit(database_url).path.lstrip("/")
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET datestyle = German")
+        yield
+        owner.execute(f"ALTER DATABASE {name} RESET datestyle")
+
+
+def test_dates_of_any_default_style_are_read_from_every_connection(german: None, pooled_url: str) -> None:
+    with moved_to(pooled_url):
+        recorded()
+        # Each query runs on a different connection of the pool.
+        assert {scan.recorded_at.year for _ in range(8) for scan in Scan.objects.all()} == {timezone.now().year}

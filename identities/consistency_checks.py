@@ -1,11 +1,11 @@
 """Checks of identities: each needs a row in PostgreSQL and a folder on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from django.db.models import QuerySet
 
-from consistency.expressions import text
+from consistency.expressions import sentence, shown_word, text
 from consistency.registry import CheckError, Finding, Severity, check
 from identities.models import Identity
 from identities.store import FILE, IdentityStore, identities_folder
@@ -30,7 +30,9 @@ def _row(uuid: str) -> QuerySet[Identity, Any]:
 
 
 def _uuids(using: str) -> list[str]:
-    return list(Identity.objects.using(using).order_by("pk").values_list(text("uuid"), flat=True))
+    # An attached table may lack a primary key: a null uuid is a finding of identity_without_uuid.
+    rows = Identity.objects.using(using).filter(uuid__isnull=False).order_by("pk")
+    return list(rows.values_list(text("uuid"), flat=True))
 
 
 @check(
@@ -40,12 +42,16 @@ def _uuids(using: str) -> list[str]:
     tags=("identities",),
     row=_row,
 )
-def identity_file_missing(using: str) -> Iterator[Finding]:
+def identity_file_missing(using: str) -> Generator[Finding, None, int]:
     """An identity has a row but no identity.json on disk"""
-    store = _read_store(using)
-    for uuid in _uuids(using):
+    # Both external checks return the number of compared objects.
+    store, uuids = _read_store(using), _uuids(using)
+    for uuid in uuids:
         if uuid not in store.files:
-            yield Finding(object_type="identity", object_id=uuid, detail=f"no {FILE} in the folder {uuid}")
+            unreadable = uuid in store.unreadable
+            detail = f"{uuid}/{FILE} cannot be read" if unreadable else f"no {FILE} in the folder {uuid}"
+            yield Finding(object_type="identity", object_id=uuid, detail=detail)
+    return len(uuids)
 
 
 @check(
@@ -55,7 +61,21 @@ def identity_file_missing(using: str) -> Iterator[Finding]:
     tags=("identities",),
     row=_row,
 )
-def identity_row_missing(using: str) -> Iterator[Finding]:
+def identity_row_missing(using: str) -> Generator[Finding, None, int]:
     """An identity has an identity.json on disk but no row"""
-    for uuid in sorted(_read_store(using).files.difference(_uuids(using))):
+    files = _read_store(using).files
+    for uuid in sorted(files.difference(_uuids(using))):
         yield Finding(object_type="identity", object_id=uuid, detail="no row in identities")
+    return len(files)
+
+
+@check(
+    "identity_without_uuid",
+    severity=Severity.WARN,
+    detail=sentence("uuid is null, name is ", shown_word("name")),
+    hint="No folder can belong to this row: give the row the uuid of the folder, or remove the row.",
+    tags=("identities",),
+)
+def identity_without_uuid() -> QuerySet[Identity]:
+    """An identity row has no uuid"""
+    return Identity.objects.filter(uuid__isnull=True)

@@ -1,9 +1,11 @@
 """The table of identities. Each row has a folder with identity.json on disk."""
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from common.text import printable
+from consistency.expressions import constant, text
+from consistency.registry import Columns
 
 
 class Identity(models.Model):
@@ -29,3 +31,8 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return printable(self.name or str(self.uuid))
+
+    @classmethod
+    def finding_columns(cls) -> Columns:
+        """Return the columns of an identity finding. A null uuid is the word `null`."""
+        return Columns(object_type="identity", object_id=Coalesce(text("uuid"), constant("null")))

@@ -21,43 +21,52 @@ def identities_folder() -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class IdentityStore:
-    """The content of the folder."""
+    """The content of the folder. The names of subfolders are uuids."""
 
     folders: frozenset[str]
-    """Names of all subfolders: uuids."""
+    """Names of all subfolders."""
     files: frozenset[str]
     """Names of subfolders with an identity.json."""
-    index: frozenset[str] | None
-    """The uuids in the index; None if the index is missing or malformed."""
+    unreadable: frozenset[str]
+    """Names of unreadable entries, such as a link in a circle, and of subfolders with an unreadable identity.json."""
+    has_index: bool
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the folder. Raise OSError if any part is absent or unreadable."""
+        """Read the folder. Raise OSError if the folder cannot be listed."""
+        folders, files, unreadable = set(), set(), set()
         with os.scandir(folder) as entries:
-            names = {entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir()}
-        files = {name for name in names if _is_file(folder / name / FILE)}
-        return cls(frozenset(names), frozenset(files), _read_index(folder / INDEX))
+            for entry in entries:
+                try:
+                    if entry.name[0] not in "._" and entry.is_dir():
+                        folders.add(entry.name)
+                        if _is_file(folder / entry.name / FILE):
+                            files.add(entry.name)
+                except OSError:
+                    unreadable.add(entry.name)
+        has_index = os.path.lexists(folder / INDEX)
+        return cls(frozenset(folders), frozenset(files), frozenset(unreadable), has_index)
 
     @property
     def empty(self) -> bool:
-        """Whether there is no subfolder and no index."""
-        return not self.folders and self.index is None
+        """Whether there is no subfolder, no unreadable entry and no index."""
+        return not (self.folders or self.unreadable or self.has_index)
 
-    @property
-    def index_ok(self) -> bool:
-        """Whether the index names exactly the subfolders."""
-        return self.index == self.folders
+    def matches(self, index: frozenset[str]) -> bool:
+        """Return whether an index names exactly the subfolders. An unreadable entry may be a subfolder."""
+        return index - self.unreadable == self.folders - self.unreadable
 
 
 def _is_file(path: Path) -> bool:
-    # Path.is_file() would return False for an unreadable folder; here OSError must end the check.
+    # Path.is_file() would return False for a link in a circle, which is unreadable.
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _read_index(path: Path) -> frozenset[str] | None:
+def read_index(path: Path) -> frozenset[str] | None:
+    """Return the uuids in the index; None if the index is missing or malformed."""
     try:
         return frozenset(_uuids(json.loads(path.read_bytes())))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

@@ -27,6 +27,7 @@ SERVED: dict[str, set[str]] = {
     "unknown_status": {"files_unknown_status", "monitor_jobs_unknown_status"},
     "duplicate_active_jobs": {"monitor_jobs_active_file"},
     "job_without_file": {"monitor_jobs_active_file"},
+    "identity_without_uuid": set(),
 }
 
 

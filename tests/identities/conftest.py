@@ -1,11 +1,26 @@
 """A folder of identities."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
+
+from consistency.registry import Check, Finding
+
+
+def read(check: Check) -> tuple[list[Finding], int]:
+    """Return the findings of an external check, and the number of compared objects that the generator returns."""
+    counted: list[int] = []
+
+    def findings() -> Generator[Finding, None, None]:
+        generator: Any = check.findings("default")
+        counted.append((yield from generator))
+
+    return list(findings()), counted[0]
 
 
 @pytest.fixture
@@ -27,3 +42,12 @@ def on_disk(folder: Path) -> Callable[..., None]:
             (folder / uuid / "identity.json").write_text(json.dumps({"uuid": uuid}))
 
     return write
+
+
+@pytest.fixture
+def without_primary_key(db: None) -> None:
+    """Let a uuid or a name be null, as an attached table may, until the end of the test's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE identities DROP CONSTRAINT identities_pkey")
+        cursor.execute("ALTER TABLE identities ALTER uuid DROP NOT NULL, ALTER name DROP NOT NULL")
+        cursor.execute("INSERT INTO identities (uuid, name) VALUES (NULL, 'nobody')")

@@ -8,6 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from health.registry import PROBES, Degraded
+from health.report import message, report
+from health.runs.result import DEGRADED, OK, ProbeResult
 from identities.health_probes import Identities
 from identities.models import Identity
 
@@ -42,7 +44,7 @@ def found() -> tuple[Identities, str]:
 
 def test_all_agree(folder: Path) -> None:
     assert found() == (
-        {"directory_exists": True, "files_count": 3, "index_ok": True, "db_count": 3, "synced": True},
+        {"directory_exists": True, "files_count": 3, "index_ok": True, "db_count": 3, "synced": True, "unreadable": 0},
         "",
     )
 
@@ -50,14 +52,28 @@ def test_all_agree(folder: Path) -> None:
 def test_an_empty_platform_agrees(tmp_path: Path, settings: Settings) -> None:
     settings.IDENTITIES_DIR = tmp_path
     write_index(tmp_path, {})
-    assert found()[0] == {"directory_exists": True, "files_count": 0, "index_ok": True, "db_count": 0, "synced": True}
+    assert found()[0] == {
+        "directory_exists": True,
+        "files_count": 0,
+        "index_ok": True,
+        "db_count": 0,
+        "synced": True,
+        "unreadable": 0,
+    }
 
 
 @pytest.mark.parametrize("place", [None, "nowhere", "_index.json"])
 def test_without_a_folder_nothing_is_synced(folder: Path, settings: Settings, place: str | None) -> None:
     settings.IDENTITIES_DIR = folder / place if place else None
     assert found() == (
-        {"directory_exists": False, "files_count": 0, "index_ok": False, "db_count": 3, "synced": False},
+        {
+            "directory_exists": False,
+            "files_count": 0,
+            "index_ok": False,
+            "db_count": 3,
+            "synced": False,
+            "unreadable": 0,
+        },
         "identities folder not accessible" if place else "IDENTITIES_DIR is not set",
     )
 
@@ -84,6 +100,39 @@ def test_an_index_that_lags_behind_is_not_ok(folder: Path) -> None:
     assert not found()[0]["index_ok"]
     write_index(folder, [{"uuid": "11"}, {"uuid": "22"}])
     assert found() == (
-        {"directory_exists": True, "files_count": 3, "index_ok": False, "db_count": 3, "synced": True},
+        {"directory_exists": True, "files_count": 3, "index_ok": False, "db_count": 3, "synced": True, "unreadable": 0},
         "the index differs from the folders on disk",
     )
+
+
+def test_an_unreadable_entry_costs_one_entry_and_is_named(folder: Path) -> None:
+    (folder / "22/identity.json").unlink()
+    (folder / "22/identity.json").symlink_to("identity.json")
+    assert found() == (
+        {"directory_exists": True, "files_count": 2, "index_ok": True, "db_count": 3, "synced": False, "unreadable": 1},
+        "2 files for 3 rows; 1 unreadable: 22",
+    )
+
+
+def test_three_of_the_unreadable_entries_are_named_without_control_characters(folder: Path) -> None:
+    for name in ("loop\n1", "loop 2", "loop 3", "loop 4"):
+        (folder / name).symlink_to(name)
+    value, reason = found()
+    assert (value["files_count"], value["synced"], value["index_ok"], value["unreadable"]) == (3, True, True, 4)
+    assert reason == "4 unreadable: loop\\n1, loop 2, loop 3, ..."
+
+
+def test_an_index_may_name_an_unreadable_entry(folder: Path) -> None:
+    (folder / "44").symlink_to("44")
+    write_index(folder, ["11", "22", "33", "44"])
+    assert not found()[0]["index_ok"]
+    write_index(folder, {uuid: {} for uuid in (*UUIDS, "44")})
+    assert found()[0]["index_ok"]
+
+
+def test_the_names_of_unreadable_entries_are_for_staff_and_not_for_rest(folder: Path) -> None:
+    (folder / "44").symlink_to("44")
+    value, reason = found()
+    result = ProbeResult(status=DEGRADED, reason=reason, value=value)
+    assert "44" in message(PROBES["identities"], result)
+    assert "44" not in str(report({"identities": result}, OK))

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from consistency.registry import CHECKS, CheckError
 from identities.models import Identity
+from tests.identities.conftest import read
 
 pytestmark = pytest.mark.django_db
 
@@ -69,14 +70,21 @@ def test_it_could_not_run_on_an_empty_folder_as_of_an_unmounted_disk(folder: Pat
         details()
 
 
-def test_it_could_not_run_where_one_folder_cannot_be_read(
-    folder: Path, on_disk: OnDisk, monkeypatch: pytest.MonkeyPatch
+def test_it_flags_a_row_whose_file_cannot_be_read_and_does_not_call_the_file_missing(
+    folder: Path, on_disk: OnDisk
 ) -> None:
-    rows("a")
+    rows("a", "loop", "b")
     on_disk("a")
     # A link in a circle is unreadable even for root.
-    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "loop").symlink_to("loop")
     (folder / "b").mkdir()
-    (folder / "b" / "identity.json").symlink_to(folder / "loop")
-    with pytest.raises(CheckError, match="cannot be read"):
-        details()
+    (folder / "b" / "identity.json").symlink_to("identity.json")
+    assert details() == {uuid: f"{uuid}/identity.json cannot be read" for uuid in ("b", "loop")}
+
+
+@pytest.mark.usefixtures("without_primary_key")
+def test_it_leaves_alone_a_row_without_uuid_and_returns_the_number_of_compared_rows(on_disk: OnDisk) -> None:
+    rows("a", "b")
+    on_disk("a")
+    findings, counted = read(CHECKS["identity_file_missing"])
+    assert ([finding.object_id for finding in findings], counted) == (["b"], 2)

@@ -8,6 +8,7 @@ import pytest
 
 from consistency.registry import CHECKS, CheckError
 from identities.models import Identity
+from tests.identities.conftest import read
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,22 @@ def test_it_leaves_alone_known_identities_empty_folders_and_other_files(folder: 
     (folder / "empty folder").mkdir()
     (folder / "identity.json").write_text("{}")
     assert details() == {}
+
+
+def test_it_leaves_alone_an_entry_that_cannot_be_read(folder: Path, on_disk: OnDisk) -> None:
+    on_disk("a")
+    (folder / "loop").symlink_to("loop")
+    (folder / "b").mkdir()
+    (folder / "b" / "identity.json").symlink_to("identity.json")
+    assert details() == {"a": "no row in identities"}
+
+
+@pytest.mark.usefixtures("without_primary_key")
+def test_it_leaves_alone_a_row_without_uuid_and_returns_the_number_of_files(on_disk: OnDisk) -> None:
+    Identity.objects.create(uuid="a", name="")
+    on_disk("a", "b")
+    findings, counted = read(CHECKS["identity_row_missing"])
+    assert ([finding.object_id for finding in findings], counted) == (["b"], 2)
 
 
 def test_it_could_not_run_while_the_folder_is_gone(folder: Path) -> None:

@@ -79,7 +79,8 @@ def is_available(file: str) -> bool:
 
 def _count_scripts(folder: Path) -> int:
     paths = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
-    return sum(path.endswith(".py") and not os.path.islink(path) for path in paths)
+    # Like the checksums, `isfile` accepts a link to a regular file.
+    return sum(path.endswith(".py") and os.path.isfile(path) for path in paths)
 
 
 def _count_models(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,14 +90,35 @@ def test_files_beside_the_manifest_are_ignored_by_integrity(platform: Path) -> N
     assert found()["scripts_count"] == 4
 
 
-def test_scripts_are_counted_without_following_links(platform: Path) -> None:
+def test_scripts_are_regular_files_and_links_to_regular_files(platform: Path) -> None:
     scripts = platform / "scripts"
     (scripts / "link.py").symlink_to("asr_processor.py")
     (scripts / "circle").symlink_to(scripts)
     (scripts / "folder.py").mkdir()
     (scripts / "UPPER.PY").touch()
     (scripts / os.fsdecode(b"\xff.py")).touch()
-    assert found()["scripts_count"] == 4
+    assert found()["scripts_count"] == 5
+
+
+@pytest.mark.parametrize(
+    ("create", "counts"),
+    [
+        (lambda path: path.symlink_to("helpers/one.py"), 1),
+        (lambda path: path.symlink_to("nowhere.py"), 0),
+        (lambda path: path.symlink_to(path.name), 0),
+        (os.mkfifo, 0),
+        (Path.mkdir, 0),
+    ],
+    ids=["link", "dangling link", "circle", "FIFO", "folder"],
+)
+def test_an_entry_counts_the_same_in_the_number_of_scripts_and_in_integrity(
+    platform: Path, create: Callable[[Path], None], counts: int
+) -> None:
+    create(platform / "scripts/new.py")
+    with (platform / "scripts/checksums.sha256").open("a") as manifest:
+        manifest.write(f"{hashlib.sha256(b'helpers/one.py').hexdigest()}  new.py\n")
+    value = found()
+    assert (value["scripts_count"], value["scripts_integrity"]["matched"]) == (3 + counts, 3 + counts)
 
 
 @pytest.mark.parametrize("name", ["a.gguf", "b.pt", "c.pth", "d.bin", "e.onnx", "f.safetensors", "G.ONNX"])

@@ -79,6 +79,8 @@ def _on_disk(folder: Path | None) -> set[str]:
         return set()
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.name.endswith(".sql") and entry.is_file()}
+            # macOS writes hidden files such as `._0001.sql` beside the migrations.
+            files = (entry.name for entry in entries if entry.is_file())
+            return {name for name in files if name.endswith(".sql") and not name.startswith(".")}
     except OSError as error:
         raise Failed("migrations folder not accessible") from error

@@ -61,6 +61,11 @@ def test_a_file_that_is_not_applied_is_required(folder: Path) -> None:
     assert not found()["ok"]
 
 
+def test_a_hidden_file_is_no_migration(folder: Path) -> None:
+    (folder / "._migrate_add_tags.sql").touch()
+    assert found()["required"] == [{"filename": "migrate_add_tags.sql"}]
+
+
 def test_one_of_djangos_own_that_is_not_applied_is_required(folder: Path) -> None:
     MigrationRecorder(connection).record_unapplied("identities", "0001_identities")
     assert found()["required"] == [{"filename": "migrate_add_tags.sql"}, {"filename": "identities.0001_identities"}]

@@ -113,9 +113,9 @@ def tmdb_client() -> httpx.Client | None:
 
 
 def inspect_tmdb(client: httpx.Client | None) -> Tmdb:
-    """Request TMDB's smallest resource; an answer that refuses the key counts as reachable.
+    """Request TMDB's smallest resource; an answer of TMDB that refuses the key counts as reachable.
 
-    Raise Failed without answer, NotApplicable without key or if TMDB is disabled.
+    Raise Failed without an answer of TMDB, NotApplicable without key or if TMDB is disabled.
     """
     key = settings.TMDB_API_KEY
     values: Tmdb = {"api_key_configured": bool(key), "enabled": settings.TMDB_ENABLED, "api_reachable": None}
@@ -125,15 +125,25 @@ def inspect_tmdb(client: httpx.Client | None) -> Tmdb:
         raise NotApplicable("not configured: TMDB_API_KEY is not set", values)
     is_token = key.startswith(TOKEN_PREFIX)
     try:
-        status = client.get(
+        answer = client.get(
             "/configuration",
             headers={"Authorization": f"Bearer {key}"} if is_token else {},
             params={} if is_token else {"api_key": key},
-        ).status_code
+        )
     except httpx.HTTPError as error:
         values["api_reachable"] = False
         raise Failed(explain(error, TIMEOUT) or "not reachable", values) from error
-    values["api_reachable"] = status < httpx.codes.INTERNAL_SERVER_ERROR
+    values["api_reachable"] = not answer.is_server_error and _is_tmdb(answer)
     if not values["api_reachable"]:
-        raise Failed(f"answered with HTTP {status}", values)
+        status = f"answered with HTTP {answer.status_code}"
+        raise Failed(status if answer.is_server_error else "the answer is not TMDB's", values)
     return values
+
+
+def _is_tmdb(answer: httpx.Response) -> bool:
+    """Return whether TMDB wrote the answer. A captive portal answers 200 or 302 in the place of TMDB."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and ("images" in body or {"status_code", "status_message"} <= body.keys())

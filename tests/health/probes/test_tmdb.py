@@ -16,21 +16,30 @@ from health.snapshot import Snapshot
 V3 = "0123456789abcdef0123456789abcdef"
 V4 = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
 
+CONFIGURATION = b'{"images": {"base_url": "http://image.tmdb.org/t/p/"}, "change_keys": ["adult"]}'
+WRONG_KEY = (
+    b'{"success": false, "status_code": 7, "status_message": "Invalid API key: You must be granted a valid key."}'
+)
+TOO_MANY = b'{"status_code": 25, "status_message": "Your request count is over the allowed limit."}'
+
 
 class Films(http.server.BaseHTTPRequestHandler):
     """TMDB's documented answers for GET /3/configuration."""
 
     asked: list[str]
-    broken: bool
+    says: tuple[int, bytes] | None
+    """Status and body of each answer; None for the documented answers."""
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         self.asked.append(parts.path)
         right = parse_qs(parts.query).get("api_key") == [V3] or self.headers["Authorization"] == f"Bearer {V4}"
-        self.send_response(503 if self.broken else 200 if right else 401)
-        self.send_header("Content-Length", "2")
+        status, body = self.says or ((200, CONFIGURATION) if right else (401, WRONG_KEY))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Location", "http://portal.example/login")
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
@@ -39,7 +48,7 @@ class Films(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def films(settings: Settings) -> Iterator[type[Films]]:
     """Start a TMDB and set its URL and key."""
-    handler = type("Films", (Films,), {"asked": [], "broken": False})
+    handler = type("Films", (Films,), {"asked": [], "says": None})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         settings.TMDB_URL = f"http://127.0.0.1:{server.server_port}/3"
@@ -98,8 +107,35 @@ def test_a_closed_door_is_unreachable(films: type[Films], ask: Callable[[], Tmdb
     assert caught.value.value == {"api_key_configured": True, "enabled": True, "api_reachable": False}
 
 
+def test_a_limit_on_requests_is_an_answer_of_tmdb(films: type[Films], ask: Callable[[], Tmdb]) -> None:
+    films.says = 429, TOO_MANY
+    assert ask()["api_reachable"] is True
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        (200, b"<html>Accept the terms of this network</html>"),
+        (200, b""),
+        (200, b"\xff"),
+        (200, b"{}"),
+        (200, b'["images", "status_code", "status_message"]'),
+        (302, b""),
+        (401, b'{"status_code": 401}'),
+        (403, b"<html>"),
+    ],
+)
+def test_an_answer_that_is_not_of_tmdb_is_unreachable(
+    films: type[Films], ask: Callable[[], Tmdb], says: tuple[int, bytes]
+) -> None:
+    films.says = says
+    with pytest.raises(Failed, match="the answer is not TMDB's") as caught:
+        ask()
+    assert caught.value.value == {"api_key_configured": True, "enabled": True, "api_reachable": False}
+
+
 def test_a_broken_tmdb_is_unreachable(films: type[Films], ask: Callable[[], Tmdb]) -> None:
-    films.broken = True
+    films.says = 503, b"{}"
     with pytest.raises(Failed, match="answered with HTTP 503") as caught:
         ask()
     assert caught.value.value

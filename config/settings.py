@@ -143,6 +143,8 @@ SCRIPTS_DIR = env.folder("SCRIPTS_DIR")
 MODELS_DIR = env.folder("MODELS_DIR")
 MIGRATIONS_DIR = env.folder("MIGRATIONS_DIR")
 IDENTITIES_DIR = env.folder("IDENTITIES_DIR")
+# Megabytes. A larger index is not read.
+IDENTITIES_INDEX_LIMIT = env.integer("IDENTITIES_INDEX_LIMIT", 64, least=1, most=10_000)
 PROCESSORS = ("asr", "yolo", "face", "pose", "ocr", "cut", "scene", "asrx", "visual_chunk")
 PIPELINE_PROCESSORS = {name: f"{name}_processor.py" for name in PROCESSORS} | env.pairs("PIPELINE_PROCESSORS")
 FFMPEG = env.text("FFMPEG", "ffmpeg")

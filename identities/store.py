@@ -1,11 +1,10 @@
 """Identities on disk: `{IDENTITIES_DIR}/{uuid}/identity.json`, and an index for work without the database."""
 
-import json
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.conf import settings
 
@@ -63,19 +62,3 @@ def _is_file(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def read_index(path: Path) -> frozenset[str] | None:
-    """Return the uuids in the index; None if the index is missing or malformed."""
-    try:
-        return frozenset(_uuids(json.loads(path.read_bytes())))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _uuids(index: Any) -> list[str]:
-    """Return the uuids of an index: the keys of an object, or `uuid` of each object in a list."""
-    uuids = list(index) if isinstance(index, dict) else [entry["uuid"] for entry in index]
-    if not all(isinstance(uuid, str) for uuid in uuids) or isinstance(index, str):
-        raise ValueError("the index is neither an object by uuid nor a list of objects with uuid")
-    return uuids

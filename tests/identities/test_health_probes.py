@@ -1,21 +1,29 @@
 """The probe of identities, on real folders and rows."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from health.registry import PROBES, Degraded
+from health.registry import PROBES, Degraded, NotApplicable
 from health.report import message, report
 from health.runs.result import DEGRADED, OK, ProbeResult
 from identities.health_probes import Identities
+from identities.index import IdentityIndex
 from identities.models import Identity
 
 pytestmark = pytest.mark.django_db
 
 UUIDS = ("11", "22", "33")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the index even if the machine is busy."""
+    monkeypatch.setattr("identities.health_probes.WAIT", 60.0)
 
 
 @pytest.fixture
@@ -103,6 +111,32 @@ def test_an_index_that_lags_behind_is_not_ok(folder: Path) -> None:
         {"directory_exists": True, "files_count": 3, "index_ok": False, "db_count": 3, "synced": True, "unreadable": 0},
         "the index differs from the folders on disk",
     )
+
+
+def test_an_index_that_cannot_be_read_is_not_ok(folder: Path, settings: Settings) -> None:
+    (folder / "_index.json").write_text("{")
+    assert (found()[0]["index_ok"], found()[1]) == (False, "the index cannot be read or is malformed")
+    os.truncate(folder / "_index.json", 80_000_000)
+    assert (found()[0]["index_ok"], found()[1]) == (
+        False,
+        "the index has 80 MB, more than IDENTITIES_INDEX_LIMIT (64 MB)",
+    )
+    settings.IDENTITIES_INDEX_LIMIT = 80
+    assert found()[1] == "the index cannot be read or is malformed"
+
+
+def test_an_index_that_is_still_being_read_is_unknown_and_no_fault(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(IdentityIndex, "read", lambda *_, **__: None)
+        with pytest.raises(NotApplicable, match="the index is still being read") as caught:
+            PROBES["identities"].run()
+        assert caught.value.value
+        assert (caught.value.value["index_ok"], caught.value.value["synced"]) == (None, True)
+        Identity.objects.get(uuid="22").delete()
+        assert found()[1] == "3 files for 2 rows; the index is still being read"
+    assert found()[0]["index_ok"]
 
 
 def test_an_unreadable_entry_costs_one_entry_and_is_named(folder: Path) -> None:

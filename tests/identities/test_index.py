@@ -1,0 +1,147 @@
+"""The index of identities: a child process reads the index once per change."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from identities.index import UNUSABLE, IdentityIndex
+
+PATIENT = 60.0
+Read = Callable[..., Any]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "_index.json"
+
+
+@pytest.fixture
+def read(path: Path) -> Read:
+    """Return a function that reads the index, and waits for the end of the reading if not told otherwise."""
+    index = IdentityIndex()
+    return lambda *, limit=64, wait=PATIENT: index.read(path, limit=limit, until=monotonic() + wait)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the commands of the child processes."""
+    started: list[Any] = []
+
+    class Counted(subprocess.Popen[bytes]):
+        def __init__(self, command: Any, **options: Any) -> None:
+            started.append(command)
+            super().__init__(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Counted)
+    return started
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"a": {}, "\u00e9\ud800 \r": {"name": "B"}},
+        {"a": 1, "\u00e9\ud800 \r": None},
+        [{"uuid": "a"}, {"uuid": "\u00e9\ud800 \r", "name": ""}, {"uuid": "a"}],
+    ],
+)
+def test_the_uuids_are_keys_of_an_object_or_members_of_a_list(path: Path, read: Read, index: Any) -> None:
+    path.write_text(json.dumps(index))
+    assert read() == {"a", "\u00e9\ud800 \r"}
+
+
+@pytest.mark.parametrize("index", ["{}", "[]"])
+def test_an_index_may_be_empty(path: Path, read: Read, index: str) -> None:
+    path.write_text(index)
+    assert read() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "null", "3", '"ab"', '""', "[" * 100_000, "\x00", '{"a\\nb": {}}'),
+        *('["a", "b"]', '[{"uuid": "a"}, {"name": "b"}]', '[{"uuid": 1}]', '[{"uuid": ["a"]}]'),
+    ],
+)
+def test_a_malformed_index_is_a_problem(path: Path, read: Read, text: str) -> None:
+    path.write_text(text)
+    assert read() == UNUSABLE
+
+
+@pytest.mark.parametrize(
+    "create",
+    [lambda path: None, lambda path: path.symlink_to(path.name), Path.mkdir, os.mkfifo],
+    ids=["missing", "circle", "folder", "FIFO"],
+)
+def test_an_index_that_is_no_file_is_a_problem(path: Path, read: Read, create: Callable[[Path], None]) -> None:
+    create(path)
+    assert read() == UNUSABLE
+
+
+def test_the_index_is_read_once_per_change(path: Path, read: Read, children: list[Any]) -> None:
+    path.write_text('{"a": 1}')
+    assert [read(), read(), read()] == [{"a"}] * 3
+    assert len(children) == 1
+    path.write_text('{"a": 1, "b": 2}')  # another size
+    assert [read(), read()] == [{"a", "b"}] * 2
+    assert len(children) == 2
+    os.utime(path, (1, 1))
+    assert [read(), read()] == [{"a", "b"}] * 2
+    assert len(children) == 3
+    new = path.with_name("new")
+    new.write_text('{"c": 1, "d": 2}')  # another inode
+    os.utime(new, (1, 1))
+    new.rename(path)
+    assert [read(), read()] == [{"c", "d"}] * 2
+    assert len(children) == 4
+
+
+def test_a_malformed_index_is_read_once_too(path: Path, read: Read, children: list[Any]) -> None:
+    path.write_text("{")
+    assert [read(), read()] == [UNUSABLE] * 2
+    assert len(children) == 1
+
+
+def test_a_large_index_is_not_read(path: Path, read: Read, children: list[Any]) -> None:
+    path.touch()
+    os.truncate(path, 79_000_001)
+    assert read() == "the index has 80 MB, more than IDENTITIES_INDEX_LIMIT (64 MB)"
+    os.truncate(path, 1_000_000)
+    assert read(limit=1) == UNUSABLE
+    assert len(children) == 1
+
+
+def test_a_reading_that_lasts_is_not_waited_for_and_never_started_twice(
+    path: Path, read: Read, children: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, go = tmp_path / "python", tmp_path / "go"
+    slow.write_text(f'#!/bin/sh\nuntil [ -e {go} ]; do sleep 0.02; done\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    path.write_text('{"a": 1}')
+    assert [read(wait=0), read(wait=0.1)] == [None, None]
+    path.write_text('{"a": 1, "b": 2}')
+    assert read(wait=0) is None
+    assert [thread.name for thread in threading.enumerate()].count("identity index") == 1
+    go.touch()
+    read()
+    assert len(children) == 1
+    assert read() == {"a", "b"}
+
+
+def test_a_child_that_cannot_start_is_tried_again(
+    path: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text('{"a": 1}')
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        assert read() is None
+    assert read() == {"a"}

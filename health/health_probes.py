@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, TypedDict
 from common.postgres.parameters import every_row
 from health.models import RuntimeSwitch
 from health.probes.checksums import Digests
-from health.probes.integrations import Sftpgo, Tmdb, inspect_sftpgo, inspect_tmdb, sftpgo_client, tmdb_client
+from health.probes.integrations import (
+    Sftpgo,
+    Tmdb,
+    inspect_sftpgo,
+    inspect_tmdb,
+    sftpgo_client,
+    sftpgo_unknown,
+    tmdb_client,
+    tmdb_unknown,
+)
 from health.probes.pipeline import Pipeline, inspect_pipeline
 from health.probes.resources import Resources, Sampler, measure_resources
 from health.probes.schema import OwnMigrations, Schema, compare_migrations
@@ -71,13 +80,13 @@ def config() -> Switches:
     }
 
 
-@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=tmdb_client)
+@probe("tmdb", ttl=900.0, section="integrations.tmdb", client=tmdb_client, known=tmdb_unknown)
 def tmdb(client: "Client | None") -> Tmdb:
     """TMDB can be reached."""
     return inspect_tmdb(client)
 
 
-@probe("sftpgo", ttl=5.0, section=None, client=sftpgo_client)
+@probe("sftpgo", ttl=5.0, section=None, client=sftpgo_client, known=sftpgo_unknown)
 def sftpgo(client: "Client | None") -> Sftpgo:
     """SFTPGo and its data provider are up."""
     return inspect_sftpgo(client)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import NoneType, SimpleNamespace
 from typing import Any, Final, get_type_hints, is_typeddict
@@ -13,6 +14,16 @@ Run = Callable[..., Mapping[str, Any] | None]
 """The function of a probe: takes the kept client, if any; returns None or the values of the section."""
 Client = Callable[[], object]
 """Creates the client that a probe keeps between runs. Any thread may call `close()` of the client."""
+Known = Callable[[], Mapping[str, Any]]
+"""Returns the values of the section without an answer of the service, such as values of settings."""
+
+PUBLISHED: Final[ContextVar[dict[str, Any]]] = ContextVar("published")
+"""The published values of the run in this thread; the executor sets the variable."""
+
+
+def publish(values: Mapping[str, Any]) -> None:
+    """Report values of the section now. The values stay known if the rest of the run fails or hangs."""
+    PUBLISHED.get({}).update(values)
 
 
 class ProbeError(Exception):
@@ -65,6 +76,7 @@ class Probe:
     requires: tuple[str, ...]
     """Names of probes that must not be in error; otherwise the run is skipped."""
     client: Client | None
+    known: Known
     refreshed: bool
     """Whether the refresher runs the probe periodically, besides runs on demand."""
 
@@ -87,13 +99,15 @@ def probe(
     fails_command: bool = False,
     requires: tuple[str, ...] = (),
     client: Client | None = None,
+    known: Known = dict,
     refreshed: bool = False,
     registry: dict[str, Probe] = PROBES,
 ) -> Callable[[Run], Probe]:
     """Turn a function into a registered Probe; raise ProbeError for a wrong definition.
 
     The first line of the docstring is the title. The annotation `-> None` defines a service. A TypedDict as
-    annotation defines the keys of the section, which are null if the probe fails.
+    annotation defines the keys of the section. If the probe fails, the keys are null, except the values of `known` and
+    of `publish`.
     """
 
     def register(run: Run) -> Probe:
@@ -109,6 +123,7 @@ def probe(
             fails_command=fails_command or essential,
             requires=requires,
             client=client,
+            known=known,
             refreshed=refreshed or essential,
         )
         if registry.setdefault(name, new) is not new:

@@ -1,7 +1,6 @@
 """The reports of health. JSON, the OpenAPI document and the command's JSON come from the same serializers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from types import NoneType
 from typing import Any, ClassVar, Final, get_args, get_origin, get_type_hints, is_typeddict
@@ -10,7 +9,6 @@ from django.conf import settings
 from rest_framework import serializers
 
 from health.build import utc
-from health.probes.integrations import UNKNOWN
 from health.registry import PROBES, Probe
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, overall
 from health.snapshot import snapshot
@@ -157,6 +155,4 @@ def report(results: Mapping[str, ProbeResult], status: str) -> dict[str, Any]:
 def sftpgo(*, budget: float) -> dict[str, Any]:
     """Return the report of /api/v1/stats/sftpgo."""
     result = snapshot.refresh(["sftpgo"], budget=budget)["sftpgo"]
-    if result.value is None:
-        result = replace(result, value=UNKNOWN)
     return dict(probe_serializer(PROBES["sftpgo"])(result).data)

@@ -29,7 +29,9 @@ class Sftpgo(TypedDict):
     data_provider: str | None
 
 
-UNKNOWN: Sftpgo = {"services": {"sftp": None, "ftp": None, "webdav": None}, "data_provider": None}
+def sftpgo_unknown() -> Sftpgo:
+    """Return the section without an answer of SFTPGo."""
+    return {"services": {"sftp": None, "ftp": None, "webdav": None}, "data_provider": None}
 
 
 class SftpgoAuth(httpx.Auth):
@@ -70,7 +72,7 @@ def inspect_sftpgo(client: httpx.Client | None) -> Sftpgo:
     The body decides: SFTPGo answers 200 even if the data provider is dead.
     """
     if client is None:
-        raise NotApplicable("disabled: SFTPGO_URL is not set", UNKNOWN)
+        raise NotApplicable("disabled: SFTPGO_URL is not set")
     status = _json_object(client.get(STATUS_PATH))
 
     def is_active(service: str) -> bool:
@@ -105,6 +107,12 @@ class Tmdb(TypedDict):
     api_reachable: bool | None
 
 
+def tmdb_unknown() -> Tmdb:
+    """Return the section without an answer of TMDB."""
+    configured = bool(settings.TMDB_API_KEY)
+    return {"api_key_configured": configured, "enabled": settings.TMDB_ENABLED, "api_reachable": None}
+
+
 def tmdb_client() -> httpx.Client | None:
     """Return a client; None unless TMDB is enabled and a key is configured."""
     if not (settings.TMDB_ENABLED and settings.TMDB_API_KEY):
@@ -117,8 +125,7 @@ def inspect_tmdb(client: httpx.Client | None) -> Tmdb:
 
     Raise Failed without an answer of TMDB, NotApplicable without key or if TMDB is disabled.
     """
-    key = settings.TMDB_API_KEY
-    values: Tmdb = {"api_key_configured": bool(key), "enabled": settings.TMDB_ENABLED, "api_reachable": None}
+    key, values = settings.TMDB_API_KEY, tmdb_unknown()
     if not settings.TMDB_ENABLED:
         raise NotApplicable("disabled: TMDB_ENABLED is off", values)
     if client is None:

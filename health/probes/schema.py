@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from common.errors import is_missing_table
 from common.postgres.parameters import every_row
 from health.models import SchemaMigration
-from health.registry import Degraded, Failed, NotApplicable
+from health.registry import Degraded, Failed, NotApplicable, publish
 
 Key = tuple[str, str]
 
@@ -48,11 +48,14 @@ def compare_migrations(own: OwnMigrations) -> Schema:
     Raise NotApplicable if MIGRATIONS_DIR is not set: then the migrations of the media server are unknown.
     """
     applied = _applied()
+    filenames: list[Filename] = [{"filename": name} for name in applied or ()]
+    # Before the folder is read, because a disk may hang.
+    publish({"table_exists": applied is not None, "applied": filenames})
     missing = sorted(_on_disk(settings.MIGRATIONS_DIR) - set(applied or ()))
     missing += own.missing(set(MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations()))
     values: Schema = {
         "table_exists": applied is not None,
-        "applied": [{"filename": name} for name in applied or ()],
+        "applied": filenames,
         "required": [{"filename": name} for name in missing],
         "ok": applied is not None and not missing,
     }

@@ -11,7 +11,7 @@ from django.db import connections
 
 from common import errors
 from common.postgres.deadline import deadline
-from health.registry import Degraded, NotApplicable, Probe, Unwell
+from health.registry import PUBLISHED, Degraded, NotApplicable, Probe, Unwell
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class ProbeExecutor:
         self.probe = probe
         self.since: float | None = None
         """Monotonic instant at which the current run began to wait for the service."""
+        self._published: dict[str, Any] = {}
         self._client: object | None = None
         self._client_was_closed = False
         self._slow_runs = 0
@@ -41,11 +42,15 @@ class ProbeExecutor:
         try:
             result = self._measure()
         finally:
-            self.since = None
+            self.since, self._published = None, {}
         if result.status == ERROR or self._client_was_closed:
             self.discard()
         self._unexpected_was_logged = not result.known
         return self._with_slowness(result)
+
+    def known_values(self) -> Mapping[str, Any] | None:
+        """Return the values without an answer, and the values that the current run has published."""
+        return {**self.probe.known(), **self._published} or None
 
     def is_overdue(self) -> bool:
         """Return whether the current run has exceeded the deadline and the grace period."""
@@ -70,6 +75,7 @@ class ProbeExecutor:
 
     def _measure(self) -> ProbeResult:
         began = monotonic()
+        PUBLISHED.set(self._published)
         outcome: dict[str, Any]
         try:
             arguments = self._arguments()
@@ -83,6 +89,8 @@ class ProbeExecutor:
         except Exception as error:
             reason = self._explain(error, monotonic() - began)
             outcome = {"status": ERROR, "reason": reason, "known": reason != UNEXPECTED}
+        if outcome.get("value") is None:
+            outcome["value"] = self.known_values()
         ended = monotonic()
         return ProbeResult(**outcome, latency_ms=milliseconds(ended - began), began=began, measured=ended)
 

@@ -89,11 +89,11 @@ class Runner:
         """Return the current result, or an error if the result is old, because the thread may be stuck or dead."""
         since, last, now = self.executor.since, self._last, monotonic()
         if since is not None and now - since > self.probe.deadline:
-            return _error(no_answer_for(now - (last.measured if last else since)), now - since)
+            return self._error(no_answer_for(now - (last.measured if last else since)), now - since)
         if last is None:
-            return _error("no answer yet", now - self._started_at if self._started_at else 0.0, known=False)
+            return self._error("no answer yet", now - self._started_at if self._started_at else 0.0, known=False)
         if now - last.measured > self.probe.ttl + self.probe.deadline:
-            return _error(no_answer_for(now - last.measured), now - last.measured, known=False)
+            return self._error(no_answer_for(now - last.measured), now - last.measured, known=False)
         return last
 
     def has_run(self) -> bool:
@@ -140,7 +140,7 @@ class Runner:
         if down is None:
             return self.executor.run()
         now = monotonic()
-        skipped = _error(f"skipped: {down} is down", now - self._started_at)
+        skipped = self._error(f"skipped: {down} is down", now - self._started_at)
         return replace(skipped, began=self._started_at, measured=now)
 
     def _finish(self, result: ProbeResult | None) -> None:
@@ -158,6 +158,6 @@ class Runner:
             ending = f": {result.reason}" if result.reason else " again"
             log.log(level, "Probe %s is %s%s.", self.probe.name, result.status, ending)
 
-
-def _error(reason: str, waited: float, *, known: bool = True) -> ProbeResult:
-    return ProbeResult(status=ERROR, reason=reason, latency_ms=milliseconds(waited), known=known)
+    def _error(self, reason: str, waited: float, *, known: bool = True) -> ProbeResult:
+        value = self.executor.known_values()
+        return ProbeResult(status=ERROR, reason=reason, value=value, latency_ms=milliseconds(waited), known=known)

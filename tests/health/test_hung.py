@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework_api_key.models import APIKey
 
+from health.models import SchemaMigration
 from health.snapshot import snapshot
 from tests.health.conftest import eventually
 
@@ -80,6 +81,20 @@ def test_a_disk_that_hangs_leaves_the_rest_of_the_report_whole(
     assert threads_of("pipeline") == 1
     back.set()
     assert eventually(lambda: "error" not in detailed()["pipeline"])
+
+
+def test_a_folder_of_migrations_that_hangs_leaves_the_applied_migrations_known(
+    detailed: Callable[[], dict[str, Any]], hang: Hang, back: threading.Event, tmp_path: Path, settings: Settings
+) -> None:
+    settings.MIGRATIONS_DIR = tmp_path
+    SchemaMigration.objects.create(filename="one.sql")
+    hang(os, "scandir", lambda path=None: os.fspath(path or ".") == str(tmp_path))
+    for _ in range(3):
+        schema = detailed()["schema"]
+        assert schema.pop("error").startswith("no answer for")
+        assert schema == {"table_exists": True, "applied": [{"filename": "one.sql"}], "required": None, "ok": None}
+    back.set()
+    assert eventually(lambda: detailed()["schema"]["ok"] is not None)
 
 
 def test_a_name_server_that_hangs_leaves_the_other_services_alone(

@@ -1,6 +1,7 @@
 """Applied migrations and runtime switches, from a real database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from pytest_django import Settings
 from health.health_probes import config
 from health.models import RuntimeSwitch, SchemaMigration
 from health.probes.schema import OwnMigrations, Schema, compare_migrations
-from health.registry import Degraded, Failed, NotApplicable, Unwell
+from health.registry import PROBES, Degraded, Failed, NotApplicable, Unwell
+from health.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +104,16 @@ def test_a_folder_that_cannot_be_read_is_not_guessed_at(folder: Path, settings: 
     settings.MIGRATIONS_DIR = folder / "nowhere"
     with pytest.raises(Failed, match="migrations folder not accessible"):
         compare_migrations(OwnMigrations())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_folder_that_cannot_be_read_leaves_the_applied_migrations_known(
+    folder: Path, settings: Settings, snapshot_of: Callable[..., Snapshot]
+) -> None:
+    settings.MIGRATIONS_DIR = folder / "nowhere"
+    result = snapshot_of({"schema": replace(PROBES["schema"], requires=())}).refresh(budget=30)["schema"]
+    assert (result.status, result.reason) == ("error", "migrations folder not accessible")
+    assert result.value == {"table_exists": True, "applied": [{"filename": "migrate_add_users_table.sql"}]}
 
 
 @pytest.mark.parametrize(

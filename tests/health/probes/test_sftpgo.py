@@ -5,14 +5,18 @@ import json
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 import httpx
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from health.probes.integrations import UNKNOWN, inspect_sftpgo, sftpgo_client
+from health import report
+from health.probes.integrations import inspect_sftpgo, sftpgo_client
 from health.registry import Degraded, NotApplicable
 from health.snapshot import snapshot
 
@@ -115,9 +119,8 @@ def test_a_token_is_requested_once_and_again_after_it_expires(uploads: type[Uplo
 def test_without_sftpgo_there_is_no_request(settings: Settings) -> None:
     settings.SFTPGO_URL = ""
     assert sftpgo_client() is None
-    with pytest.raises(NotApplicable, match="SFTPGO_URL is not set") as caught:
+    with pytest.raises(NotApplicable, match="SFTPGO_URL is not set"):
         inspect_sftpgo(None)
-    assert caught.value.value == UNKNOWN
 
 
 # --- The endpoint ----------------------------------------------------------------------------------------
@@ -147,6 +150,26 @@ def test_it_says_degraded_with_a_dead_data_provider(uploads: type[Uploads], stat
     uploads.says = status(provider=False)
     assert (stats().json()["status"], stats().json()["data_provider"]) == ("degraded", "error")
     assert "/srv/db" not in stats().content.decode()
+
+
+def test_the_endpoint_and_the_command_have_the_same_keys_with_and_without_sftpgo(
+    uploads: type[Uploads], settings: Settings, stats: Any
+) -> None:
+    places = {"up": settings.SFTPGO_URL, "unreachable": "http://127.0.0.1:1", "disabled": ""}
+    for place, settings.SFTPGO_URL in places.items():
+        snapshot.close()
+        output = StringIO()
+        with suppress(SystemExit):
+            call_command("check_health", "sftpgo", "--format", "json", stdout=output)
+        command, rest = json.loads(output.getvalue())["sftpgo"], stats().json()
+        assert (list(command), command["services"]) == (list(rest), rest["services"]), place
+        assert list(rest["services"]) == ["sftp", "ftp", "webdav"]
+
+
+def test_without_an_answer_in_time_the_services_are_unknown(settings: Settings, dripping_server: str) -> None:
+    settings.SFTPGO_URL = f"http://{dripping_server}"
+    value = report.sftpgo(budget=0.1)
+    assert (value["status"], value["services"]) == ("error", {"sftp": None, "ftp": None, "webdav": None})
 
 
 @pytest.mark.parametrize(

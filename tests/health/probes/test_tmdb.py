@@ -172,3 +172,25 @@ def test_its_key_is_in_no_log(
     assert films.asked
     assert "logged" in printed
     assert V3 not in printed
+
+
+def test_the_settings_are_known_before_and_without_a_run(
+    snapshot_of: Callable[..., Snapshot], settings: Settings, dripping_server: str
+) -> None:
+    expected = {"api_key_configured": True, "enabled": True, "api_reachable": None}
+    settings.TMDB_API_KEY, settings.TMDB_ENABLED, settings.TMDB_URL = V3, True, f"http://{dripping_server}"
+    snapshot = snapshot_of({"tmdb": PROBES["tmdb"]})
+    assert (snapshot.result("tmdb").reason, snapshot.result("tmdb").value) == ("no answer yet", expected)
+    result = snapshot.refresh(budget=30)["tmdb"]
+    assert result.reason
+    assert result.reason.startswith("no answer for")
+    assert result.value == expected
+
+
+def test_the_settings_are_known_although_the_client_cannot_be_created(
+    snapshot_of: Callable[..., Snapshot], settings: Settings
+) -> None:
+    settings.TMDB_API_KEY, settings.TMDB_ENABLED, settings.TMDB_URL = V3, True, "http://[::1"
+    result = snapshot_of({"tmdb": PROBES["tmdb"]}).refresh(budget=30)["tmdb"]
+    assert result.status == "error"
+    assert result.value == {"api_key_configured": True, "enabled": True, "api_reachable": None}

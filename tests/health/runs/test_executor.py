@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from health.registry import Degraded, Failed, probe
+from health.registry import Degraded, Failed, probe, publish
 from tests.health.conftest import PATIENT, Make, Registry, Values, eventually
 
 
@@ -33,6 +33,34 @@ def test_a_probe_may_raise_a_public_reason_with_known_values(
     result = snapshot_of(registry).refresh(budget=PATIENT)["ill"]
     assert (result.status, result.reason, result.value) == (status, "it has a cold", {"answer": 41})
     assert result.known
+
+
+@pytest.mark.parametrize("problem", [Failed("it has a cold"), KeyError("a bug")])
+def test_published_values_are_known_in_spite_of_an_error_of_the_same_run(
+    registry: Registry, snapshot_of: Make, problem: Exception
+) -> None:
+    published: list[dict[str, int]] = [{"answer": 40}, {"answer": 41}, {}]
+
+    @probe("ill", ttl=1.0, section="ill", registry=registry, known=lambda: {"from settings": True})
+    def ill() -> Values:
+        """Ill."""
+        publish(published.pop(0))
+        raise problem
+
+    snapshot = snapshot_of(registry)
+    values = [snapshot.refresh(budget=PATIENT, fresh=True)["ill"].value for _ in range(3)]
+    settings = {"from settings": True}
+    assert values == [settings | {"answer": 40}, settings | {"answer": 41}, settings]
+
+
+def test_values_that_a_probe_raises_replace_published_values(registry: Registry, snapshot_of: Make) -> None:
+    @probe("ill", ttl=1.0, section="ill", registry=registry)
+    def ill() -> Values:
+        """Ill."""
+        publish({"answer": 40})
+        raise Degraded("it has a cold", {"answer": 41})
+
+    assert snapshot_of(registry).refresh(budget=PATIENT)["ill"].value == {"answer": 41}
 
 
 def test_any_other_exception_is_logged_once_and_stays_secret(

@@ -41,6 +41,7 @@ def _uuids(using: str) -> list[str]:
     hint="The platform cannot recognise this person offline. Write the file from the row, or remove the row.",
     tags=("identities",),
     row=_row,
+    missing="identities have no folder; is the disk mounted?",
 )
 def identity_file_missing(using: str) -> Generator[Finding, None, int]:
     """An identity has a row but no identity.json on disk"""
@@ -60,6 +61,7 @@ def identity_file_missing(using: str) -> Generator[Finding, None, int]:
     hint="The database does not know this person. Import the file again, or remove the folder.",
     tags=("identities",),
     row=_row,
+    missing="identity folders have no row; is this the right database?",
 )
 def identity_row_missing(using: str) -> Generator[Finding, None, int]:
     """An identity has an identity.json on disk but no row"""

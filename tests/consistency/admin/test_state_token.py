@@ -75,13 +75,18 @@ def test_a_changed_detail_is_shown_before_it_is_acknowledged(client: Client, rev
     assert anomaly("a", ORPHANED).acknowledged_by == "ann"
 
 
+def resolved_by_a_scan(one: Anomaly) -> None:
+    delete_files()
+    recorded(STALE)
+
+
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
         (with_ada, "Acknowledged by ada until "),
         (lambda one: Anomaly.objects.update(assignee="ada"), "assigned to ada"),
         (lambda one: Anomaly.objects.update(note="asked\nthe uploader"), "asked<br>the uploader"),
-        (lambda one: (delete_files(), recorded(STALE)), "A scan has resolved the anomaly"),
+        (resolved_by_a_scan, "A scan has resolved the anomaly"),
         (lambda one: Anomaly.objects.update(returned_count=1), "returned once"),
     ],
     ids=["acknowledged", "assigned", "noted", "resolved", "returned"],

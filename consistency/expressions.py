@@ -28,7 +28,11 @@ def shown_word(column: str) -> Coalesce:
 
 
 class UtcTime(Func):
-    """Format a timestamp as `2026-05-18T17:30:00Z`. The session zone is UTC, also for timestamps without zone."""
+    """Format the timestamp of a column as `2026-05-18T17:30:00Z`, or as `infinity` or `-infinity`.
 
-    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+    The session zone is UTC, also for timestamps without zone.
+    """
+
+    template = """CASE WHEN isfinite(%(expressions)s)
+        THEN to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') ELSE %(expressions)s::text END"""
     output_field = TextField()

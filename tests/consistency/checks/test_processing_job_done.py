@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from consistency.models import File, MonitorJob
@@ -23,6 +24,15 @@ def test_it_flags_a_processing_file_whose_job_is_completed_and_says_when_in_utc(
         "file 18": "job 18 completed at 2026-05-18T23:59:59Z",
         "file 19": "job 19 completed",
     }
+
+
+def test_it_names_a_time_that_is_infinite() -> None:
+    a_job(1, "completed")
+    a_file("a", "processing", job=1)
+    with connection.cursor() as cursor:
+        for time in ("infinity", "-infinity"):
+            cursor.execute("UPDATE monitor_jobs SET finished_at = %s::timestamptz", [time])
+            assert details("processing_job_done") == {"a": f"job 1 completed at {time}"}
 
 
 def test_it_flags_the_file_though_another_job_works_on_it() -> None:

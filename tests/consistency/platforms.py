@@ -38,6 +38,52 @@ CREATE TABLE monitor_jobs (
 """
 
 
+def keyed(
+    *, job_id: str = "bigint", key: str = "text", file_key: str = "", job_key: str = "", options: str = ""
+) -> str:
+    """Tables with job ids and file_uuid of these types, and these primary keys; without a key nulls may repeat."""
+    return f"""
+CREATE TABLE files (
+    file_uuid {key}, file_name text, file_path text DEFAULT '', status text, job_id {job_id},
+    created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now() {file_key}) {options};
+CREATE TABLE monitor_jobs (
+    id {job_id}, file_uuid {key}, status text, created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(), finished_at timestamptz {job_key}) {options};
+"""
+
+
+def partitioned(*, key: str = "text") -> str:
+    """Tables in 16 hash partitions by file_uuid, with an index of jobs by id alone."""
+    keys = {"file_key": ", PRIMARY KEY (file_uuid)", "job_key": ", PRIMARY KEY (file_uuid, id)"}
+    return f"""{keyed(key=key, **keys, options="PARTITION BY HASH (file_uuid)")}
+CREATE INDEX monitor_jobs_id ON monitor_jobs (id);
+DO $$ BEGIN FOR n IN 0 .. 15 LOOP
+    EXECUTE format('CREATE TABLE files_%1$s PARTITION OF files FOR VALUES WITH (MODULUS 16, REMAINDER %1$s);'
+        'CREATE TABLE jobs_%1$s PARTITION OF monitor_jobs FOR VALUES WITH (MODULUS 16, REMAINDER %1$s)', n);
+END LOOP; END $$;
+"""
+
+
+def single_keys(job_id: str) -> str:
+    """Tables with job ids of this type."""
+    return keyed(job_id=job_id, file_key=", PRIMARY KEY (file_uuid)", job_key=", PRIMARY KEY (id)")
+
+
+VIEWS = """
+CREATE TABLE "Media Files" (
+    "File UUID" text PRIMARY KEY, "Name" text, "Path" text DEFAULT '', "State" text, "Job" bigint,
+    "Created" timestamptz DEFAULT now(), "Updated" timestamptz DEFAULT now());
+CREATE TABLE "Monitor Jobs" (
+    "No." bigint PRIMARY KEY, "File UUID" text, "State" text, "Created" timestamptz DEFAULT now(),
+    "Updated" timestamptz DEFAULT now(), "Finished" timestamptz);
+CREATE INDEX ON "Monitor Jobs" ("File UUID") WHERE "State" IN ('pending', 'running');
+CREATE VIEW files AS SELECT "File UUID" AS file_uuid, "Name" AS file_name, "Path" AS file_path, "State" AS status,
+    "Job" AS job_id, "Created" AS created_at, "Updated" AS updated_at FROM "Media Files";
+CREATE VIEW monitor_jobs AS SELECT "No." AS id, "File UUID" AS file_uuid, "State" AS status, "Created" AS created_at,
+    "Updated" AS updated_at, "Finished" AS finished_at FROM "Monitor Jobs";
+"""
+
+
 @dataclass
 class Platform:
     """One such database; `url` is its owner's, who is the media server."""

@@ -30,6 +30,7 @@ TOO_MANY: Final = "too many connections"
 NETWORK: Final = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.EHOSTUNREACH, errno.ENETUNREACH)
 DISK: Final = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENOSPC, errno.EIO, errno.ESTALE)
 SQLSTATE: Final = {
+    "0A000": "PostgreSQL does not support its query",
     "22P02": "a column's type does not know a word",
     "23505": "another session made the same change at the same time. Try again",
     READ_ONLY: "PostgreSQL is read-only",

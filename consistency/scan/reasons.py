@@ -32,11 +32,16 @@ def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
         return "it paused for too long, and the server ended its snapshot"
     if lost or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None):
         return CONNECTION_LOST if budget.remaining() else f"PostgreSQL did not answer within {budget.seconds:.1f} s"
-    if isinstance(cause, psycopg.Error) and (meaning := explain(error)):
+    if isinstance(cause, psycopg.Error) and (meaning := explain(error) or _refusal(cause)):
         logger.warning("A check could not run: %s", str(cause).partition("\n")[0])
         return meaning
     logger.error("A check could not run", exc_info=error)
     return "PostgreSQL refused its query" if isinstance(error, DatabaseError) else "unexpected error"
+
+
+def _refusal(error: psycopg.Error) -> str | None:
+    """Return the words for an error that the server reports; None for an error of the client library."""
+    return f"PostgreSQL refused its query (SQLSTATE {error.sqlstate})" if error.sqlstate else None
 
 
 def no_snapshot(error: Exception, budget: Budget) -> str:

@@ -108,7 +108,7 @@ BROKEN: dict[Callable[[], Any], str] = {
     missing_table: "table no_such_table does not exist",
     raises: "unexpected error",
     says_why: "the moon is full",
-    divides: "PostgreSQL refused its query",
+    divides: "PostgreSQL refused its query (SQLSTATE 22012)",
     closes_the_connection: "the connection to PostgreSQL was lost",
     closes_the_socket: "the connection to PostgreSQL was lost",
     is_killed_by_the_server: "the connection to PostgreSQL was lost",

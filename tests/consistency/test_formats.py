@@ -168,7 +168,7 @@ def test_a_check_that_breaks_on_the_way_is_told_at_the_end_and_stops_no_other(de
     assert [row["check"] for row in rows].count("unregistered_with_uuid") == 1
     assert (last["complete"], last["status"], last["affected_files"]) == (False, "degraded", None)
     assert last["checks"][0]["count"] is None
-    assert last["checks"][0]["error"] == "PostgreSQL refused its query"
+    assert last["checks"][0]["error"] == "PostgreSQL refused its query (SQLSTATE 22012)"
     assert last["checks"][1]["count"] == 1
 
 

@@ -8,6 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from common.postgres import driver
 from common.postgres.connection import DeadlineError
+from common.postgres.loaders import BoundedTimestampLoader, BoundedTimestamptzLoader
 from common.postgres.parameters import FORMATS
 
 # Seconds per address without a deadline (migrations, shell). psycopg's default is 130.
@@ -69,6 +70,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
+        connection.adapters.register_loader("timestamp", BoundedTimestampLoader)
+        connection.adapters.register_loader("timestamptz", BoundedTimestamptzLoader)
         if self.read_only:
             connection.read_only = True
         return connection

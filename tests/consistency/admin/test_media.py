@@ -49,6 +49,16 @@ def test_a_file_is_shown_with_its_job_even_if_that_is_gone(page: Any) -> None:
     assert "running" in page("monitorjob/1/change/")
 
 
+def test_rows_with_infinite_times_are_shown(page: Any) -> None:
+    a_job(1, "completed", of="a")
+    a_file("a", "processing", job=1)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE files SET created_at = '-infinity', updated_at = 'infinity'")
+        cursor.execute("UPDATE monitor_jobs SET created_at = '-infinity', finished_at = 'infinity'")
+    for text in (page("file/"), page("file/a/change/"), page("monitorjob/"), page("monitorjob/1/change/")):
+        assert "9999-12-31 23:59 UTC" in text
+
+
 @pytest.mark.parametrize("path", ["file/add/", "monitorjob/add/"])
 def test_nothing_can_be_added(page: Any, path: str) -> None:
     page(path, status=403)

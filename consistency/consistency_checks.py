@@ -1,12 +1,12 @@
 """Checks of files and jobs: the four checks of the contract, and further checks by tag."""
 
-from django.db.models import Case, Count, Exists, FilteredRelation, OuterRef, Q, Subquery, When
+from django.db.models import Case, Count, DateTimeField, Exists, FilteredRelation, OuterRef, Q, Subquery, When, Window
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
-from consistency.expressions import UtcTime, constant, sentence, shown_word, text
+from consistency.expressions import HasUniqueIndex, UtcTime, constant, sentence, shown_word, text
 from consistency.models import ACTIVE_JOB, File, FileQuerySet, FileStatus, JobStatus, MonitorJob, MonitorJobQuerySet
-from consistency.registry import Severity, check
+from consistency.registry import Query, Severity, check
 
 NAMED_JOB = MonitorJob.objects.filter(pk=OuterRef("job_id"))
 # Usually the file's own job. With `monitor_jobs` partitioned by file_uuid, PostgreSQL looks in one partition only.
@@ -150,3 +150,39 @@ def duplicate_active_jobs() -> MonitorJobQuerySet:
 def job_without_file() -> MonitorJobQuerySet:
     """An active job whose file row is gone"""
     return MonitorJob.objects.active().filter(~Exists(File.objects.of_key(OuterRef("file_uuid"))))
+
+
+# Literals, so that PostgreSQL reads them in the type of the column and knows from its statistics that few rows match.
+INFINITE = (constant("infinity"), constant("-infinity"))
+
+
+def _key_problems(rows: Query) -> tuple[Query, ...]:
+    """Return the rows with a repeated key, without a key, and with an infinite time: one row for each key."""
+    meta = rows.model._meta
+    table, key = meta.db_table, meta.pk.column
+    number = text(Window(Count("*"), partition_by="pk"))
+    keys = rows.values("pk").annotate(number=Count("*")).filter(number__gt=1).values("pk")
+    # The first condition names no column, so PostgreSQL reads no row if an index rules out duplicates.
+    repeated = rows.filter(~HasUniqueIndex(table=table, column=key), pk__in=keys)
+    times = [field.column for field in meta.fields if isinstance(field, DateTimeField)]
+    # No index serves the condition, so PostgreSQL reads the whole table.
+    infinite = rows.filter(Q(*((f"{time}__in", INFINITE) for time in times), _connector=Q.OR))
+    words = (When(**{f"{time}__in": INFINITE}, then=sentence(f"{time} is ", text(time))) for time in times)
+    problems = (
+        repeated.annotate(problem=sentence(number, f" rows of {table} have this {key}")),
+        rows.filter(pk__isnull=True).annotate(problem=sentence(f"rows of {table} without {key}: ", number)),
+        infinite.annotate(problem=Case(*words)),
+    )
+    return tuple(problem.distinct("pk") for problem in problems)
+
+
+@check(
+    "duplicate_keys",
+    severity=Severity.WARN,
+    detail=text("problem"),
+    hint="Correct the keys and times, then add a primary key: a check may report such a row twice or not at all.",
+    tags=("keys",),
+)
+def duplicate_keys() -> tuple[Query, ...]:
+    """A key that occurs twice or is null, or a timestamp that is infinite"""
+    return *_key_problems(File.objects.all()), *_key_problems(MonitorJob.objects.all())

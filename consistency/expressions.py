@@ -1,6 +1,6 @@
 """Text expressions for any column type of a media server: text, varchar, uuid, integer, enum."""
 
-from django.db.models import Case, F, Func, TextField, Value, When
+from django.db.models import BooleanField, Case, F, Func, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Concat, NullIf
 
@@ -36,3 +36,12 @@ class UtcTime(Func):
     template = """CASE WHEN isfinite(%(expressions)s)
         THEN to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') ELSE %(expressions)s::text END"""
     output_field = TextField()
+
+
+class HasUniqueIndex(Func):
+    """Return True if an index rules out duplicates in `column` of `table`. PostgreSQL runs the subquery once."""
+
+    template = """EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+        WHERE indrelid = to_regclass('%(table)s') AND attname = '%(column)s' AND indnkeyatts = 1
+            AND indisunique AND indisvalid AND indpred IS NULL)"""
+    output_field = BooleanField()

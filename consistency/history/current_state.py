@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import connections, transaction
-from django.db.models import Count, F, QuerySet, Subquery, Window
+from django.db.models import Count, F, Q, QuerySet, Subquery, Window
 from django.utils import timezone
 
 from common.budget import Budget
@@ -18,7 +18,7 @@ from consistency.history.suppression import load_baseline
 from consistency.models import File, MonitorJob
 from consistency.models.history import PREFIX_LENGTH, Anomaly, prefix
 from consistency.registry import CHECKS, Query
-from consistency.scan.findings import finding_columns, finding_values, rows
+from consistency.scan.findings import NO_KEY, finding_columns, finding_values, rows
 from consistency.scan.guards import Baseline, Guard
 from consistency.scan.reasons import reason
 from consistency.scan.snapshot import begin_snapshot, limit_statement, reading_only
@@ -130,8 +130,11 @@ def _object_queries(anomaly: Anomaly) -> list[Query]:
     check = CHECKS.get(anomaly.check_name)
     if check is None or check.external:
         return []
+    is_object = Q(object_key=anomaly.object_id)
+    if anomaly.object_id == NO_KEY:
+        is_object |= Q(object_key__isnull=True)
     return [
-        query.alias(object_key=finding_columns(query).object_id).filter(object_key=anomaly.object_id)
+        query.alias(object_key=finding_columns(query).object_id).filter(is_object)
         for query in check.queries()
         if finding_columns(query).object_type == anomaly.object_type
     ]

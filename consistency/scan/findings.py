@@ -1,13 +1,15 @@
 """Turn the rows of a check into findings, the rows of a report."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from consistency.registry import NULL, Check, Columns, Query
 
 Row: TypeAlias = dict[str, str | None]
 
 FILE_KEYS = ("file_name", "file_uuid", "status")
+NO_KEY: Final = "null"
+"""Object id of rows without a key. The history needs an id."""
 
 
 def finding_columns(query: Query) -> Columns:
@@ -28,7 +30,7 @@ def rows(query: Query, check: Check, values: Iterable[tuple[Any, ...]]) -> Itera
     object_type = finding_columns(query).object_type
     for object_id, *file_values, detail in values:
         file = dict(zip(FILE_KEYS, file_values, strict=True))
-        yield _row(check, object_type, object_id, file, detail or "")
+        yield _row(check, object_type, NO_KEY if object_id is None else object_id, file, detail or "")
 
 
 def _row(check: Check, object_type: str, object_id: str, file: Row, detail: str) -> Row:
@@ -43,7 +45,7 @@ def object_key(row: Row) -> tuple[str, str]:
     """Return object type and id of a row. Rows of default checks are files."""
     if "object_type" in row:
         return str(row["object_type"]), str(row["object_id"])
-    return "file", str(row["file_uuid"])
+    return "file", NO_KEY if row["file_uuid"] is None else row["file_uuid"]
 
 
 def affected_files(queries: Sequence[Query]) -> Query | None:

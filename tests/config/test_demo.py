@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -84,13 +85,13 @@ def test_it_finds_exactly_what_it_says_it_has_put_there(loaded: tuple[Path, str]
     assert f"{FILES} files" in announced
     on_purpose = {check: int(count) for count, check in re.findall(r"^ +(\d+)  (\w+)$", announced, re.MULTILINE)}
     scanned = {check: int(count) for count, check in re.findall(r"^ +(\d+)  \w+ +(\w+)  ", found, re.MULTILINE)}
-    assert scanned.pop("identity_without_uuid") == 0  # the primary key of the demo's table forbids such a row
-    assert on_purpose == scanned == dict(sample_contents.expected_counts(FILES))
+    # A Counter counts a check without findings as 0.
+    assert Counter(on_purpose) == Counter(scanned) == sample_contents.expected_counts(FILES)
     assert "Nothing is served" in found
     ((new, resolved),) = re.findall(r"^Recorded, .* default: (\d+) new, 0 returned, (\d+) resolved$", found, re.M)
     assert 0 < int(new) < sum(on_purpose.values())
     assert int(resolved) == 2 * sample_database.REPAIRED  # each broke two checks
-    assert not re.search("password|key", loaded[1], re.IGNORECASE), "nothing is there to take them"
+    assert not re.search("password|api.key", loaded[1], re.IGNORECASE), "nothing is there to take them"
 
 
 # --- While it runs ---------------------------------------------------------------------------------------

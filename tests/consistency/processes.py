@@ -78,12 +78,12 @@ print(json.dumps(ended))
 """
 
 
-def manage_each(*commands: list[str], database_url: str) -> list[Ended]:
+def manage_each(*commands: list[str], database_url: str, **environment: str) -> list[Ended]:
     """Run several `manage.py` commands in one process: the start of a process takes longer than most commands."""
     done = subprocess.run(
         [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": database_url, "PYTHONWARNINGS": "ignore"},
+        env=os.environ | {"DATABASE_URL": database_url, "PYTHONWARNINGS": "ignore"} | environment,
         capture_output=True,
         text=True,
         timeout=120,

@@ -37,9 +37,9 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def plan(statement: str) -> list[dict[str, Any]]:
+def plan(statement: str, options: str = "FORMAT JSON") -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
+        cursor.execute(f"EXPLAIN ({options}) {statement}")
         return list(nodes(cursor.fetchone()[0][0]["Plan"]))
 
 
@@ -65,7 +65,7 @@ def many_healthy_rows(transactional_db: None) -> None:
 
 @pytest.mark.usefixtures("many_healthy_rows")
 def test_every_check_reads_its_suspects_by_an_index_and_never_the_table() -> None:
-    assert list(SERVED) == [name for name, check in CHECKS.items() if not check.external]
+    assert [*SERVED, "duplicate_keys"] == [name for name, check in CHECKS.items() if not check.external]
     for name, indexes in SERVED.items():
         found = [
             node
@@ -75,6 +75,22 @@ def test_every_check_reads_its_suspects_by_an_index_and_never_the_table() -> Non
         ]
         assert seen(found, "Seq Scan") == set(), name
         assert indexes <= {node["Index Name"] for node in found if "Index Name" in node}, name
+
+
+@pytest.mark.usefixtures("many_healthy_rows")
+def test_with_primary_keys_duplicate_keys_reads_a_table_only_for_infinite_times() -> None:
+    """No index serves infinite times, and the check runs by name only."""
+    read = [
+        {node["Relation Name"] for node in plan(statement, "ANALYZE, FORMAT JSON") if is_read(node)}
+        for query in CHECKS["duplicate_keys"].queries()
+        for statement in statements(query, "duplicate_keys")
+    ]
+    assert read == [set(), set(), set(), set(), {"files"}, {"files"}] + [set()] * 4 + [{"monitor_jobs"}] * 2
+    assert CHECKS["duplicate_keys"] not in default_checks()
+
+
+def is_read(node: dict[str, Any]) -> bool:
+    return node["Actual Loops"] > 0 and node.get("Relation Name") in {"files", "monitor_jobs"}
 
 
 @pytest.mark.usefixtures("many_healthy_rows")

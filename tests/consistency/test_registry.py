@@ -73,7 +73,7 @@ def load(number: int) -> None:
             [number * 6],
         )
         cursor.execute(
-            "INSERT INTO files (file_uuid, file_name, status, job_id) SELECT n::text, 'name',"
+            "INSERT INTO files (file_uuid, file_name, updated_at, status, job_id) SELECT n::text, 'name', 'infinity',"
             " (ARRAY['processing', 'unregistered', 'ready'])[1 + n %% 3], nullif(n %% 5, 0)"
             " FROM generate_series(1, %s) n",
             [number * 6],
@@ -157,7 +157,7 @@ def test_names_and_tags_add_up_in_the_order_of_the_registry(settings: Any) -> No
     [
         (["stale_procesing"], [], "unknown check 'stale_procesing'. Did you mean 'stale_processing'? Allowed: stale"),
         (["orphaned"], [], "Did you mean 'orphaned_processing'?"),
-        ([], ["job"], "unknown tag 'job'. Did you mean 'jobs'? Allowed: files, identities, jobs, vocabulary."),
+        ([], ["job"], "unknown tag 'job'. Did you mean 'jobs'? Allowed: files, identities, jobs, keys, vocabulary."),
         (["stale_processing"], ["zzz"], "unknown tag 'zzz'. Allowed: files"),
         ([""], [], "unknown check ''. Allowed:"),
     ],

@@ -136,7 +136,7 @@ def test_checks_are_chosen_by_name_and_tag(get: Ask, query: str, names: list[str
         ("?limit=%D9%A1", "limit must be one whole number from 0 to 10000."),
         ("?check=stale_procesing", "Did you mean 'stale_processing'? Allowed: stale_processing, orphaned_processing,"),
         ("?check=", "unknown check ''."),
-        ("?tag=job", "Did you mean 'jobs'? Allowed: files, identities, jobs, vocabulary."),
+        ("?tag=job", "Did you mean 'jobs'? Allowed: files, identities, jobs, keys, vocabulary."),
         ("?limt=5", "unknown parameter 'limt'. Did you mean 'limit'? Allowed: limit, check, tag."),
         ("?format=csv", "unknown parameter 'format'."),
     ],

@@ -12,7 +12,9 @@ FROM to_regclass(%s) AS root LEFT JOIN pg_partition_tree(root) ON true
 JOIN pg_class ON pg_class.oid = coalesce(relid, root) JOIN pg_namespace ON pg_namespace.oid = relnamespace
 ORDER BY level, relname"""
 INDEXES: Final = """
-SELECT indrelid, relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = ANY(%s)"""
+SELECT indrelid, relname, indisvalid, indisvalid AND indpred IS NULL AND attname = %s
+FROM pg_index JOIN pg_class ON oid = indexrelid LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+WHERE indrelid = ANY(%s)"""
 
 
 class Relation(NamedTuple):
@@ -45,13 +47,18 @@ def missing_indexes(alias: str, model: type[models.Model], relations: list[Relat
     """Return the name of each missing or invalid index, with the statements for the owner of the table."""
     if not relations or not relations[0].indexable:
         return {}
+    key, indexes = model._meta.pk.column, list(model._meta.indexes)
     with connections[alias].cursor() as cursor:
-        cursor.execute(INDEXES, [[relation.oid for relation in relations]])
-        valid = {(oid, name): is_valid for oid, name, is_valid in cursor.fetchall()}
+        cursor.execute(INDEXES, [key, [relation.oid for relation in relations]])
+        existing = cursor.fetchall()
+    valid = {(oid, name): is_valid for oid, name, is_valid, _ in existing}
+    if not any(oid == relations[0].oid and serves_key for oid, _, _, serves_key in existing):
+        # The primary key of a partitioned table may begin with another column. Checks look up jobs by id.
+        indexes.append(models.Index(fields=[key], name=f"{model._meta.db_table}_{key}"))
     with connections[alias].schema_editor(collect_sql=True) as editor:
         return {
             index.name: [f"{statement};" for statement in _statements(editor, model, index, relations, valid)]
-            for index in model._meta.indexes
+            for index in indexes
             if not valid.get((relations[0].oid, index.name))
         }
 

@@ -141,7 +141,7 @@ CREATE TABLE files (
     created_at timestamptz DEFAULT now(), updated_at timestamptz) PARTITION BY HASH (file_uuid);
 CREATE TABLE monitor_jobs (
     id bigint, file_uuid text, status text, created_at timestamptz DEFAULT now(), updated_at timestamptz,
-    finished_at timestamptz, PRIMARY KEY (id, file_uuid)) PARTITION BY HASH (file_uuid);
+    finished_at timestamptz, PRIMARY KEY (file_uuid, id)) PARTITION BY HASH (file_uuid);
 CREATE TABLE "Parts"."Files of the first hash, with a name of sixty-three characters..."
     PARTITION OF files FOR VALUES WITH (MODULUS 16, REMAINDER 0);
 CREATE TABLE jobs_0 PARTITION OF monitor_jobs FOR VALUES WITH (MODULUS 16, REMAINDER 0) PARTITION BY HASH (id);

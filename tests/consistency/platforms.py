@@ -133,35 +133,14 @@ def run_each(media: Platform, script: str) -> None:
             connection.execute(statement.encode())
 
 
-# 16 partitions of each table; one partition is divided again, and one is in another schema under a quoted name.
-PARTITIONED = """
-CREATE SCHEMA "Parts";
-CREATE TABLE files (
-    file_uuid text PRIMARY KEY, file_name text, file_path text, status text, job_id bigint,
-    created_at timestamptz DEFAULT now(), updated_at timestamptz) PARTITION BY HASH (file_uuid);
-CREATE TABLE monitor_jobs (
-    id bigint, file_uuid text, status text, created_at timestamptz DEFAULT now(), updated_at timestamptz,
-    finished_at timestamptz, PRIMARY KEY (file_uuid, id)) PARTITION BY HASH (file_uuid);
-CREATE TABLE "Parts"."Files of the first hash, with a name of sixty-three characters..."
-    PARTITION OF files FOR VALUES WITH (MODULUS 16, REMAINDER 0);
+# One partition of `partitioned` is divided again, and one is in another schema under a quoted name.
+PARTITIONED = f"""{partitioned()}
+DROP INDEX monitor_jobs_id;
+DROP TABLE jobs_0;
 CREATE TABLE jobs_0 PARTITION OF monitor_jobs FOR VALUES WITH (MODULUS 16, REMAINDER 0) PARTITION BY HASH (id);
 CREATE TABLE jobs_0_even PARTITION OF jobs_0 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE jobs_0_odd PARTITION OF jobs_0 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-""" + "".join(
-    f"CREATE TABLE {table}_{rest} PARTITION OF {parent} FOR VALUES WITH (MODULUS 16, REMAINDER {rest});\n"
-    for table, parent in (("files", "files"), ("jobs", "monitor_jobs"))
-    for rest in range(1, 16)
-)
-
-VIEWS = """
-CREATE TABLE "Media Files" (
-    "Uuid" text PRIMARY KEY, "Name" text, "Path" text, "State" text, "Job" bigint,
-    "Created" timestamptz DEFAULT now(), "Updated" timestamptz);
-CREATE TABLE "Media Jobs" (
-    "Id" bigint PRIMARY KEY, "File" text, "State" text, "Created" timestamptz DEFAULT now(), "Updated" timestamptz,
-    "Finished" timestamptz);
-CREATE VIEW files AS SELECT "Uuid" AS file_uuid, "Name" AS file_name, "Path" AS file_path, "State" AS status,
-    "Job" AS job_id, "Created" AS created_at, "Updated" AS updated_at FROM "Media Files";
-CREATE VIEW monitor_jobs AS SELECT "Id" AS id, "File" AS file_uuid, "State" AS status, "Created" AS created_at,
-    "Updated" AS updated_at, "Finished" AS finished_at FROM "Media Jobs";
+CREATE SCHEMA "Parts";
+ALTER TABLE files_0 RENAME TO "Files of the first hash, with a name of sixty-three characters...";
+ALTER TABLE "Files of the first hash, with a name of sixty-three characters..." SET SCHEMA "Parts";
 """

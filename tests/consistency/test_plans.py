@@ -65,7 +65,7 @@ def many_healthy_rows(transactional_db: None) -> None:
 
 @pytest.mark.usefixtures("many_healthy_rows")
 def test_every_check_reads_its_suspects_by_an_index_and_never_the_table() -> None:
-    assert [*SERVED, "duplicate_keys"] == [name for name, check in CHECKS.items() if not check.external]
+    assert {*SERVED, "duplicate_keys"} == {name for name, check in CHECKS.items() if not check.external}
     for name, indexes in SERVED.items():
         found = [
             node

@@ -14,7 +14,7 @@ from django.db.models import Model, TextField
 from django.forms import Form
 from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from common.text import printable
@@ -38,6 +38,12 @@ class TypedChangeList(ChangeList):
         except DataError:
             self.queryset = self.queryset.none()
             super().get_results(request)
+
+    def url_for_result(self, result: Model) -> str:
+        """Return the address of a row. A row without key, in a table without primary key, has no page and no link."""
+        if result.pk is None:
+            raise NoReverseMatch
+        return super().url_for_result(result)
 
 
 @cache
@@ -76,12 +82,21 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return printable_column(name, titles[name]) if name in titles else name
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return the row; None if no row can have the key, such as a word in a column of type uuid."""
+        """Return the row; None if no row can have the key, such as a word in a column of type uuid.
+
+        A key that occurs twice, in a table without primary key, returns the first row.
+        """
+        rows = self.get_queryset(request)
         try:
-            with _savepoint(self.get_queryset(request).db):
+            with _savepoint(rows.db):
                 return super().get_object(request, object_id, from_field)
         except DataError:
             return None
+        except self.model.MultipleObjectsReturned:
+            same = rows.filter(pk=object_id)
+            text = f"{same.count()} rows have this key, and this is the first: see check_consistency duplicate_keys."
+            messages.warning(request, text)
+            return same.first()
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:  # type: ignore[override]
         """Allow the filters beside the list only: another lookup may read the whole table."""

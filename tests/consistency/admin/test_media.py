@@ -49,6 +49,19 @@ def test_a_file_is_shown_with_its_job_even_if_that_is_gone(page: Any) -> None:
     assert "running" in page("monitorjob/1/change/")
 
 
+def test_rows_that_share_a_key_or_have_none_are_shown_in_a_table_without_primary_key(page: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE files DROP CONSTRAINT files_pkey; ALTER TABLE files ALTER file_uuid DROP NOT NULL")
+        cursor.execute("INSERT INTO files (file_uuid, file_name) VALUES ('a', 'twice'), ('a', 'twice'), (NULL, 'none')")
+    listed = page("file/")
+    assert listed.count('<a href="/admin/consistency/file/a/change/">') == 2
+    assert "none" in listed
+    assert "file/None" not in listed
+    text = page("file/a/change/")
+    assert "2 rows have this key, and this is the first: see check_consistency duplicate_keys." in text
+    assert "twice" in text
+
+
 def test_rows_with_infinite_times_are_shown(page: Any) -> None:
     a_job(1, "completed", of="a")
     a_file("a", "processing", job=1)

@@ -16,8 +16,13 @@ READ_ONLY: Final = "25006"
 # Connection lost (08), no connections, memory or disk (53), server starting or stopping (57P).
 OUTAGE_STATES: Final = ("08", "53", "57P")
 MEDIA_TABLES: Final = frozenset({"files", "monitor_jobs", "schema_migrations", "identities", "runtime_switches"})
-NOT_MIGRATED: Final = "Continuity's tables are not in the database. Run manage.py migrate"
-NO_MEDIA_TABLE: Final = "The database has no table {}. The media server or manage.py migrate creates the table"
+NOT_MIGRATED: Final = (
+    "Continuity's tables are not in the database."
+    " Run manage.py migrate; attach an existing platform first (docs/operate.md)"
+)
+NO_MEDIA_TABLE: Final = (
+    "The database has no table {}. The media server creates the table, or manage.py migrate in a new database"
+)
 
 REFUSED: Final = "connection refused"
 LOST: Final = "connection lost"

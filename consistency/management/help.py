@@ -70,7 +70,11 @@ def add_arguments(parser: CommandParser, formats: tuple[str, ...]) -> None:
         help="run two passes with this pause (30s, 2m; 0s: one pass); both must find a finding (CONSISTENCY_CONFIRM)",
     )
     add("--accept-tables", action="store_true", help="accept different or emptied tables from this scan on")
-    add("--accept-ratio", action="store_true", help="accept the share of missing objects from this scan on")
+    add(
+        "--accept-ratio",
+        action="store_true",
+        help="accept the share of missing objects of the named external checks from this scan on",
+    )
     add("--skip-if-running", action="store_true", help="exit 0 if another scan of this database came first")
     add("--only-new", action="store_true", help="fail only on findings that are new or returned since the last scan")
     add("--dry-run-notices", action="store_true", help="show the notices; send nothing and record nothing")

@@ -17,7 +17,7 @@ from consistency.registry import Check, CheckError
 TABLES: Final = "tables"
 RATIO: Final = "ratio"
 FILES: Final = File._meta.db_table
-GUARDED: Final = (FILES, MonitorJob._meta.db_table)
+GUARDED: Final = (FILES, MonitorJob._meta.db_table, "identities")
 MIN_OBJECTS: Final = 100
 """Below so many objects, any number of missing objects is plausible."""
 EMPTY_TIMEOUT: Final = 1.0

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.exceptions import ErrorDetail
 
-from common.errors import NOT_MIGRATED
+from common.errors import NO_MEDIA_TABLE, NOT_MIGRATED
 from common.postgres.deadline import deadline
 from config import outage as outage_module
 from config.access import keys
@@ -186,10 +186,7 @@ def test_a_table_that_the_media_server_makes_is_called_by_its_name(
     with without_table(table):
         answer = client.get(f"/admin/{path}/")
     assert answer.status_code == 503
-    assert (
-        f"The database has no table {table}. The media server or manage.py migrate creates the table"
-        in answer.content.decode()
-    )
+    assert NO_MEDIA_TABLE.format(table) in answer.content.decode()
 
 
 def test_while_nothing_can_be_saved_signing_in_says_so_and_reading_goes_on(

@@ -16,7 +16,7 @@ from common.errors import explain
 from common.postgres.connection import DeadlineError
 
 SECRETS = ("127.0.0.1", "localhost", "hunter2", "nowhere", "/tmp", "user")
-OWN = "Continuity's tables are not in the database. Run manage.py migrate"
+OWN = errors.NOT_MIGRATED
 
 
 def closed_port() -> int:
@@ -193,7 +193,9 @@ def test_a_missing_table_names_the_next_step() -> None:
         assert errors.is_missing_table(error)
         assert errors.missing_table(error) == OWN
     error = raised_by("ALTER TABLE monitor_jobs RENAME TO elsewhere", "SELECT 1 FROM monitor_jobs")
-    assert str(errors.missing_table(error)).startswith("The database has no table monitor_jobs. The media server or")
+    assert str(errors.missing_table(error)).startswith(
+        "The database has no table monitor_jobs. The media server creates"
+    )
 
 
 @pytest.mark.django_db

@@ -40,6 +40,15 @@ BLOCK_SIZE: Final = 65_536
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 PASS_TIMEOUT: Final = 60.0
 STREAM_TIMEOUT: Final = 300.0
+# Options that need a recorded scan, each with an option that records nothing.
+UNRECORDED: Final = (
+    ("only_new", "no_record"),
+    ("dry_run_notices", "no_record"),
+    ("accept_tables", "no_record"),
+    ("accept_tables", "dry_run_notices"),
+    ("accept_ratio", "no_record"),
+    ("accept_ratio", "dry_run_notices"),
+)
 
 
 class Command(ContinuityCommand):
@@ -75,13 +84,17 @@ class Command(ContinuityCommand):
             raise
 
     def _checks(self) -> list[Check]:
-        for name in ("only_new", "dry_run_notices", "accept_tables", "accept_ratio"):
-            if self.options[name] and self.options["no_record"]:
-                option = name.replace("_", "-")
-                raise CommandError(f"--{option} needs a recorded scan: omit --no-record", returncode=USAGE)
+        for name, conflict in UNRECORDED:
+            if self.options[name] and self.options[conflict]:
+                option, other = name.replace("_", "-"), conflict.replace("_", "-")
+                raise CommandError(f"--{option} needs a recorded scan: omit --{other}", returncode=USAGE)
         for name in settings.CONSISTENCY_CHECKS:
             validate_choice("check in the setting CONSISTENCY_CHECKS", name, CHECKS)
-        return select_checks(self.options["names"], self.options["tag"])
+        checks = select_checks(self.options["names"], self.options["tag"])
+        if self.options["accept_ratio"] and not any(check.external for check in checks):
+            external = ", ".join(check.name for check in CHECKS.values() if check.external)
+            raise CommandError(f"--accept-ratio needs the name of an external check: {external}", returncode=USAGE)
+        return checks
 
     # --- Scan and report ---------------------------------------------------------------------------------
     def _scan(self, checks: Sequence[Check]) -> int:

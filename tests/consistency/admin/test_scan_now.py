@@ -56,7 +56,7 @@ def test_scan_now_records_and_says_what_it_found(client: Client, reviewer: User)
     assert (task.by, task.database, task.done, task.total, task.failed) == ("ann", "default", 4, 4, False)
     page = get(client, f"/admin/consistency/scan/{scan.pk}/change/")
     assert "could" not in page.partition("<tbody>")[2]
-    assert "Tables: public.files, public.monitor_jobs." in page
+    assert "Accepted tables: public.files, public.identities, public.monitor_jobs." in page
 
 
 def test_scan_now_says_so_while_another_scan_records(client: Client, reviewer: User) -> None:

@@ -158,7 +158,7 @@ def test_without_the_tables_of_the_history_the_report_is_printed_and_stderr_says
         assert ended.returncode == 1
         assert ended.stderr == (
             "Not recorded: history in database 'default': Continuity's tables are not in the database."
-            " Run manage.py migrate.\n"
+            " Run manage.py migrate; attach an existing platform first (docs/operate.md).\n"
         )
     ended = check_consistency("--only-new", database_url=elsewhere.url)
     assert ended.returncode == 1

@@ -105,13 +105,6 @@ def test_the_page_of_an_anomaly_does_not_call_a_shadowed_file_repaired(shadow: A
     assert (state.breaks_rule, state.problem) == (None, SHADOWED)
 
 
-def test_a_dry_run_accepts_nothing_for_the_next_scan(shadow: AbstractContextManager[None]) -> None:
-    recorded()
-    with shadow:
-        assert run(STALE, "--accept-tables", "--dry-run-notices")[0] == 0
-        assert errors() == {SHADOWED}
-
-
 def test_a_scan_that_finds_no_table_keeps_the_baseline(shadow: AbstractContextManager[None], database_url: str) -> None:
     recorded()
     with connection.cursor() as cursor:
@@ -157,9 +150,16 @@ def test_each_database_has_a_baseline(shadow: AbstractContextManager[None]) -> N
 
 
 @pytest.mark.parametrize("option", ["--accept-tables", "--accept-ratio"])
-def test_only_a_recorded_scan_accepts(option: str) -> None:
-    code, _, err = run(option, "--no-record")
-    assert (code, err) == (2, f"{option} needs a recorded scan: omit --no-record")
+@pytest.mark.parametrize("other", ["--no-record", "--dry-run-notices"])
+def test_only_a_recorded_scan_accepts(option: str, other: str) -> None:
+    code, _, err = run(option, other)
+    assert (code, err) == (2, f"{option} needs a recorded scan: omit {other}")
+
+
+def test_only_a_scan_of_an_external_check_accepts_a_ratio() -> None:
+    code, _, err = run("--accept-ratio")
+    names = "identity_file_missing, identity_row_missing"
+    assert (code, err) == (2, f"--accept-ratio needs the name of an external check: {names}")
 
 
 # --- Missing objects -------------------------------------------------------------------------------------

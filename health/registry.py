@@ -54,6 +54,10 @@ class NotApplicable(Unwell):
     """Not a fault: a setting turns the service off, or there is no data yet. The reason says so."""
 
 
+class Unfinished(NotApplicable):
+    """A part of the values follows in a later run. check_health waits for the values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Probe:
     """One question about health. `run` returns if all is well, and raises otherwise."""

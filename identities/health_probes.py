@@ -8,7 +8,7 @@ from django.conf import settings
 
 from common.postgres.parameters import every_row
 from common.text import printable
-from health.registry import Degraded, NotApplicable, probe
+from health.registry import Degraded, Unfinished, probe
 from identities.index import IdentityIndex
 from identities.models import Identity
 from identities.store import INDEX, IdentityStore, identities_folder
@@ -64,7 +64,7 @@ def identities() -> Identities:
     if problems:
         raise Degraded("; ".join(problems + reading), section)
     if reading:
-        raise NotApplicable(reading[0], section)
+        raise Unfinished(reading[0], section)
     return section
 
 
@@ -75,4 +75,5 @@ def _problems(section: Identities, index: frozenset[str] | str | None, unreadabl
         yield index if isinstance(index, str) else "the index differs from the folders on disk"
     if unreadable:
         names = [printable(name) for name in sorted(unreadable)[:NAMES]]
-        yield f"{len(unreadable)} unreadable: {', '.join(names)}{', ...' if len(unreadable) > NAMES else ''}"
+        entries = "entry" if len(unreadable) == 1 else "entries"
+        yield f"{len(unreadable)} unreadable {entries}: {', '.join(names)}{', ...' if len(unreadable) > NAMES else ''}"

@@ -34,6 +34,8 @@ class IdentityIndex:
         """
         try:
             status = path.stat()
+        except FileNotFoundError:
+            return f"there is no {path.name}"
         except OSError:
             return UNUSABLE
         if not stat.S_ISREG(status.st_mode):

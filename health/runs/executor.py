@@ -11,7 +11,7 @@ from django.db import connections
 
 from common import errors
 from common.postgres.deadline import deadline
-from health.registry import PUBLISHED, Degraded, NotApplicable, Probe, Unwell
+from health.registry import PUBLISHED, Degraded, NotApplicable, Probe, Unfinished, Unwell
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ProbeExecutor:
             self.since, self._published = None, {}
         if result.status == ERROR or self._client_was_closed:
             self.discard()
-        self._unexpected_was_logged = not result.known
+        self._unexpected_was_logged = result.reason == UNEXPECTED
         return self._with_slowness(result)
 
     def known_values(self) -> Mapping[str, Any] | None:
@@ -82,7 +82,8 @@ class ProbeExecutor:
             began = self.since = monotonic()  # creating a client may import a library, which is not the server's time
             outcome = {"status": OK, "value": self._call(*arguments)}
         except NotApplicable as unwell:
-            outcome = {"status": OK, "value": unwell.value, "note": unwell.reason}
+            known = not isinstance(unwell, Unfinished)
+            outcome = {"status": OK, "value": unwell.value, "note": unwell.reason, "known": known}
         except Unwell as unwell:
             status = DEGRADED if isinstance(unwell, Degraded) else ERROR
             outcome = {"status": status, "value": unwell.value, "reason": unwell.reason}

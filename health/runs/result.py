@@ -22,7 +22,7 @@ class ProbeResult:
     value: Mapping[str, Any] | None = None
     latency_ms: int = 0
     known: bool = True
-    """False if the service may be well: no answer yet, or a bug of the probe."""
+    """False if the service may be well or not: no answer yet, an unfinished answer, or a bug of the probe."""
     began: float = 0.0
     """Monotonic instant at which the run began."""
     measured: float = 0.0

@@ -14,7 +14,7 @@ from django.core.management import call_command, execute_from_command_line
 from pytest_django import Settings
 
 from config.demo.process import ROOT
-from health.registry import PROBES, Degraded, Failed, probe
+from health.registry import PROBES, Degraded, Failed, Unfinished, probe
 
 AWAY = "127.0.0.1:1"
 
@@ -240,6 +240,23 @@ def test_a_probe_without_a_run_is_no_failure(settings: Settings) -> None:
     assert "SCRIPTS_DIR is not set; MODELS_DIR is not set" in lines["pipeline"]
     assert "IDENTITIES_DIR is not set" in lines["identities"]
     assert not [name for name in names if PROBES[name].title in output]
+
+
+@pytest.mark.parametrize(("runs", "code"), [(3, 0), (1_000_000, 3)])
+def test_the_command_waits_until_its_timeout_for_an_unfinished_probe(
+    monkeypatch: pytest.MonkeyPatch, runs: int, code: int
+) -> None:
+    left = iter(range(runs, 0, -1))
+
+    @probe("large", ttl=1.0, registry={})
+    def large() -> None:
+        """A large file is read."""
+        if next(left) > 1:
+            raise Unfinished("still being read")
+
+    monkeypatch.setitem(PROBES, "large", large)
+    ended, output = called("large", "--timeout", "60" if code == 0 else "0.5")
+    assert (ended, "still being read" in output) == (code, code == 3)
 
 
 def test_the_table_has_no_colours_outside_a_terminal(foreign: None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from health.registry import PROBES, Degraded, NotApplicable
+from health.registry import PROBES, Degraded, Unfinished
 from health.report import message, report
 from health.runs.result import DEGRADED, OK, ProbeResult
 from identities.health_probes import Identities
@@ -130,7 +130,7 @@ def test_an_index_that_is_still_being_read_is_unknown_and_no_fault(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(IdentityIndex, "read", lambda *_, **__: None)
-        with pytest.raises(NotApplicable, match="the index is still being read") as caught:
+        with pytest.raises(Unfinished, match="the index is still being read") as caught:
             PROBES["identities"].run()
         assert caught.value.value
         assert (caught.value.value["index_ok"], caught.value.value["synced"]) == (None, True)
@@ -144,7 +144,7 @@ def test_an_unreadable_entry_costs_one_entry_and_is_named(folder: Path) -> None:
     (folder / "22/identity.json").symlink_to("identity.json")
     assert found() == (
         {"directory_exists": True, "files_count": 2, "index_ok": True, "db_count": 3, "synced": False, "unreadable": 1},
-        "2 files for 3 rows; 1 unreadable: 22",
+        "2 files for 3 rows; 1 unreadable entry: 22",
     )
 
 
@@ -153,7 +153,7 @@ def test_three_of_the_unreadable_entries_are_named_without_control_characters(fo
         (folder / name).symlink_to(name)
     value, reason = found()
     assert (value["files_count"], value["synced"], value["index_ok"], value["unreadable"]) == (3, True, True, 4)
-    assert reason == "4 unreadable: loop\\n1, loop 2, loop 3, ..."
+    assert reason == "4 unreadable entries: loop\\n1, loop 2, loop 3, ..."
 
 
 def test_an_index_may_name_an_unreadable_entry(folder: Path) -> None:

@@ -77,12 +77,16 @@ def test_a_malformed_index_is_a_problem(path: Path, read: Read, text: str) -> No
 
 @pytest.mark.parametrize(
     "create",
-    [lambda path: None, lambda path: path.symlink_to(path.name), Path.mkdir, os.mkfifo],
-    ids=["missing", "circle", "folder", "FIFO"],
+    [lambda path: path.symlink_to(path.name), Path.mkdir, os.mkfifo],
+    ids=["circle", "folder", "FIFO"],
 )
 def test_an_index_that_is_no_file_is_a_problem(path: Path, read: Read, create: Callable[[Path], None]) -> None:
     create(path)
     assert read() == UNUSABLE
+
+
+def test_a_missing_index_is_named(read: Read) -> None:
+    assert read() == "there is no _index.json"
 
 
 def test_the_index_is_read_once_per_change(path: Path, read: Read, children: list[Any]) -> None:

@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from rich.text import Text
 
 from common.arguments import parse_seconds
+from common.budget import Budget
 from common.choices import validate_choice
 from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, ContinuityCommand
 from common.output import has_colour, new_table, render
@@ -100,12 +101,20 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
     if not log:
         # The table shows the same errors.
         logger.setLevel(logging.CRITICAL + 1)
-    snapshot = Snapshot(refreshing=False)
+    snapshot, budget = Snapshot(refreshing=False), Budget(timeout)
     try:
-        return snapshot.refresh(names or None, budget=timeout)
+        results = snapshot.refresh(names or None, budget=timeout)
+        while (unfinished := _unfinished(results)) and budget.remaining():
+            results |= snapshot.refresh(unfinished, budget=budget.remaining(), fresh=True)
+        return results
     finally:
         snapshot.close()
         logger.setLevel(level)
+
+
+def _unfinished(results: dict[str, ProbeResult]) -> list[str]:
+    """Return the names of the probes with an unfinished answer."""
+    return [name for name, result in results.items() if result.status == OK and not result.known]
 
 
 def _list_probes() -> str:

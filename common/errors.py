@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
+import psycopg
 from django.apps import apps
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
@@ -125,6 +126,13 @@ def is_read_only(error: BaseException) -> bool:
     return isinstance(error, InternalError) and _state(error) == READ_ONLY
 
 
+def is_row_security(error: BaseException) -> bool:
+    """Return whether PostgreSQL refused a query that row-level security would filter."""
+    cause: Any = error if isinstance(error, psycopg.Error) else error.__cause__
+    # The SQLSTATE is that of a missing grant, and the message is in the language of the server.
+    return isinstance(cause, psycopg.Error) and cause.diag.source_function == "check_enable_rls"
+
+
 def is_missing_table(error: BaseException) -> bool:
     """Return whether a statement names a table that does not exist."""
     return isinstance(error, ProgrammingError) and _state(error) == UNDEFINED_TABLE
@@ -175,8 +183,7 @@ def _by_state(error: Any, state: str) -> str:
         return OWN_TABLES[state]
     match = NAME.search(error.diag.message_primary or "")
     name = next(filter(None, match.groups()), None) if match else None
-    # PostgreSQL has one SQLSTATE for a missing grant and for row_security = off.
-    if error.diag.source_function == "check_enable_rls":
+    if is_row_security(error):
         return ROW_SECURITY.format(name or "a table")
     return NAMED[state].format(name) if name and state in NAMED else SQLSTATE[state]
 

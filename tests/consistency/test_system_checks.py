@@ -149,3 +149,13 @@ def test_row_level_security_leaves_the_owner_alone_unless_it_is_forced(media: Pl
     assert secured_tables(url) == []
     media.sql("ALTER TABLE files FORCE ROW LEVEL SECURITY")
     assert secured_tables(url) == ["files"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_level_security_below_a_view_is_reported(media: Platform) -> None:
+    media.sql(OWN_STYLE)
+    media.sql("ALTER TABLE files RENAME TO media; CREATE VIEW files WITH (security_invoker) AS SELECT * FROM media")
+    media.sql(POLICY.format("media", "true"))
+    role, url = media.reader()
+    media.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    assert secured_tables(url) == ["files"]

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from consistency.history.scanning import read_scan
 from consistency.registry import CHECKS
 from identities.models import Identity
+from tests.consistency.conftest import moved_to
+from tests.consistency.history.data import recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -40,3 +43,16 @@ def test_a_third_of_the_folders_is_gone(folder: Path, present: int, expected: in
 @pytest.mark.parametrize(("present", "expected"), [(84, 36), (83, NO_ROW.format(37))])
 def test_a_third_of_the_rows_is_gone(folder: Path, present: int, expected: int | str) -> None:
     assert outcome("identity_row_missing", folder, rows=present, folders=120) == expected
+
+
+def test_a_different_table_of_identities_is_refused(folder: Path, database_url: str) -> None:
+    recorded("identity_file_missing")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA shadow; CREATE TABLE shadow.identities (LIKE identities INCLUDING ALL)")
+    try:
+        with moved_to(f"{database_url}?options=-c%20search_path%3Dshadow%2Cpublic"):
+            [result] = recorded("identity_file_missing").report.outcomes
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP SCHEMA shadow CASCADE")
+    assert result.error == "identities is now shadow.identities; the last scan read public.identities (--accept-tables)"

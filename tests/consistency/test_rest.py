@@ -14,7 +14,7 @@ from consistency.api.streams import FindingStream
 from consistency.registry import CHECKS
 from consistency.scan.engine import CHUNK_SIZE
 from consistency.scan.formats import STREAM_FORMATS
-from consistency.scan.selection import default_checks
+from consistency.scan.selection import default_checks, tags
 from tests.consistency.api.data import Ask, report_reader
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job
@@ -136,7 +136,7 @@ def test_checks_are_chosen_by_name_and_tag(get: Ask, query: str, names: list[str
         ("?limit=%D9%A1", "limit must be one whole number from 0 to 10000."),
         ("?check=stale_procesing", "Did you mean 'stale_processing'? Allowed: stale_processing, orphaned_processing,"),
         ("?check=", "unknown check ''."),
-        ("?tag=job", "Did you mean 'jobs'? Allowed: files, identities, jobs, keys, vocabulary."),
+        ("?tag=job", f"Did you mean 'jobs'? Allowed: {', '.join(tags())}."),
         ("?limt=5", "unknown parameter 'limt'. Did you mean 'limit'? Allowed: limit, check, tag."),
         ("?format=csv", "unknown parameter 'format'."),
     ],

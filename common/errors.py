@@ -181,10 +181,11 @@ def _by_code(error: BaseException) -> str | None:
 def _by_state(error: Any, state: str) -> str:
     if state in OWN_TABLES and (table := _model_table(error)) and table not in MEDIA_TABLES:
         return OWN_TABLES[state]
-    match = NAME.search(error.diag.message_primary or "")
-    name = next(filter(None, match.groups()), None) if match else None
+    message = error.diag.message_primary or ""
     if is_row_security(error):
-        return ROW_SECURITY.format(name or "a table")
+        return ROW_SECURITY.format(message.partition('"')[2].rpartition('"')[0] or "a table")
+    match = NAME.search(message)
+    name = next(filter(None, match.groups()), None) if match else None
     return NAMED[state].format(name) if name and state in NAMED else SQLSTATE[state]
 
 

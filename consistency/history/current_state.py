@@ -119,7 +119,7 @@ def _snapshot(database: str, budget: Budget, baseline: Baseline) -> Iterator[Non
     with no_writes() as by_alias, deadline(budget.seconds + 0.5), transaction.atomic(using=database):
         connection, guard = by_alias[database], Guard(baseline)
         begin_snapshot(connection, budget.seconds)
-        guard.compare_tables(connection)
+        guard.compare_tables(connection, budget)
         limit_statement(connection, budget)
         with reading_only(connection, guard.refused):
             yield

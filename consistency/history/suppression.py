@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import ProgrammingError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from common.arguments import InvalidInputError
-from common.errors import explain
+from common.errors import explain, is_missing_table
 from consistency.history.locks import bounded_transaction, changing_anomalies
 from consistency.models.history import OPEN, Anomaly, AnomalyEvent, EventKind, Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import Check
@@ -172,18 +172,20 @@ def _validate(until: datetime, longest: timedelta, by: str, reason: str) -> None
 def load_suppressions(checks: Iterable[Check], database: str) -> Suppressions:
     """Return what is acknowledged and muted on this database, and the baseline of its last recorded scan.
 
-    Without readable tables the result is empty. After an outage `problem` says why, and nothing may be recorded.
+    Without the tables of the history the result is empty. After another error `problem` says why, nothing may be
+    recorded, and an empty table of files is refused.
     """
     here = Q(database=database, check_name__in=[check.name for check in checks])
     try:
         with bounded_transaction(LOAD_TIMEOUT, lock_timeout=LOAD_LOCK_TIMEOUT):
             mutes = {mute.check_name: mute for mute in Mute.objects.filter(here, ended_at__isnull=True)}
             return Suppressions(acknowledged=_acknowledged(here), mutes=mutes, baseline=load_baseline(database))
-    except ProgrammingError:
-        # Without our tables the recording fails too, and reports the reason.
-        return Suppressions()
     except DatabaseError as error:
-        return Suppressions(problem=f"suppressions could not be read: {explain(error) or 'PostgreSQL refused'}")
+        if is_missing_table(error):
+            # Without our tables the recording fails too, and reports the reason.
+            return Suppressions()
+        problem = f"suppressions could not be read: {explain(error) or 'PostgreSQL refused'}"
+        return Suppressions(problem=problem, baseline=Baseline(files_empty=None))
 
 
 def load_baseline(database: str) -> Baseline:

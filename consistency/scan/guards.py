@@ -1,7 +1,6 @@
 """Refuse results that a wrong table or an unmounted disk explains better than the data."""
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,9 +9,11 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from common.postgres.parameters import milliseconds, set_local
+from common.budget import Budget
 from consistency.models.media import File, MonitorJob
 from consistency.registry import Check, CheckError
+from consistency.scan.reasons import reason
+from consistency.scan.snapshot import is_lost, limit_statement
 
 TABLES: Final = "tables"
 RATIO: Final = "ratio"
@@ -20,8 +21,6 @@ FILES: Final = File._meta.db_table
 GUARDED: Final = (FILES, MonitorJob._meta.db_table, "identities")
 MIN_OBJECTS: Final = 100
 """Below so many objects, any number of missing objects is plausible."""
-EMPTY_TIMEOUT: Final = 1.0
-"""Seconds to find a first row. A table with many deleted rows at its start may need longer."""
 NAMES: Final = """
 SELECT t.name, format('%%I.%%I', n.nspname, c.relname) FROM unnest(%s::text[]) AS t(name)
 JOIN pg_class c ON c.oid = to_regclass(t.name) JOIN pg_namespace n ON n.oid = c.relnamespace"""
@@ -33,7 +32,8 @@ class Baseline:
 
     tables: Mapping[str, str] = field(default_factory=dict)
     """Schema and table by the name that checks use."""
-    files_empty: bool = True
+    files_empty: bool | None = True
+    """None if unknown, because the history could not be read."""
     missing: Mapping[str, float] = field(default_factory=dict)
     """Accepted share of missing objects (0.0 to 1.0) by external check."""
 
@@ -53,24 +53,39 @@ class Guard:
         """Reasons by table: a check that reads the table could not run."""
         self._accept = accept
 
-    def compare_tables(self, connection: BaseDatabaseWrapper) -> None:
-        """Look up the tables in the transaction of the scan, and refuse a different table or an emptied one."""
+    def compare_tables(self, connection: BaseDatabaseWrapper, budget: Budget) -> None:
+        """Look up the tables in the transaction of the scan, and refuse a different, emptied or unreadable table."""
         with connection.cursor() as cursor:
             cursor.execute(NAMES, [list(GUARDED)])
             names: dict[str, str] = dict(cursor.fetchall())
         before = self.baseline
-        is_empty = _is_empty(connection, FILES) if FILES in names else None
-        if TABLES not in self._accept:
-            self.refused = {
-                table: f"{table} is now {name}; the last scan read {before.tables[table]} (--accept-tables)"
-                for table, name in names.items()
-                if before.tables.get(table, name) != name
-            }
-            if is_empty and not before.files_empty:
-                self.refused.setdefault(FILES, f"{FILES} is empty; the last scan read rows of it (--accept-tables)")
+        self.refused = {
+            table: f"{table} is now {name}; the last scan read {before.tables[table]} (--accept-tables)"
+            for table, name in names.items()
+            if TABLES not in self._accept and before.tables.get(table, name) != name
+        }
         accepted = {table: name for table, name in names.items() if table not in self.refused}
         self.baseline = replace(before, tables={**before.tables, **accepted})
-        if is_empty is not None and FILES in accepted:
+        if FILES in accepted:
+            self._compare_rows(connection, budget)
+
+    def _compare_rows(self, connection: BaseDatabaseWrapper, budget: Budget) -> None:
+        """Refuse `files` without rows. After an error the table may be empty, so the error refuses the table, too.
+
+        The query also locks the table, so that no TRUNCATE follows in the transaction.
+        """
+        try:
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                limit_statement(connection, budget)
+                cursor.execute(f'SELECT NOT EXISTS (SELECT FROM "{FILES}")')  # noqa: S608 - constant
+                is_empty = bool(cursor.fetchone()[0])
+        except DatabaseError as error:
+            self.refused[FILES] = reason(error, budget, lost=is_lost(connection))
+            return
+        if is_empty and not self.baseline.files_empty and TABLES not in self._accept:
+            why = "the history cannot be read" if self.baseline.files_empty is None else "the last scan read rows of it"
+            self.refused[FILES] = f"{FILES} is empty; {why} (--accept-tables)"
+        else:
             self.baseline = replace(self.baseline, files_empty=is_empty)
 
     def compare_missing(self, check: Check, count: int, total: int | None) -> None:
@@ -87,13 +102,3 @@ class Guard:
         elif 1 - share < (1 - limit) * (1 - missing.get(check.name, 0.0)):
             raise CheckError(f"{count:,} of {total:,} {check.missing} (--accept-ratio)")
         self.baseline = replace(self.baseline, missing=missing)
-
-
-def _is_empty(connection: BaseDatabaseWrapper, table: str) -> bool | None:
-    """Return whether a table has no row; None if PostgreSQL cannot say, which the checks will report."""
-    with suppress(DatabaseError), transaction.atomic(using=connection.alias):
-        set_local(connection, {"statement_timeout": milliseconds(EMPTY_TIMEOUT)})
-        with connection.cursor() as cursor:
-            cursor.execute(f'SELECT NOT EXISTS (SELECT FROM "{table}")')  # noqa: S608 - constant
-            return bool(cursor.fetchone()[0])
-    return None

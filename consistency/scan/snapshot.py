@@ -1,5 +1,6 @@
 """Transactions of a scan: read-only, bounded, and refused to statements that do more than read."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -65,7 +66,7 @@ def limit_statement(connection: BaseDatabaseWrapper, budget: Budget) -> None:
 def reading_only(connection: BaseDatabaseWrapper, refused: Mapping[str, str]) -> Iterator[None]:
     """Refuse statements that leave or end the read-only transaction, such as COMMIT, which PostgreSQL accepts.
 
-    Also refuse statements on these tables; the values are the reasons.
+    Also refuse statements that name these tables; the values are the reasons.
     """
     with connection.execute_wrapper(partial(_refuse_other_statements, refused)):
         yield
@@ -80,7 +81,7 @@ def _refuse_other_statements(refused: Mapping[str, str], execute: Callable[..., 
     if not statement.upper().startswith(READ_STATEMENTS) or ";" in statement:
         raise CheckError("it tried to do more than read")
     for table, reason in refused.items():
-        if f'"{table}"' in statement:
+        if re.search(rf"\b{table}\b", statement):
             raise CheckError(reason)
     return execute(sql, *rest)
 

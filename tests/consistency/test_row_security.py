@@ -1,12 +1,15 @@
 """Row-level security hides rows without a message. No surface may report the remaining rows as complete."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consistency.history.scanning import read_scan
 from consistency.models.history import Anomaly
 from consistency.notices.notice import notice_of
+from consistency.registry import CHECKS
 from consistency.scan.selection import default_checks
 from health.registry import PROBES
 from health.runs.executor import ProbeExecutor
@@ -51,6 +54,24 @@ def test_checks_of_a_table_with_a_policy_could_not_run(media: Platform, reader: 
     report = read_scan(default_checks())
     assert {outcome.error for outcome in report.outcomes} == {REASON.format("files")}
     assert report.status == "degraded"
+
+
+@pytest.mark.parametrize("name", ["identity_file_missing", "identity_row_missing"])
+def test_an_external_check_of_a_table_with_a_policy_could_not_run(
+    media: Platform, reader: str, name: str, tmp_path: Path, settings: Any
+) -> None:
+    settings.IDENTITIES_DIR = tmp_path
+    (tmp_path / "_index.json").touch()
+    assert read_scan([CHECKS[name]]).outcomes[0].error is None
+    media.sql(HIDE.format("identities", "false"))
+    assert read_scan([CHECKS[name]]).outcomes[0].error == REASON.format("identities")
+
+
+def test_a_policy_below_a_view_is_named_with_its_table(media: Platform, reader: str) -> None:
+    media.sql('ALTER TABLE files RENAME TO "Media Files"; CREATE VIEW files AS SELECT * FROM "Media Files"')
+    media.sql(f"GRANT SELECT ON files TO {reader}; ALTER VIEW files SET (security_invoker)")
+    media.sql(HIDE.format('"Media Files"', "true"))
+    assert {outcome.error for outcome in read_scan(default_checks()).outcomes} == {REASON.format("Media Files")}
 
 
 def test_a_policy_without_effect_on_the_role_changes_nothing(media: Platform, transactional_db: None) -> None:

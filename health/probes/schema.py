@@ -82,8 +82,16 @@ def _on_disk(folder: Path | None) -> set[str]:
         return set()
     try:
         with os.scandir(folder) as entries:
-            # macOS writes hidden files such as `._0001.sql` beside the migrations.
-            files = (entry.name for entry in entries if entry.is_file())
-            return {name for name in files if name.endswith(".sql") and not name.startswith(".")}
+            return {entry.name for entry in entries if _is_migration(entry)}
     except OSError as error:
         raise Failed("migrations folder not accessible") from error
+
+
+def _is_migration(entry: "os.DirEntry[str]") -> bool:
+    # macOS writes hidden files such as `._0001.sql` beside the migrations.
+    if not entry.name.endswith(".sql") or entry.name.startswith("."):
+        return False
+    try:
+        return entry.is_file()
+    except OSError:  # a link in a circle: a migration that cannot be read
+        return True

@@ -68,6 +68,13 @@ def test_a_hidden_file_is_no_migration(folder: Path) -> None:
     assert found()["required"] == [{"filename": "migrate_add_tags.sql"}]
 
 
+def test_an_entry_that_cannot_be_read_costs_one_entry(folder: Path) -> None:
+    for name in ("notes", ".hidden.sql", "migrate_loop.sql"):
+        (folder / name).symlink_to(name)
+    required = [{"filename": name} for name in ("migrate_add_tags.sql", "migrate_loop.sql")]
+    assert found()["required"] == required
+
+
 def test_one_of_djangos_own_that_is_not_applied_is_required(folder: Path) -> None:
     MigrationRecorder(connection).record_unapplied("identities", "0001_identities")
     assert found()["required"] == [{"filename": "migrate_add_tags.sql"}, {"filename": "identities.0001_identities"}]

@@ -10,6 +10,7 @@ from django.conf import settings
 
 INDEX: Final = "_index.json"
 FILE: Final = "identity.json"
+LOST_AND_FOUND: Final = "lost+found"  # a folder of the file system
 
 
 def identities_folder() -> Path | None:
@@ -37,7 +38,7 @@ class IdentityStore:
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
-                    if entry.name[0] not in "._" and entry.is_dir():
+                    if entry.name[0] not in "._" and entry.name != LOST_AND_FOUND and entry.is_dir():
                         folders.add(entry.name)
                         if _is_file(folder / entry.name / FILE):
                             files.add(entry.name)
@@ -57,8 +58,12 @@ class IdentityStore:
 
 
 def _is_file(path: Path) -> bool:
-    # Path.is_file() would return False for a link in a circle, which is unreadable.
+    """Return whether the file exists. Raise OSError for an unreadable or an empty file."""
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    exists = stat.S_ISREG(status.st_mode)
+    if exists and not (status.st_size and os.access(path, os.R_OK)):
+        raise OSError("unreadable or empty")
+    return exists

@@ -1,5 +1,6 @@
 """Identities on disk, and the index."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,10 +39,26 @@ def test_an_entry_that_cannot_be_read_is_unreadable_and_the_remaining_entries_ar
     (folder / "two").symlink_to("one")
     (folder / "b" / "identity.json").unlink()
     (folder / "b" / "identity.json").symlink_to("identity.json")
+    on_disk("empty")
+    (folder / "empty" / "identity.json").write_text("")
     store = IdentityStore.read(folder)
-    assert store.folders == {"a", "b"}
+    assert store.folders == {"a", "b", "empty"}
     assert store.files == {"a"}
-    assert store.unreadable == {"loop", "one", "two", "b"}
+    assert store.unreadable == {"loop", "one", "two", "b", "empty"}
+
+
+def test_a_file_without_permission_to_read_is_unreadable(
+    folder: Path, on_disk: OnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk("a")
+    # The tests may run as root, who may read every file.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    assert IdentityStore.read(folder).unreadable == {"a"}
+
+
+def test_the_folder_of_the_file_system_for_lost_files_is_no_identity(folder: Path) -> None:
+    (folder / "lost+found").mkdir()
+    assert IdentityStore.read(folder).folders == set()
 
 
 def test_a_hidden_entry_that_cannot_be_read_is_ignored(folder: Path) -> None:

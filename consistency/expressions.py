@@ -39,9 +39,14 @@ class UtcTime(Func):
 
 
 class HasUniqueIndex(Func):
-    """Return True if an index rules out duplicates in `column` of `table`. PostgreSQL runs the subquery once."""
+    """Return True if an index rules out duplicates in `column` of `table`. PostgreSQL runs the subquery once.
+
+    The index of a table does not cover tables that inherit from the table; the index of a partitioned table does.
+    """
 
     template = """EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
         WHERE indrelid = to_regclass('%(table)s') AND attname = '%(column)s' AND indnkeyatts = 1
-            AND indisunique AND indisvalid AND indpred IS NULL)"""
+            AND indisunique AND indisvalid AND indpred IS NULL
+            AND NOT EXISTS (SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhparent
+                WHERE inhparent = indrelid AND relkind <> 'p'))"""
     output_field = BooleanField()

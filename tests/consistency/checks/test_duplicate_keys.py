@@ -47,6 +47,12 @@ def test_it_flags_duplicates_that_an_index_does_not_rule_out() -> None:
     assert details("duplicate_keys")["a"] == "2 rows of files have this file_uuid"
 
 
+def test_it_flags_duplicates_in_a_table_that_inherits() -> None:
+    sql("CREATE TABLE files_2025 () INHERITS (files); INSERT INTO files_2025 (file_uuid, file_name) VALUES ('a', 'a')")
+    a_file("a", "registered")
+    assert details("duplicate_keys") == {"a": "2 rows of files have this file_uuid"}
+
+
 def test_it_flags_rows_with_infinite_times() -> None:
     a_file("a", "registered")
     a_file("b", "registered")

@@ -1,19 +1,25 @@
-"""Load infinite timestamps as the first and the last time of Python. psycopg raises DataError for an infinite time."""
+"""Load times that Python lacks, such as infinity, as the first or the last time of Python."""
 
 from datetime import UTC, datetime
-from typing import Final
 
+from psycopg import DataError
 from psycopg.abc import Buffer
 from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 
-BOUNDS: Final = {b"infinity": datetime.max, b"-infinity": datetime.min}  # noqa: DTZ901 - the loaders add the zone
+
+def _bound(data: Buffer) -> datetime:
+    text = bytes(data)
+    return datetime.min if text.startswith(b"-") or text.endswith(b"BC") else datetime.max  # noqa: DTZ901 - see below
 
 
 class BoundedTimestampLoader(TimestampLoader):
     """Load a timestamp without zone."""
 
     def load(self, data: Buffer) -> datetime:
-        return BOUNDS.get(bytes(data)) or super().load(data)
+        try:
+            return super().load(data)
+        except DataError:
+            return _bound(data)
 
 
 class BoundedTimestamptzLoader(TimestamptzLoader):
@@ -23,4 +29,7 @@ class BoundedTimestamptzLoader(TimestamptzLoader):
 
     def load(self, data: Buffer) -> datetime:
         # Same tzinfo as from Django's loader.
-        return (BOUNDS.get(bytes(data)) or super().load(data)).replace(tzinfo=self.timezone)
+        try:
+            return super().load(data).replace(tzinfo=self.timezone)
+        except DataError:
+            return _bound(data).replace(tzinfo=self.timezone)

@@ -70,6 +70,11 @@ def test_rows_with_infinite_times_are_shown(page: Any) -> None:
         cursor.execute("UPDATE monitor_jobs SET created_at = '-infinity', finished_at = 'infinity'")
     for text in (page("file/"), page("file/a/change/"), page("monitorjob/"), page("monitorjob/1/change/")):
         assert "9999-12-31 23:59 UTC" in text
+    with connection.cursor() as cursor:
+        # Milliseconds that were stored as seconds, and a year before Christ.
+        cursor.execute("UPDATE files SET created_at = '0044-03-15 BC', updated_at = '57000-01-01'")
+    for text in (page("file/"), page("file/a/change/")):
+        assert "9999-12-31 23:59 UTC" in text
 
 
 @pytest.mark.parametrize("path", ["file/add/", "monitorjob/add/"])

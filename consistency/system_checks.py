@@ -6,14 +6,14 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from common.choices import UnknownChoiceError, validate_choice
-from common.errors import MEDIA_TABLES, is_row_security
+from common.errors import MEDIA_TABLES
 from common.postgres.connections import no_writes
-from common.postgres.parameters import every_row
 from consistency.indexes import find_relations, missing_indexes
 from consistency.registry import CHECKS
+from consistency.row_security import hides_rows
 from consistency.scan.sql import query_sql, statements
 
 ID: Final = "consistency"
@@ -87,7 +87,7 @@ def row_security_is_bypassed(databases: Sequence[str] | None = None, **_: Any) -
 def _secured_tables(alias: str) -> Iterator[checks.CheckMessage]:
     for model in apps.get_models():
         table = model._meta.db_table
-        if table in MEDIA_TABLES and _is_secured(alias, table):
+        if table in MEDIA_TABLES and hides_rows(alias, table):
             # An error would stop `migrate`, which reads no media table.
             yield checks.Warning(
                 f"Database {alias!r}: row-level security applies to {table}: "
@@ -97,16 +97,6 @@ def _secured_tables(alias: str) -> Iterator[checks.CheckMessage]:
                 obj=model,
                 id=f"{ID}.W002",
             )
-
-
-def _is_secured(alias: str, table: str) -> bool:
-    """Return whether PostgreSQL refuses to plan a query of a table, or of a view over a table."""
-    try:
-        with every_row(alias), connections[alias].cursor() as cursor:
-            cursor.execute(f'EXPLAIN SELECT FROM "{table}"')
-    except DatabaseError as error:
-        return is_row_security(error)
-    return False
 
 
 def _role(alias: str) -> str:

@@ -17,8 +17,10 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
+from common.errors import MEDIA_TABLES
 from common.text import printable
 from consistency.history.paginator import BoundedPaginator
+from consistency.row_security import hides_rows
 
 CONFLICT: Final = "conflict"
 
@@ -86,6 +88,7 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
         A key that occurs twice, in a table without primary key, returns the first row.
         """
+        self._warn_of_hidden_rows(request)
         rows = self.get_queryset(request)
         try:
             with _savepoint(rows.db):
@@ -97,6 +100,15 @@ class ViewOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             text = f"{same.count()} rows have this key, and this is the first: see check_consistency duplicate_keys."
             messages.warning(request, text)
             return same.first()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        self._warn_of_hidden_rows(request)
+        return super().changelist_view(request, extra_context)
+
+    def _warn_of_hidden_rows(self, request: HttpRequest) -> None:
+        table = self.opts.db_table
+        if table in MEDIA_TABLES and hides_rows(DEFAULT_DB_ALIAS, table):
+            messages.warning(request, f"Row-level security applies to {table}, so that rows may be missing here.")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:  # type: ignore[override]
         """Allow the filters beside the list only: another lookup may read the whole table."""

@@ -1,10 +1,12 @@
 """Row-level security hides rows without a message. No surface may report the remaining rows as complete."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from consistency.history.scanning import read_scan
 from consistency.models.history import Anomaly
@@ -93,23 +95,39 @@ def test_a_probe_that_reads_rows_is_an_error(media: Platform, reader: str, probe
     assert (result.status, result.reason) == (ERROR, REASON.format(table))
 
 
+def test_the_lists_and_pages_of_the_admin_say_that_rows_may_be_missing(database_url: str, admin_client: Client) -> None:
+    a_file("a", "processing")
+    own = Platform(database_url)
+    pages = ("/admin/consistency/file/", "/admin/consistency/file/a/change/")
+    warning = "Row-level security applies to files, so that rows may be missing here."
+    with limited_role(own) as url, moved_to(url):
+        assert not any(warning in admin_client.get(page, secure=True, follow=True).content.decode() for page in pages)
+        own.sql(HIDE.format("files", "false"))
+        assert all(warning in admin_client.get(page, secure=True, follow=True).content.decode() for page in pages)
+
+
+@contextmanager
+def limited_role(own: Platform) -> Iterator[str]:
+    """Yield the URL of a role that may read and write every table, and remove the policy of files at the end."""
+    role, url = own.reader()
+    for kind in ("TABLES", "SEQUENCES"):
+        own.sql(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {role}")
+    try:
+        yield url
+    finally:
+        own.sql("DROP POLICY IF EXISTS own ON files; ALTER TABLE files DISABLE ROW LEVEL SECURITY")
+        own.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_a_policy_resolves_no_anomaly_and_sends_no_recovery(database_url: str) -> None:
     a_file("a", "processing")
     recorded(*CONTRACT)
     own = Platform(database_url)
-    role, url = own.reader()
-    own.sql(
-        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}"
-    )
-    own.sql(HIDE.format("files", "false"))
-    try:
-        with moved_to(url):
-            result = recorded(*CONTRACT)
-            assert {outcome.error for outcome in result.report.outcomes} == {REASON.format("files")}
-            assert Anomaly.objects.filter(resolved_at__isnull=True).count() == 2
-            notice = notice_of(result)
-            assert notice
-            assert {check.kind for check in notice.checks} == {"worse"}
-    finally:
-        own.sql("DROP POLICY own ON files; ALTER TABLE files DISABLE ROW LEVEL SECURITY")
-        own.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    with limited_role(own) as url, moved_to(url):
+        own.sql(HIDE.format("files", "false"))
+        result = recorded(*CONTRACT)
+        assert {outcome.error for outcome in result.report.outcomes} == {REASON.format("files")}
+        assert Anomaly.objects.filter(resolved_at__isnull=True).count() == 2
+        notice = notice_of(result)
+        assert notice
+        assert {check.kind for check in notice.checks} == {"worse"}

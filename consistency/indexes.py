@@ -14,7 +14,8 @@ ORDER BY level, relname"""
 INDEXES: Final = """
 SELECT indrelid, relname, indisvalid, indisvalid AND indpred IS NULL AND attname = %s
 FROM pg_index JOIN pg_class ON oid = indexrelid LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-WHERE indrelid = ANY(%s)"""
+WHERE indrelid = ANY(%s)
+    OR relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %s) AND relname = ANY(%s)"""
 
 
 class Relation(NamedTuple):
@@ -49,7 +50,8 @@ def missing_indexes(alias: str, model: type[models.Model], relations: list[Relat
         return {}
     key, indexes = model._meta.pk.column, list(model._meta.indexes)
     with connections[alias].cursor() as cursor:
-        cursor.execute(INDEXES, [key, [relation.oid for relation in relations]])
+        oids, names = [relation.oid for relation in relations], [index.name for index in indexes]
+        cursor.execute(INDEXES, [key, oids, relations[0].oid, names])
         existing = cursor.fetchall()
     valid = {(oid, name): is_valid for oid, name, is_valid, _ in existing}
     if not any(oid == relations[0].oid and serves_key for oid, _, _, serves_key in existing):
@@ -74,6 +76,10 @@ def _statements(
     # The oid keeps the name short, and different for every partition.
     names = {table.oid: index.name} | {relation.oid: f"{index.name}_{relation.oid}" for relation in partitions}
     qualified = {relation.oid: f"{relation.schema}.{names[relation.oid]}" for relation in relations}
+    for oid, name in valid:
+        if name == index.name and oid != table.oid:
+            # The index of a table that had the name of this table before, and is perhaps a partition now.
+            yield f"ALTER INDEX {qualified[table.oid]} RENAME TO {name}_{oid}"
     for relation in relations:
         if valid.get((relation.oid, names[relation.oid])) is False:
             yield f"DROP INDEX IF EXISTS {qualified[relation.oid]}"

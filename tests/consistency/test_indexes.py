@@ -139,3 +139,23 @@ def test_a_partition_that_came_between_gets_its_index_too(media: Platform) -> No
         assert len(warnings()) == 3
         run_each(media, index_sql())
         assert warnings() == []
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_indexes_of_the_table_that_had_the_name_before_give_the_name_away(media: Platform, partitioned: bool) -> None:
+    media.sql(OWN_STYLE)
+    with moved_to(media.url):
+        run_each(media, index_sql())
+        media.sql("ALTER TABLE files RENAME TO files_old; ALTER INDEX files_pkey RENAME TO files_old_pkey")
+        if partitioned:
+            media.sql(
+                "CREATE TABLE files (LIKE files_old INCLUDING DEFAULTS, PRIMARY KEY (file_uuid))"
+                " PARTITION BY HASH (file_uuid)"
+            )
+            media.sql("ALTER TABLE files ATTACH PARTITION files_old FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+        else:
+            media.sql("CREATE TABLE files (LIKE files_old INCLUDING DEFAULTS, PRIMARY KEY (file_uuid))")
+        assert len(warnings()) == 3
+        run_each(media, index_sql())
+        assert warnings() == []
+        assert index_sql().splitlines()[0] == "-- public.files has every index."

@@ -1,13 +1,18 @@
 """A role may have any format of dates and intervals; every surface answers the same."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from django.db.models import TextField, Value
+from django.db.models.functions import Cast
 from django.test import Client
 
+from consistency.models import File
+from consistency.scan.engine import Engine
+from consistency.scan.passes import collect
 from tests.consistency.api.data import Ask, report_reader
-from tests.consistency.conftest import moved_to
+from tests.consistency.conftest import Define, moved_to
 from tests.consistency.data import a_file, a_job
 from tests.consistency.processes import check_consistency
 
@@ -31,3 +36,13 @@ def test_the_command_and_the_endpoints_read_and_write_with_german_dates(
         assert abs(datetime.now(UTC) - datetime.fromisoformat(anomaly["first_seen"])).total_seconds() < 600
         for page in ("/admin/consistency/", "/admin/consistency/monitorjob/17/change/", "/health/detailed"):
             assert admin_client.get(page, secure=True).status_code == 200
+
+
+def test_a_scan_sets_the_formats_also_on_a_connection_of_a_pool(transactional_db: None, define: Define) -> None:
+    a_file("a", "processing")
+    age = Cast(Value(timedelta(hours=36)), TextField())
+    engine = Engine([define("age", lambda: File.objects.all(), detail=age)], limit=1)
+    # PgBouncer may give the scan a connection without the settings of the session.
+    engine.connection.connect()
+    engine.connection.connection.execute("SET intervalstyle = iso_8601")
+    assert collect(engine, engine).outcomes[0].rows[0]["detail"] == "1 day 12:00:00"

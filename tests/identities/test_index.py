@@ -140,6 +140,18 @@ def test_a_reading_that_lasts_is_not_waited_for_and_never_started_twice(
     assert read() == {"a", "b"}
 
 
+def test_an_index_of_40_megabytes_delays_no_caller_and_is_read_by_a_child(
+    path: Path, read: Read, children: list[Any]
+) -> None:
+    person = {"name": "a name of average length", "source": "tmdb", "updated_at": "2026-05-18T17:30:00Z"}
+    uuids = {f"{number:032x}" for number in range(320_000)}
+    path.write_text(json.dumps(dict.fromkeys(uuids, person)))
+    assert path.stat().st_size > 40_000_000
+    assert read(wait=0) is None
+    assert read() == uuids
+    assert len(children) == 1
+
+
 def test_a_child_that_cannot_start_is_tried_again(
     path: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""The index of identities, `_index.json`. A child process parses the index: json would hold the GIL for a second.
+"""The index of identities, `_index.json`. A child process parses a large index: json holds the GIL for a second.
 
 The child runs this file as a script, so this file imports only the standard library.
 """
@@ -15,6 +15,8 @@ from time import monotonic
 from typing import Any, Final
 
 MEGABYTE: Final = 1_000_000
+SMALL: Final = MEGABYTE
+"""Up to so many bytes, json takes milliseconds, and less than the start of a process."""
 UNUSABLE: Final = "the index cannot be read or is malformed"
 
 Version = tuple[Path, int, int, int]
@@ -44,6 +46,8 @@ class IdentityIndex:
             size = ceil(status.st_size / MEGABYTE)
             return f"the index has {size} MB, more than IDENTITIES_INDEX_LIMIT ({limit} MB)"
         version = (path, status.st_size, status.st_mtime_ns, status.st_ino)
+        if self._result[0] != version and status.st_size <= SMALL:
+            self._result = version, _parse_small(path)
         if self._result[0] != version and not (self._thread and self._thread.is_alive()):
             self._thread = threading.Thread(target=self._parse, args=(version,), name="identity index", daemon=True)
             self._thread.start()
@@ -58,6 +62,13 @@ class IdentityIndex:
             # Line by line, so that other threads get the GIL in between.
             uuids = frozenset(line[:-1].decode("utf-8", "surrogatepass") for line in child.stdout or ())
         self._result = version, UNUSABLE if child.returncode else uuids
+
+
+def _parse_small(path: Path) -> frozenset[str] | str:
+    try:
+        return frozenset(uuids_of(json.loads(path.read_bytes())))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return UNUSABLE
 
 
 def uuids_of(index: Any) -> list[str]:

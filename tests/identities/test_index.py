@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from identities import index
 from identities.index import UNUSABLE, IdentityIndex
 
 PATIENT = 60.0
@@ -26,14 +27,21 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def read(path: Path) -> Read:
     """Return a function that reads the index, and waits for the end of the reading if not told otherwise."""
-    index = IdentityIndex()
-    return lambda *, limit=64, wait=PATIENT: index.read(path, limit=limit, until=monotonic() + wait)
+    reader = IdentityIndex()
+    return lambda *, limit=64, wait=PATIENT: reader.read(path, limit=limit, until=monotonic() + wait)
+
+
+@pytest.fixture(params=[-1, index.SMALL], ids=["child", "same process"])
+def any_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the index in a child process, like a large index, and in this process."""
+    monkeypatch.setattr(index, "SMALL", request.param)
 
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return the commands of the child processes."""
+    """Return the commands of the child processes, which read every index."""
     started: list[Any] = []
+    monkeypatch.setattr(index, "SMALL", -1)
 
     class Counted(subprocess.Popen[bytes]):
         def __init__(self, command: Any, **options: Any) -> None:
@@ -44,25 +52,28 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return started
 
 
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize(
-    "index",
+    "content",
     [
         {"a": {}, "\u00e9\ud800 \r": {"name": "B"}},
         {"a": 1, "\u00e9\ud800 \r": None},
         [{"uuid": "a"}, {"uuid": "\u00e9\ud800 \r", "name": ""}, {"uuid": "a"}],
     ],
 )
-def test_the_uuids_are_keys_of_an_object_or_members_of_a_list(path: Path, read: Read, index: Any) -> None:
-    path.write_text(json.dumps(index))
+def test_the_uuids_are_keys_of_an_object_or_members_of_a_list(path: Path, read: Read, content: Any) -> None:
+    path.write_text(json.dumps(content))
     assert read() == {"a", "\u00e9\ud800 \r"}
 
 
-@pytest.mark.parametrize("index", ["{}", "[]"])
-def test_an_index_may_be_empty(path: Path, read: Read, index: str) -> None:
-    path.write_text(index)
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("content", ["{}", "[]"])
+def test_an_index_may_be_empty(path: Path, read: Read, content: str) -> None:
+    path.write_text(content)
     assert read() == frozenset()
 
 
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize(
     "text",
     [
@@ -153,7 +164,7 @@ def test_an_index_of_40_megabytes_delays_no_caller_and_is_read_by_a_child(
 
 
 def test_a_child_that_cannot_start_is_tried_again(
-    path: Path, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, read: Read, children: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.write_text('{"a": 1}')
     monkeypatch.setattr(threading, "excepthook", lambda _: None)

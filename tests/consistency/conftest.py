@@ -3,7 +3,7 @@
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -167,3 +167,13 @@ def at_most(monkeypatch: pytest.MonkeyPatch) -> Iterator[AtMost]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def shadow(database_url: str) -> Iterator[AbstractContextManager[None]]:
+    """Return a context in which `files` is an empty table of another schema."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA shadow; CREATE TABLE shadow.files (LIKE files INCLUDING ALL)")
+    yield moved_to(f"{database_url}?options=-c%20search_path%3Dshadow%2Cpublic")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA shadow CASCADE")

@@ -14,7 +14,8 @@ from tests.consistency.processes import manage_each
 from tests.documents import block, manage_commands
 from tests.servers import Shared
 
-COLUMNS = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+COLUMNS = """SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'
+    ORDER BY table_name, column_name"""
 RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname"
 KEYS = "SELECT name FROM continuity.rest_framework_api_key_apikey ORDER BY name"
 

@@ -83,6 +83,16 @@ class Served:
 
 def serve(folder: Path, *options: object) -> Served:
     """Start a demo on the folder's data, and return when the address is printed."""
+    for _ in range(5):
+        served = _started(folder, *options)
+        # Another process may take the port while the demo starts the databases.
+        if served.process.poll() is None or "is held by another program" not in served.err:
+            break
+    assert served.process.poll() is None, served.err
+    return served
+
+
+def _started(folder: Path, *options: object) -> Served:
     command = [sys.executable, "manage.py", "demo", "--data", str(folder / "data"), "--port", str(free_port())]
     command += map(str, options)
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
@@ -91,5 +101,4 @@ def serve(folder: Path, *options: object) -> Served:
     for _ in until(90, step=0.1):
         if "export API=" in served.out or process.poll() is not None:
             break
-    assert process.poll() is None, served.err
     return served

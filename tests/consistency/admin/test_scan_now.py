@@ -77,12 +77,13 @@ def test_a_scan_under_way_shows_its_progress_and_the_overview_reloads_itself(
     client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consistency.admin.background.PAGE_TIMEOUT", 0.2)
-    with holding("LOCK TABLE files IN ACCESS EXCLUSIVE MODE"):
+    monkeypatch.setattr("consistency.scan.snapshot.LOCK_TIMEOUT", 8.0)
+    with holding("LOCK TABLE monitor_jobs IN ACCESS EXCLUSIVE MODE"):
         post(client, NOW)
-        wait_for(client, "now stale_processing")
+        wait_for(client, "now orphaned_processing")
         text = get(client, OVERVIEW)
-    assert "0 of 4 checks done, now stale_processing" in text
-    assert '<progress max="4" value="0"' in text
+    assert "1 of 4 checks done, now orphaned_processing" in text
+    assert '<progress max="4" value="1"' in text
     assert '<meta http-equiv="refresh"' in text
     wait_for(client, "Scan now")
     assert Scan.objects.count() == 1

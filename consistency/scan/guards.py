@@ -83,8 +83,9 @@ class Guard:
             self.refused[FILES] = reason(error, budget, lost=is_lost(connection))
             return
         if is_empty and not self.baseline.files_empty and TABLES not in self._accept:
-            why = "the history cannot be read" if self.baseline.files_empty is None else "the last scan read rows of it"
-            self.refused[FILES] = f"{FILES} is empty; {why} (--accept-tables)"
+            unknown = self.baseline.files_empty is None
+            why = ", and the history cannot be read" if unknown else "; the last scan read rows of it (--accept-tables)"
+            self.refused[FILES] = f"{FILES} is empty{why}"
         else:
             self.baseline = replace(self.baseline, files_empty=is_empty)
 

@@ -146,7 +146,7 @@ def test_an_empty_table_is_refused_while_the_history_cannot_be_read(database_url
             other.commit()
         assert outcome_of_report().count == 1
         File.objects.all().delete()
-        assert outcome_of_report().error == "files is empty; the history cannot be read (--accept-tables)"
+        assert outcome_of_report().error == "files is empty, and the history cannot be read"
         if problem == "column":
             other.execute("ALTER TABLE consistency_scan RENAME other TO baseline")
 

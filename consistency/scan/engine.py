@@ -160,8 +160,8 @@ class Engine:
         try:
             with transaction.atomic(using=self.database, durable=True):
                 checked_at = begin_snapshot(self.connection, self._idle_timeout)
-                self._checked_at = self._checked_at or checked_at
                 self._guard.compare_tables(self.connection, self._budget.share(len(waiting) + 1))
+                self._checked_at = self._checked_at or checked_at
                 for position, check in enumerate(waiting):
                     yield from self._run(check, self._internal_rows, len(waiting) - position)
                     if is_lost(self.connection):
@@ -270,7 +270,8 @@ class Engine:
         """Yield the findings of an external check, read in a read-only transaction."""
         with transaction.atomic(using=self.database):
             limit_transaction(self.connection, self._idle_timeout)
-            self._guard.compare_tables(self.connection, share)
+            if self._checked_at is None:  # without a snapshot the tables are not compared yet
+                self._guard.compare_tables(self.connection, share.share(2))
             limit_statement(self.connection, share)
             with reading_only(self.connection, self._guard.refused):
                 every = confirmed_rows(check, self.database, share, self._guard)

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from common.budget import Budget
 from consistency.history.scanning import read_scan
 from consistency.models import File
 from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Finding
-from consistency.scan.guards import RATIO, TABLES
+from consistency.scan.guards import RATIO, TABLES, Guard
 from tests.consistency.conftest import Define
-from tests.consistency.history.data import outcome, recorded
+from tests.consistency.history.data import STALE, outcome, recorded
 from tests.consistency.processes import run
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -89,6 +90,20 @@ def test_accepting_the_ratio_accepts_no_tables(disk: Disk, shadow: AbstractConte
     with shadow:
         assert outcome(recorded(accept=[RATIO])).error == SHADOWED
     assert disk.scan(50, accept=[TABLES]) == MISSING.format(50, 100)
+
+
+@pytest.mark.parametrize("names", [[STALE, DATA], [DATA]])
+def test_a_scan_compares_the_tables_once(disk: Disk, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
+    compare, compared = Guard.compare_tables, []
+
+    def counted(guard: Guard, connection: Any, budget: Budget) -> None:
+        compared.append(budget.seconds)
+        compare(guard, connection, budget)
+
+    monkeypatch.setattr(Guard, "compare_tables", counted)
+    assert read_scan([CHECKS[name] for name in names], timeout=60).complete
+    # The comparison leaves half of the time to a check that does not read the tables.
+    assert [seconds < 31 for seconds in compared] == [True]
 
 
 def test_a_check_that_does_not_count_its_objects_has_no_limit(define: Define) -> None:

@@ -76,8 +76,9 @@ def _statements(
     # The oid keeps the name short, and different for every partition.
     names = {table.oid: index.name} | {relation.oid: f"{index.name}_{relation.oid}" for relation in partitions}
     qualified = {relation.oid: f"{relation.schema}.{names[relation.oid]}" for relation in relations}
+    schemas = {relation.oid: relation.schema for relation in relations}
     for oid, name in valid:
-        if name == index.name and oid != table.oid:
+        if name == index.name and oid != table.oid and schemas.get(oid, table.schema) == table.schema:
             # The index of a table that had the name of this table before, and is perhaps a partition now.
             yield f"ALTER INDEX {qualified[table.oid]} RENAME TO {name}_{oid}"
     for relation in relations:

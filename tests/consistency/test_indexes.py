@@ -159,3 +159,17 @@ def test_indexes_of_the_table_that_had_the_name_before_give_the_name_away(media:
         run_each(media, index_sql())
         assert warnings() == []
         assert index_sql().splitlines()[0] == "-- public.files has every index."
+
+
+def test_an_index_of_a_partition_in_another_schema_keeps_the_name(media: Platform) -> None:
+    media.sql(PARTITIONED)
+    [(partition,)] = media.sql(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'Parts'"
+    )
+    media.sql(f"CREATE INDEX files_processing ON {partition} (file_name)")
+    with moved_to(media.url):
+        run_each(media, index_sql())
+        assert warnings() == []
+    assert media.sql("SELECT schemaname FROM pg_indexes WHERE indexdef LIKE '%files_processing ON%(file_name)'") == [
+        ("Parts",)
+    ]

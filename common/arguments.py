@@ -24,6 +24,13 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_port(text: str) -> int:
+    """Return the number of a TCP port."""
+    if 0 < (port := parse_count(text)) < 65536:
+        return port
+    raise InvalidInputError(f"{text!r} is not a port: expected a number from 1 to 65535")
+
+
 def parse_seconds(text: str) -> float:
     """Return a number of seconds, up to a day."""
     try:

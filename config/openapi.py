@@ -16,10 +16,11 @@ FAILURES: Final = {
     401: "Credentials are missing, wrong or expired.",
     403: "The permission or the CSRF token is missing.",
     404: "The address names no such object.",
+    408: "The body did not arrive within 10 seconds.",
     413: "The body is larger than 2.5 MB.",
     415: "The body is not JSON.",
     429: "Too many failures. Retry-After gives the seconds to wait.",
-    503: "PostgreSQL does not answer. Retry-After gives the seconds to wait.",
+    503: "PostgreSQL does not answer, or too many requests wait. Retry-After gives the seconds to wait.",
 }
 
 
@@ -49,7 +50,7 @@ def add_failures(result: Schema, **_: Any) -> Schema:
 
 def _common_failures(path: str, method: str, operation: Schema) -> Iterator[int]:
     if "requestBody" in operation:
-        yield from (400, 413, 415)
+        yield from (400, 408, 413, 415)
     if {} not in operation.get("security", [{}]):
         yield from (400, 401, 503)
         yield from (403,) * (method != "get") + (404,) * ("{" in path)

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "config.access",
+    "config.serving",
     *(["config.demo"] if DEMO else []),
     "config.freshness",
     "health",
@@ -86,6 +87,8 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
+# Threads of Django in each worker process.
+REQUEST_THREADS = env.integer("REQUEST_THREADS", 16, least=1, most=100)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

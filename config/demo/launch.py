@@ -6,7 +6,6 @@ import fcntl
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,13 +16,14 @@ from typing import IO, NoReturn
 
 from django.core.management import CommandParser
 
-from common.arguments import parse_count
+from common.arguments import parse_count, parse_port
 from common.commands import COULD_NOT_CHECK, USAGE, ContinuityCommand
 from config.demo import published
 from config.demo.process import HOST, ROOT, secret
 from config.demo.progress import step
 from config.demo.sample_contents import DEFAULT, MINIMUM
 from config.demo.servers import Server, ServerError, start_postgres, start_qdrant, start_valkey
+from config.serving.granian import PortError, require_free
 
 COLLECTION = "sample_faces"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -79,7 +79,7 @@ class DemoOptions(ContinuityCommand):
     _called_from_command_line = True  # print usage errors, as argparse does
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=_port, default=8000, help="where to serve, on loopback (default 8000)")
+        parser.add_argument("--port", type=parse_port, default=8000, help="where to serve, on loopback (default 8000)")
         parser.add_argument(
             "--data",
             type=Path,
@@ -108,7 +108,10 @@ def prepare(argv: list[str]) -> None:
         # A running demo holds the port too. The lock gives the better reason.
         _lock(demo.data).close()
     if demo.serve:
-        _require_free(demo.port)
+        try:
+            require_free(HOST, demo.port)
+        except PortError as problem:
+            _fail(str(problem), USAGE)
     cleanup = ExitStack()
     atexit.register(cleanup.close)
     cleanup.enter_context(_lock(demo.data))
@@ -118,12 +121,6 @@ def prepare(argv: list[str]) -> None:
     cleanup.callback(published.withdraw)
     published.publish(variables)
     _prepared[:] = [demo]
-
-
-def _port(text: str) -> int:
-    if 0 < (port := parse_count(text)) < 65536:
-        return port
-    raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected a number from 1 to 65535")
 
 
 def _files(text: str) -> int:
@@ -143,13 +140,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def _fail(line: str, code: int) -> NoReturn:
     sys.stderr.write(f"{line}\n")
     sys.exit(code)
-
-
-def _require_free(port: int) -> None:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError as problem:
-        _fail(f"Port {port} on {HOST} cannot be had ({problem.strerror}). Choose another with --port.", USAGE)
 
 
 def _lock(data: Path) -> IO[str]:

@@ -1,4 +1,4 @@
-"""Serve the demo with granian, as in production."""
+"""Serve the demo with `manage.py serve`, as in production."""
 
 import os
 import signal
@@ -10,15 +10,10 @@ from config.demo.launch import Demo, Terminated
 from config.demo.process import HOST, ROOT, Program, Server, start
 from config.demo.servers import get_status
 
-APPLICATION = "config.wsgi:application"
-OPTIONS = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "16", "--workers-kill-timeout", "4"]
-# Without these options, the end of one worker ends the server.
-OPTIONS += ["--respawn-failed-workers", "--respawn-interval", "1"]
-
 
 def command(port: int) -> list[str]:
-    """Return the production command line, on a loopback port."""
-    return [sys.executable, "-m", "granian", *OPTIONS, "--host", HOST, "--port", str(port), APPLICATION]
+    """Return the command line that serves on a loopback port."""
+    return [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
 
 
 def start_web(demo: Demo) -> Server:

@@ -1,9 +1,8 @@
-"""Stream every finding as NDJSON or CSV, to one client at a time."""
+"""Stream every finding as NDJSON or CSV."""
 
 from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
-from threading import Lock
-from time import monotonic
+from threading import BoundedSemaphore
 from typing import ClassVar, Final
 
 from django.db import OperationalError
@@ -17,7 +16,9 @@ from consistency.scan.passes import shown_rows
 
 STREAM_TIMEOUT: Final = 300.0
 READ_TIMEOUT: Final = 30.0
-"""Seconds that a client may take to read one piece. After that time another stream may take the place."""
+"""Seconds that a client may take to read one piece. PostgreSQL then ends the snapshot."""
+MOST: Final = 4
+"""Streams per process. Each holds a connection and a snapshot of PostgreSQL."""
 
 
 class NDJSONRenderer(BaseRenderer):
@@ -35,35 +36,34 @@ class CSVRenderer(BaseRenderer):
 
 
 class FindingStream:
-    """Body of a streamed response. One stream runs per process, because each stream holds a thread and a connection.
+    """Body of a streamed response.
 
-    The first chunk is read at once, so that an outage raises OperationalError before the first byte. Another stream
-    raises Refusal. Closing the response ends the scan.
+    The first chunk is read at once, so that an outage raises OperationalError before the first byte. A stream beyond
+    MOST raises Refusal. Closing the response ends the scan.
     """
 
-    _lock: ClassVar = Lock()
-    _running: ClassVar["FindingStream | None"] = None
+    _places: ClassVar = BoundedSemaphore(MOST)
 
     def __init__(self, checks: Sequence[Check], limit: int | None, stream_format: StreamFormat) -> None:
-        self._waits_since: float | None = None
-        self._take_place()
+        if not self._places.acquire(blocking=False):
+            raise Refusal(503, f"{MOST} streams of findings are under way. Try again later.", READ_TIMEOUT)
         try:
             self._engine = open_pass(checks, limit=limit, timeout=STREAM_TIMEOUT, idle_timeout=READ_TIMEOUT)
-            self._pieces = self._write(stream_format)
-            self._head = next(self._pieces)
         except BaseException:
-            self._leave_place()
+            self._places.release()
             raise
+        self._pieces = self._write(stream_format)
+        self._head = next(self._pieces)
 
     def __iter__(self) -> Iterator[str]:
-        for piece in filter(None, chain([self._head], self._pieces)):
-            self._waits_since = monotonic()
-            yield piece
-            self._waits_since = None
+        return filter(None, chain([self._head], self._pieces))
 
     def close(self) -> None:
-        """End the scan, and let another stream begin."""
-        self._pieces.close()
+        """End the scan. If another thread waits for the next piece, end the query that the thread waits for."""
+        try:
+            self._pieces.close()
+        except ValueError:  # the generator runs
+            self._engine.stop("the client has gone")
 
     def _write(self, stream_format: StreamFormat) -> Generator[str, None, None]:
         chunks = iter(self._engine)
@@ -77,18 +77,4 @@ class FindingStream:
             yield stream_format.ending(self._engine.report, {})
         finally:
             chunks.close()
-            self._leave_place()
-
-    def _take_place(self) -> None:
-        with self._lock:
-            if (running := FindingStream._running) is not None:
-                waits_since = running._waits_since
-                if waits_since is None or monotonic() - waits_since <= READ_TIMEOUT:
-                    raise Refusal(503, "Another stream of findings is under way. Try again later.", READ_TIMEOUT)
-                running._engine.stop("its client stopped reading")
-            FindingStream._running = self
-
-    def _leave_place(self) -> None:
-        with self._lock:
-            if FindingStream._running is self:
-                FindingStream._running = None
+            self._places.release()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db import Error as DatabaseError
 
@@ -121,8 +122,11 @@ class Engine:
         )
 
     def stop(self, reason: str) -> None:
-        """End the check under way with this reason, at the next chunk."""
-        self._stop_reason = reason
+        """End the scan: at the next chunk, or in the query that another thread waits for."""
+        self._stop_reason, self._budget = reason, Budget(0)
+        if self.connection.connection is not None:
+            with suppress(psycopg.Error):
+                self.connection.connection.cancel_safe(timeout=CLOSE_TIMEOUT)
 
     def __iter__(self) -> Generator[Chunk, None, None]:
         chunks = self._chunks()

@@ -177,7 +177,7 @@ def test_a_weak_setting_is_a_warning_of_the_deploy_check(changes: dict[str, str]
 
 
 def test_a_server_does_not_start_either() -> None:
-    granian = ["-m", "granian", "--interface", "wsgi", "--port", "0", "config.wsgi:application"]
+    granian = ["-m", "granian", "--interface", "asgi", "--port", "0", "config.asgi:application"]
     ended = run(granian, {"QDRANT_URL": None})
     assert ended.returncode != 0
     assert ended.stderr.count("QDRANT_URL is not set. Expected: a URL such as http://host:6333.") == 1

@@ -1,23 +1,17 @@
-"""The WSGI entry: answers before Django, deadlines of requests, and the end of the process."""
+"""The WSGI entry: answers before Django, deadlines of requests, and the start."""
 
 import json
 import os
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from config.demo import serving
-from config.demo.process import HOST, ROOT, Program, Server, start
+from config.demo.process import ROOT
 from health.snapshot import snapshot
-from tests.health.conftest import eventually
-from tests.processes import all_gone
 
 if TYPE_CHECKING:
     from config.wsgi import Application
@@ -144,9 +138,10 @@ def test_a_request_may_wait_for_postgres_so_long(path: str, seconds: float, monk
 
 
 # --- The process -----------------------------------------------------------------------------------------
-def test_a_missing_setting_stops_the_start_with_one_line() -> None:
+@pytest.mark.parametrize("entry", ["config.wsgi", "config.asgi"])
+def test_a_missing_setting_stops_the_start_with_one_line(entry: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import config.wsgi"],
+        [sys.executable, "-c", f"import {entry}"],
         cwd=ROOT,
         env=os.environ | {"REDIS_URL": ""},
         capture_output=True,
@@ -157,64 +152,3 @@ def test_a_missing_setting_stops_the_start_with_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("REDIS_URL is not set.")
     assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.fixture
-def granian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """Serve with the production command line and two workers, with DEMO on or off."""
-
-    def program(port: int) -> Program:
-        return Program(
-            name="The web server",
-            command=serving.command(port),
-            url=f"http://{HOST}:{port}",
-            log=tmp_path / "web.log",
-            cwd=ROOT,
-            answers=lambda: _is_ready(port),
-            environment=os.environ | {"DEMO": request.param},
-        )
-
-    server = start(program, None)
-    # Both workers, not only the worker that answered.
-    assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 2, 60)
-    yield server
-    server.stop()
-
-
-def _is_ready(port: int) -> bool:
-    with urllib.request.urlopen(f"http://{HOST}:{port}/health/ready", timeout=5) as answer:
-        ready: bool = answer.status == 200
-    return ready
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a death signal")
-@pytest.mark.parametrize("granian", ["1"], indirect=True)
-def test_a_demos_workers_die_with_their_server(granian: Server, tmp_path: Path) -> None:
-    workers = granian.tree()[1:]
-    assert len(workers) == 2
-    workers[0].kill()
-    assert eventually(lambda: (tmp_path / "web.log").read_text().count("Started worker-") == 3, 60)
-    assert all_gone(workers[:1])
-    workers = granian.tree()[1:]  # with a new worker
-    assert eventually(lambda: _is_ready(granian.port), 20)
-    granian.process.kill()
-    assert all_gone(workers)
-
-
-@pytest.mark.parametrize("granian", ["0"], indirect=True)
-def test_a_server_stops_with_all_its_threads(granian: Server) -> None:
-    workers = granian.tree()[1:]
-    granian.process.terminate()
-    assert granian.process.wait(30) == 0
-    assert all_gone(workers)
-
-
-@pytest.mark.parametrize("granian", ["0"], indirect=True)
-def test_both_workers_tell_the_same_uptime(granian: Server) -> None:
-    told = []
-    for _ in range(20):
-        with urllib.request.urlopen(f"{granian.url}/health", timeout=10) as answer:
-            told.append((time.monotonic(), json.load(answer)["uptime_ms"]))
-    starts = [seconds - uptime / 1000 for seconds, uptime in told]
-    assert max(starts) - min(starts) < 1.0
-    assert 0 < told[0][1] < 60_000

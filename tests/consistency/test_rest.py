@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from config.access import keys
-from consistency.api.streams import FindingStream
+from consistency.api.streams import MOST, FindingStream
 from consistency.registry import CHECKS
 from consistency.scan.engine import CHUNK_SIZE
 from consistency.scan.formats import STREAM_FORMATS
@@ -185,10 +185,11 @@ def test_ndjson_and_csv_stream_every_row_and_say_at_the_end_that_it_was_all(get:
     assert len(get("?limit=5", NDJSON).body.splitlines()) == 6
 
 
-def test_a_second_stream_is_told_to_come_back(get: Ask) -> None:
-    first = FindingStream(default_checks(), None, STREAM_FORMATS["csv"])
+def test_a_stream_too_many_is_told_to_come_back(get: Ask) -> None:
+    others = [FindingStream(default_checks(), None, STREAM_FORMATS["csv"]) for _ in range(MOST)]
     answer = get(accept=NDJSON)
-    first.close()
+    for other in others:
+        other.close()
     assert (answer.status_code, answer["Retry-After"], list(answer.json())) == (503, "30", ["detail"])
     assert get(accept=NDJSON).status_code == 200
 

@@ -1,20 +1,20 @@
-"""Streams over REST: one at a time per process, and a client that does not read gives way."""
+"""Streams over REST: a few at a time per process, and a client that goes ends the scan."""
 
-import json
-from collections.abc import Iterator
-from time import monotonic
-from typing import Any
+import threading
 
 import pytest
+from django.db import connection
+from django.db.models import Case, Func, QuerySet, When
 
 from consistency.api import streams
 from consistency.api.errors import Refusal
 from consistency.api.streams import FindingStream
 from consistency.models import File
-from consistency.registry import CHECKS, Check, Finding
+from consistency.registry import CHECKS, Check
 from consistency.scan.engine import CHUNK_SIZE
 from consistency.scan.formats import STREAM_FORMATS
 from tests.consistency.conftest import Define
+from tests.health.conftest import eventually
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -27,17 +27,20 @@ def open_stream(*checks: Check) -> FindingStream:
     return FindingStream(checks or [CHECKS["stale_processing"]], None, STREAM_FORMATS["ndjson"])
 
 
-def last_line(pieces: Iterator[str]) -> Any:
-    return json.loads("".join(pieces).splitlines()[-1])
-
-
-def test_a_second_stream_is_refused_until_the_first_is_closed() -> None:
+def test_a_stream_too_many_is_refused_until_another_is_closed() -> None:
     many_stale(2 * CHUNK_SIZE)
-    first = open_stream()
+    first, *others = [open_stream() for _ in range(streams.MOST)]
     with pytest.raises(Refusal):
         open_stream()
     first.close()
-    open_stream().close()
+    for stream in [open_stream(), *others]:
+        stream.close()
+    all_places_are_free()
+
+
+def all_places_are_free() -> None:
+    for stream in [open_stream() for _ in range(streams.MOST)]:
+        stream.close()
 
 
 def test_a_stream_that_is_read_to_its_end_frees_its_place_and_its_connection() -> None:
@@ -59,36 +62,41 @@ def test_a_stream_that_is_closed_early_frees_its_place_and_its_connection(pieces
     open_stream().close()
 
 
-def test_a_client_that_does_not_read_loses_its_place_and_the_last_line_says_so() -> None:
-    many_stale(4 * CHUNK_SIZE)
-    first = open_stream()
-    pieces = iter(first)
-    next(pieces)
-    first._waits_since = monotonic() - streams.READ_TIMEOUT - 1
-    second = open_stream()
-    report = last_line(pieces)
-    assert (report["complete"], report["checks"][0]["error"]) == (False, "its client stopped reading")
-    with pytest.raises(Refusal):
-        open_stream()
-    assert last_line(iter(second))["checks"][0]["count"] == 4 * CHUNK_SIZE
-    open_stream().close()
+def test_a_stream_that_fails_at_the_start_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for failing in ("open_pass", "shown_rows"):
+        with monkeypatch.context() as patch:
+            patch.setattr(streams, failing, lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                list(open_stream())
+    all_places_are_free()
 
 
-def test_a_stream_that_works_keeps_its_place_however_long_that_takes(
-    monkeypatch: pytest.MonkeyPatch, define: Define
-) -> None:
-    refused: list[bool] = []
+def test_closing_a_stream_ends_the_query_that_another_thread_waits_for(define: Define) -> None:
+    """A front closes the stream when the client goes, while a thread waits for the next piece."""
 
-    def works(using: str) -> Iterator[Finding]:
-        """Works for long"""
-        try:
-            open_stream().close()
-        except Refusal:
-            refused.append(True)
-        yield from ()
+    def slow() -> QuerySet[File]:
+        """Sleeps for ten minutes at the second row"""
+        sleep = Func(Case(When(file_uuid="00000000", then=0), default=600), function="pg_sleep")
+        return File.objects.annotate(slept=sleep).exclude(slept=None)
 
-    many_stale(1)
-    stream = open_stream(CHECKS["stale_processing"], define("works", works, detail=None))
-    monkeypatch.setattr(streams, "READ_TIMEOUT", 0.0)
-    list(stream)
-    assert refused == [True]
+    many_stale(2)
+    stream = open_stream(CHECKS["stale_processing"], define("slow", slow))
+    pieces = iter(stream)
+    reader = threading.Thread(target=lambda: list(pieces))
+    reader.start()
+    assert eventually(sleeping, 60)
+    stream.close()
+    reader.join(60)
+    assert not reader.is_alive()
+    stream.close()
+    assert eventually(lambda: not sleeping(), 60)
+    all_places_are_free()
+
+
+def sleeping() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())"
+        )
+        found: bool = cursor.fetchone()[0]
+    return found

@@ -19,7 +19,7 @@ FAILURES: Final = {
     408: "The body did not arrive within 10 seconds.",
     413: "The body is larger than 2.5 MB.",
     415: "The body is not JSON.",
-    429: "Too many failures. Retry-After gives the seconds to wait.",
+    429: "Too many failures, or too many sign-ins at once. Retry-After gives the seconds to wait.",
     503: "PostgreSQL does not answer, or too many requests wait. Retry-After gives the seconds to wait.",
 }
 

@@ -37,6 +37,7 @@ CSRF_TRUSTED_ORIGINS = env.strings("CSRF_TRUSTED_ORIGINS")
 LOGIN_URL = "admin:login"
 LOGOUT_REDIRECT_URL = "index"
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+PASSWORD_HASHERS = ["config.access.hashers.BoundedPBKDF2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["config.access.backend.ThrottledBackend"]
 # The limit by address stops a client that tries a password on many names. A whole office may share an address.
 LOGIN_FAILURES_PER_MINUTE = {"address_and_user": 10, "address": 60}

@@ -219,7 +219,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     # The Accept header selects the format. `?format=` is an unknown parameter.
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "config.errors.exception_handler",
-    "NUM_PROXIES": TRUSTED_PROXY,
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Continuity",

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import caches
-from django.http import HttpRequest
 from django.test import Client
 from pytest_django import Settings
-from rest_framework.settings import api_settings
 
 from common.postgres.deadline import deadline
 from config.access import throttling
@@ -102,26 +100,49 @@ def test_an_outage_of_postgres_is_nobodys_failure(visitor: Client, refused: Any,
 
 
 # --- Addresses -------------------------------------------------------------------------------------------
-def asked_from(rf: Any, peer: str, forwarded: str = "") -> HttpRequest:
-    request: HttpRequest = rf.get("/", REMOTE_ADDR=peer, **({"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}))
-    return request
+def counted(
+    rf: Any, settings: Settings, forwarded: str | None = None, *, peer: str = "10.0.0.1", proxies: int = 1
+) -> str:
+    """Return the address that a failure counts for."""
+    settings.TRUSTED_PROXY = proxies
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    return client_address(rf.get("/", REMOTE_ADDR=peer, headers=headers))
 
 
-def test_a_forwarded_address_is_believed_from_our_proxies_alone(rf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = asked_from(rf, "10.0.0.1", "6.6.6.6, 203.0.113.9")
-    monkeypatch.setattr(api_settings, "NUM_PROXIES", 0)
-    assert client_address(request) == "10.0.0.1"
-    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
-    assert client_address(request) == "203.0.113.9"
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "6.6.6.6, 203.0.113.9", "10.0.0.1"),
+        (1, "6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        (2, "6.6.6.6, 203.0.113.9,192.0.2.1", "203.0.113.9"),
+        (2, "203.0.113.9", "203.0.113.9"),
+        (1, None, "10.0.0.1"),
+    ],
+)
+def test_a_forwarded_address_is_believed_from_our_proxies_alone(
+    rf: Any, settings: Settings, proxies: int, forwarded: str | None, address: str
+) -> None:
+    assert counted(rf, settings, forwarded, proxies=proxies) == address
 
 
-def test_an_ipv6_visitor_counts_by_its_network(rf: Any) -> None:
-    assert client_address(asked_from(rf, "2001:db8:1:2::1")) == client_address(asked_from(rf, "2001:db8:1:2:ffff::9"))
-    assert client_address(asked_from(rf, "2001:db8:1:2::1")) != client_address(asked_from(rf, "2001:db8:1:3::1"))
+@pytest.mark.parametrize("written", ["203.0.113.9", "203.0.113.9:5678", "::ffff:203.0.113.9", "[::ffff:cb00:7109]:80"])
+def test_a_port_and_another_spelling_are_the_same_visitor(rf: Any, settings: Settings, written: str) -> None:
+    assert counted(rf, settings, f"6.6.6.6,{written} ") == "203.0.113.9"
+    assert counted(rf, settings, peer=written) == "203.0.113.9"
 
 
-def test_an_address_that_is_none_is_taken_as_it_is(rf: Any) -> None:
-    assert client_address(asked_from(rf, "")) == ""
+@pytest.mark.parametrize(
+    "written", ["2001:db8:1:2::1", "[2001:DB8:1:2:ffff::9]", "[2001:db8:1:2::3]:5678", "2001:db8:1:2::1%eth0"]
+)
+def test_an_ipv6_visitor_counts_by_its_network(rf: Any, settings: Settings, written: str) -> None:
+    assert counted(rf, settings, written) == counted(rf, settings, peer=written) == "2001:db8:1:2::"
+    assert counted(rf, settings, "2001:db8:1:3::1") == "2001:db8:1:3::"
+
+
+@pytest.mark.parametrize("forwarded", ["", "unknown", "1.2.3.4, ", "_hidden", "1.2.3.4:5:6", "1.2.3.999", "\0"])
+def test_garbage_counts_as_the_peer(rf: Any, settings: Settings, forwarded: str) -> None:
+    assert counted(rf, settings, forwarded) == "10.0.0.1"
+    assert counted(rf, settings, forwarded, peer="") == "", "the peer is a Unix socket"
 
 
 # --- Redis away ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Read settings from environment variables, then from a running demo. A missing or wrong variable is an error."""
+"""Read settings from environment variables, or from a running demo. A missing or wrong variable is an error."""
 
 import json
 import os
@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from redis import ConnectionPool
 
+REQUIRED: Final = ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "QDRANT_URL")
 ROOT: Final = Path(__file__).resolve().parent.parent
 TRUE: Final = ("1", "true", "yes", "on")
 FALSE: Final = ("0", "false", "no", "off")
@@ -56,7 +57,18 @@ def published_demo() -> dict[str, Any]:
 
 @cache
 def _running_demo() -> Mapping[str, str]:
-    return {str(name): str(value) for name, value in published_demo().get("environment", {}).items()}
+    """Return the variables of the running demo, or an empty dict if the environment is complete.
+
+    Raises SettingError if the process would connect the demo's settings to another service.
+    """
+    missing = [name for name in REQUIRED if name not in os.environ]
+    if not missing:
+        return {}
+    demo = {str(name): str(value) for name, value in published_demo().get("environment", {}).items()}
+    if demo and (foreign := [name for name in REQUIRED if os.environ.get(name, demo.get(name)) != demo.get(name)]):
+        problem = f" is not the value of the demo that runs in this folder, and {missing[0]} is not set"
+        raise SettingError(foreign[0], problem, f"all of {', '.join(REQUIRED)}; or none, to use the demo")
+    return demo
 
 
 # --- Variables -------------------------------------------------------------------------------------------
@@ -64,7 +76,7 @@ def text(name: str, default: str | None = None, *, expected: str = "a text") -> 
     """Return the variable's text. Without a default, a missing or empty variable is an error."""
     value = os.environ.get(name, "").strip() or _running_demo().get(name, "").strip() or default
     if value is None:
-        demo = "" if _running_demo() else ". No demo runs in this folder"
+        demo = "" if published_demo() else ". No demo runs in this folder"
         raise SettingError(name, " is not set", f"{expected}. See .env.example and docs/operate.md{demo}")
     return value
 

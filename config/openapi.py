@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 from drf_spectacular.generators import SchemaGenerator
@@ -22,6 +23,8 @@ FAILURES: Final = {
     429: "Too many failures, or too many sign-ins at once. Retry-After gives the seconds to wait.",
     503: "PostgreSQL does not answer, or too many requests wait. Retry-After gives the seconds to wait.",
 }
+
+_building = Lock()
 
 
 class Detail(serializers.Serializer[None]):
@@ -60,6 +63,13 @@ class Generator(SchemaGenerator):
     """A generator that works once per process: the document is public and takes long to make."""
 
     def get_schema(self, request: Request | None = None, public: bool = False) -> Schema:
+        return build_schema()
+
+
+def build_schema() -> Schema:
+    """Return the document. A server calls the function at its start, because the first call takes 0.1 s."""
+    # drf-spectacular fails if two threads make a document at the same time.
+    with _building:
         return _schema()
 
 

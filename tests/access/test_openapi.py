@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,12 +16,25 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from config.access import keys
+from config.demo.process import ROOT
 from config.openapi import Generator
 from tests.access.conftest import PASSWORD, sign_in
 
 Schema = dict[str, Any]
 # Pages for people, and the document itself.
 UNDOCUMENTED = {"/", "/api/schema", "/api/docs", "/favicon.ico"}
+ASK_AT_ONCE = """
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from django.test import Client
+together = Barrier(32)
+def ask(number):
+    together.wait(30)
+    return Client(raise_request_exception=False).get("/api/schema", secure=True).status_code
+with ThreadPoolExecutor(32) as clients:
+    print(json.dumps(list(clients.map(ask, range(32)))))
+"""
 
 
 @cache
@@ -145,6 +160,12 @@ def test_it_is_served_to_anyone_without_asking_the_database(client: Client) -> N
     assert answer.status_code == 200
     assert json.loads(answer.content) == json.loads(json.dumps(document()))
     assert client.get("/api/schema", headers={"Accept": "*/*", "X-API-Key": "wrong"}).status_code == 200
+
+
+def test_many_clients_may_ask_a_new_process_at_once() -> None:
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", ASK_AT_ONCE]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(ended.stdout) == [200] * 32, ended.stderr
 
 
 def test_its_page_needs_no_other_host_and_no_inline_script(client: Client, db: None) -> None:

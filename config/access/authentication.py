@@ -43,12 +43,8 @@ class JWTAuthentication(simplejwt.JWTAuthentication):
 
     def stored_user(self, validated_token: Token) -> User:
         """Return the token's user from PostgreSQL. Raises AuthenticationFailed, OperationalError."""
-        try:
-            with deadline(LOOKUP_TIMEOUT):
-                return cast(User, super().get_user(validated_token))
-        except ValueError:
-            # Another service may sign with the same key and use another form of user ids.
-            raise AuthenticationFailed("The token is not one of this service.") from None
+        with deadline(LOOKUP_TIMEOUT):
+            return cast(User, super().get_user(validated_token))
 
 
 class APIKeyAuthentication(authentication.BaseAuthentication):

@@ -19,7 +19,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from config.access.authentication import JWTAuthentication, SessionAuthentication
 from config.access.parsers import JSONParser
 from config.access.serializers import Access, Credentials, Refresh, TokenPair
-from config.access.tokens import RefreshToken
+from config.access.tokens import AccessToken, RefreshToken
 from config.openapi import Detail, failures
 
 TAGS: Final = ["access"]
@@ -64,8 +64,8 @@ class RefreshView(PublicView):
             refresh = RefreshToken(body.validated_data["refresh"])
         except TokenError as error:
             raise InvalidToken(str(error)) from error
-        JWTAuthentication().stored_user(refresh)
-        return Response({"access": str(refresh.access_token)})
+        user = JWTAuthentication().stored_user(refresh)
+        return Response({"access": str(AccessToken.for_user(user))})
 
 
 class LoginView(PublicView):

@@ -6,11 +6,9 @@ the owner of a known name. Attempts of the same moment may exceed the limit, bec
 
 import hashlib
 import logging
-import threading
 import time
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv6Address, ip_address
@@ -22,6 +20,7 @@ from django.core.cache import BaseCache, caches
 from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 
+from common.bounded import within
 from health.snapshot import snapshot
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,8 @@ class LoginThrottle:
     def _call(self, function: Callable[[BaseCache], Any]) -> Any:
         if self._cache is not caches["memory"]:
             try:
-                return _within(REDIS_TIMEOUT, partial(function, self._cache))
+                # A server that drips bytes never reaches a read timeout, and a name server may hang.
+                return within(REDIS_TIMEOUT, "sign-ins in Redis", partial(function, self._cache))
             except Exception as error:  # Redis is down, and the snapshot does not know yet
                 log.warning("Failed sign-ins are counted in memory: Redis does not answer (%s)", type(error).__name__)
                 self._cache = caches["memory"]
@@ -105,17 +105,3 @@ def _network(address: str) -> str:
 def _key(window: float, *parts: str) -> str:
     # Names and addresses are personal data, so the key holds their hash.
     return f"sign-in:{window:.0f}:{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return the result of `call`, or raise TimeoutError. A server that drips bytes never reaches a read timeout."""
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except Exception as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="bounded call", daemon=True).start()
-    return future.result(seconds)

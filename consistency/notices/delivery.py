@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from threading import Thread
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -14,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
+from common.bounded import within
 from common.budget import Budget
 from common.errors import explain, no_answer
 from common.postgres.deadline import deadline
@@ -120,7 +122,9 @@ def _send_email(notice: Notice) -> None:
 
 def _problem(channel: Channel, notice: Notice) -> str | None:
     try:
-        channel(notice)
+        # Behind a hanging name server, a single thread per channel waits.
+        key = (channel, settings.CONSISTENCY_WEBHOOK_URL, settings.EMAIL_HOST)
+        within(NOTICE_TIMEOUT, key, partial(channel, notice))
     except NotSentError as error:
         return str(error)
     except Exception as error:

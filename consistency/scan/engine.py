@@ -20,7 +20,7 @@ from consistency.scan.external import confirmed_rows
 from consistency.scan.findings import Row, affected_files, finding_values, pass_key, rows
 from consistency.scan.guards import Guard
 from consistency.scan.report import NO_SUPPRESSIONS, Outcome, Report, Suppressions, could_not_run
-from consistency.scan.snapshot import begin_snapshot, is_lost, limit_statement, limit_transaction, reading_only
+from consistency.scan.snapshot import begin_snapshot, is_lost, limit_statement, reading_only
 
 CHUNK_SIZE: Final = 2000
 """Rows per chunk. Memory holds one chunk; larger chunks are no faster."""
@@ -65,8 +65,8 @@ class Engine:
     """Iterate once for chunks of findings, then read `report`.
 
     One READ ONLY, REPEATABLE READ transaction on a connection of its own runs the internal checks. External checks run
-    after that transaction, each in a read-only transaction. An error costs only the check that raised it; a check that
-    loses the connection is left out, and the remaining checks run in a new snapshot.
+    after that transaction (external.py). An error costs only the check that raised it; a check that loses the
+    connection is left out, and the remaining checks run in a new snapshot.
 
     `timeout` is seconds for the whole pass. `limit` is rows per check; None reads all rows. `every_row` yields all rows
     in spite of the limit, for recordings. `accept` names guards to pass. `idle_timeout` is seconds that a reader may
@@ -156,6 +156,7 @@ class Engine:
             yield from self._run_in_snapshot(waiting)
         if not internal:
             self._affected_files = 0
+        self.connection.close()  # an external check opens a connection of its own
         external = [check for check in self.checks if check.external]
         for position, check in enumerate(external):
             yield from self._run(check, self._external_rows, len(external) - position)
@@ -271,16 +272,11 @@ class Engine:
                 limit_statement(self.connection, share)
 
     def _external_rows(self, check: Check, share: Budget) -> Iterator[list[Row]]:
-        """Yield the findings of an external check, read in a read-only transaction."""
-        with transaction.atomic(using=self.database):
-            limit_transaction(self.connection, self._idle_timeout)
-            if self._checked_at is None:  # without a snapshot the tables are not compared yet
-                self._guard.compare_tables(self.connection, share.share(2))
-            limit_statement(self.connection, share)
-            with reading_only(self.connection, self._guard.refused):
-                every = confirmed_rows(check, self.database, share, self._guard)
-                while chunk := list(islice(every, CHUNK_SIZE)):
-                    yield chunk
+        # Without a snapshot the tables are not compared yet.
+        compare = self._checked_at is None
+        every = confirmed_rows(check, self.database, share, self._guard, compare_tables=compare)
+        while chunk := list(islice(every, CHUNK_SIZE)):
+            yield chunk
 
     def _count_affected_files(self) -> None:
         if self._first_pass is not None:

@@ -147,8 +147,10 @@ SCRIPTS_DIR = env.folder("SCRIPTS_DIR")
 MODELS_DIR = env.folder("MODELS_DIR")
 MIGRATIONS_DIR = env.folder("MIGRATIONS_DIR")
 IDENTITIES_DIR = env.folder("IDENTITIES_DIR")
-# Megabytes. A larger index is not read.
+# Megabytes. A larger file is not read.
 IDENTITIES_INDEX_LIMIT = env.integer("IDENTITIES_INDEX_LIMIT", 64, least=1, most=10_000)
+IDENTITIES_FILE_LIMIT = env.integer("IDENTITIES_FILE_LIMIT", 8, least=1, most=10_000)
+SCRIPTS_MANIFEST_LIMIT = env.integer("SCRIPTS_MANIFEST_LIMIT", 16, least=1, most=10_000)
 PROCESSORS = ("asr", "yolo", "face", "pose", "ocr", "cut", "scene", "asrx", "visual_chunk")
 PIPELINE_PROCESSORS = {name: f"{name}_processor.py" for name in PROCESSORS} | env.pairs("PIPELINE_PROCESSORS")
 FFMPEG = env.text("FFMPEG", "ffmpeg")

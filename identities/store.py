@@ -8,6 +8,8 @@ from typing import Final, Self
 
 from django.conf import settings
 
+from common.files import MEGABYTE
+
 INDEX: Final = "_index.json"
 FILE: Final = "identity.json"
 LOST_AND_FOUND: Final = "lost+found"  # a folder of the file system
@@ -35,12 +37,13 @@ class IdentityStore:
     def read(cls, folder: Path) -> Self:
         """Read the folder. Raise OSError if the folder cannot be listed."""
         folders, files, unreadable = set(), set(), set()
+        limit = settings.IDENTITIES_FILE_LIMIT * MEGABYTE
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
                     if entry.name[0] not in "._" and entry.name != LOST_AND_FOUND and entry.is_dir():
                         folders.add(entry.name)
-                        if _is_file(folder / entry.name / FILE):
+                        if _is_file(folder / entry.name / FILE, limit):
                             files.add(entry.name)
                 except OSError:
                     unreadable.add(entry.name)
@@ -57,13 +60,13 @@ class IdentityStore:
         return index - self.unreadable == self.folders - self.unreadable
 
 
-def _is_file(path: Path) -> bool:
-    """Return whether the file exists. Raise OSError for an unreadable or an empty file."""
+def _is_file(path: Path, limit: int) -> bool:
+    """Return whether the file exists. Raise OSError for an unreadable, an empty or a too large file."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     exists = stat.S_ISREG(status.st_mode)
-    if exists and not (status.st_size and os.access(path, os.R_OK)):
-        raise OSError("unreadable or empty")
+    if exists and not (0 < status.st_size <= limit and os.access(path, os.R_OK)):
+        raise OSError("unreadable, empty or too large")
     return exists

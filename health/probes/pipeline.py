@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from django.conf import settings
 
-from health.probes.checksums import Digests, ScriptsIntegrity, verify
+from health.probes.checksums import ChecksumError, Digests, ScriptsIntegrity, verify
 from health.registry import Degraded
 
 MODEL_SUFFIXES: Final = (".gguf", ".pt", ".pth", ".bin", ".onnx", ".safetensors")
@@ -28,21 +28,27 @@ class Pipeline(TypedDict):
 def inspect_pipeline(digests: Digests) -> Pipeline:
     """Inspect the folders in the settings; an unset folder is not ready. Raise Degraded if a part is missing."""
     scripts, models = settings.SCRIPTS_DIR, settings.MODELS_DIR
+    integrity: ScriptsIntegrity = {"matched": 0, "total": 0, "ok": False}
+    unread = "no checksums of the scripts"
+    try:
+        integrity = verify(scripts, digests) if scripts else integrity
+    except ChecksumError as error:
+        unread = str(error)
     values: Pipeline = {
         "scripts_ready": is_accessible(scripts),
         "scripts_count": _count_scripts(scripts) if scripts else 0,
         "processors": {name: is_available(file) for name, file in settings.PIPELINE_PROCESSORS.items()},
         "models_ready": is_accessible(models),
         "models_count": _count_models(models) if models else 0,
-        "scripts_integrity": verify(scripts, digests) if scripts else {"matched": 0, "total": 0, "ok": False},
+        "scripts_integrity": integrity,
         "ffmpeg": shutil.which(settings.FFMPEG) is not None,
     }
-    if problems := "; ".join(_problems(values)):
+    if problems := "; ".join(_problems(values, unread)):
         raise Degraded(problems, values)
     return values
 
 
-def _problems(values: Pipeline) -> Iterator[str]:
+def _problems(values: Pipeline, unread: str) -> Iterator[str]:
     for name, folder in (("scripts", settings.SCRIPTS_DIR), ("models", settings.MODELS_DIR)):
         if not values[f"{name}_ready"]:  # type: ignore[literal-required]
             yield f"{name} folder not accessible" if folder else f"{name.upper()}_DIR is not set"
@@ -50,7 +56,7 @@ def _problems(values: Pipeline) -> Iterator[str]:
     if different := integrity["total"] - integrity["matched"]:
         yield f"{different} of {integrity['total']} scripts differ from their checksums"
     if integrity["total"] == 0 and settings.SCRIPTS_DIR is not None:
-        yield "no checksums of the scripts"
+        yield unread
     if absent := [name for name, available in values["processors"].items() if not available]:
         yield f"no {', '.join(absent)}"
     if not values["ffmpeg"]:

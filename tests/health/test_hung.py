@@ -20,6 +20,7 @@ from tests.health.conftest import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Hang = Callable[..., None]
+MANIFEST = "checksums.sha256"
 
 
 @pytest.fixture
@@ -81,6 +82,44 @@ def test_a_disk_that_hangs_leaves_the_rest_of_the_report_whole(
     assert threads_of("pipeline") == 1
     back.set()
     assert eventually(lambda: "error" not in detailed()["pipeline"])
+
+
+@pytest.mark.parametrize(
+    ("probe", "call", "file"),
+    [("identities", "open", "_index.json"), ("identities", "stat", "a/identity.json"), ("pipeline", "open", MANIFEST)],
+)
+def test_fifty_reports_beside_a_file_that_hangs_leave_one_thread(
+    detailed: Callable[[], dict[str, Any]],
+    hang: Hang,
+    back: threading.Event,
+    tmp_path: Path,
+    settings: Settings,
+    probe: str,
+    call: str,
+    file: str,
+) -> None:
+    settings.IDENTITIES_DIR = settings.SCRIPTS_DIR = tmp_path
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("{}")
+    hang(os, call, lambda path, *_, **__: os.fsdecode(path) == str(tmp_path / file))
+    reports = [detailed() for _ in range(50)]
+    assert all(body[probe]["error"].startswith("no answer for") for body in reports)
+    assert all((body["status"], body["schema"]["ok"]) == ("ok", True) for body in reports)
+    assert threads_of(probe) == 1
+    back.set()
+    assert eventually(lambda: not detailed()[probe].get("error", "").startswith("no answer"))
+
+
+def test_a_fifo_in_the_place_of_each_file_is_a_problem_and_nobody_waits(
+    detailed: Callable[[], dict[str, Any]], tmp_path: Path, settings: Settings
+) -> None:
+    settings.IDENTITIES_DIR = settings.SCRIPTS_DIR = tmp_path
+    (tmp_path / "a").mkdir()
+    for name in ("_index.json", MANIFEST, "a/identity.json", "b"):
+        os.mkfifo(tmp_path / name)
+    body = detailed()
+    assert (body["identities"]["index_ok"], body["identities"]["files_count"]) == (False, 0)
+    assert body["pipeline"]["scripts_integrity"] == {"matched": 0, "total": 0, "ok": False}
 
 
 def test_a_folder_of_migrations_that_hangs_leaves_the_applied_migrations_known(

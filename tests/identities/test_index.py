@@ -10,10 +10,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import psutil
 import pytest
 
+from config.demo.process import ROOT, until
 from identities import index
 from identities.index import UNUSABLE, IdentityIndex
+from tests.processes import all_gone
 
 PATIENT = 60.0
 Read = Callable[..., Any]
@@ -172,3 +175,43 @@ def test_a_child_that_cannot_start_is_tried_again(
         patch.setattr(sys, "executable", str(tmp_path / "nowhere"))
         assert read() is None
     assert read() == {"a"}
+
+
+def python_that(tmp_path: Path, command: str) -> str:
+    """Return the path of a Python that runs a shell command in the place of the parser."""
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\ncase "$*" in *process.py*) ;; *) {command} ;; esac\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_a_child_that_takes_too_long_is_tried_again(
+    path: Path, read: Read, children: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text('{"a": 1}')
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", python_that(tmp_path, "kill -ALRM $$"))
+        assert read() is None
+    assert read() == {"a"}
+
+
+def test_the_child_ends_with_the_server(path: Path, tmp_path: Path) -> None:
+    path.write_text(json.dumps({"a": "b" * index.SMALL}))
+    waiting = f"echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; while :; do sleep 0.1; done"
+    script = (
+        "import sys; from pathlib import Path; from time import monotonic; from identities.index import IdentityIndex\n"
+        "sys.executable = sys.argv[2]\n"
+        "IdentityIndex().read(Path(sys.argv[1]), limit=64, until=monotonic() + 600)"
+    )
+    command = [sys.executable, "-c", script, str(path), python_that(tmp_path, waiting)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as server:
+        assert any((tmp_path / "pid").exists() for _ in until(60))
+        child = psutil.Process(int((tmp_path / "pid").read_text()))
+        server.kill()
+    assert all_gone([child])
+
+
+def test_a_child_that_needs_too_much_memory_ends(path: Path, read: Read, children: list[Any]) -> None:
+    entry = '{"uuid":"a"}'  # 13 bytes, and over 180 bytes in memory
+    path.write_text(f"[{','.join([entry] * 1_500_000)}]")
+    assert read(limit=20) == UNUSABLE

@@ -1,5 +1,6 @@
 """The base class of all management commands: usage errors, signals, output errors and exit codes."""
 
+import atexit
 import io
 import logging
 import os
@@ -7,8 +8,8 @@ import signal
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from threading import current_thread, main_thread
+from contextlib import contextmanager, nullcontext, suppress
+from threading import active_count, current_thread, main_thread
 from types import FrameType
 from typing import Any, ClassVar, Final, Literal, NoReturn
 
@@ -52,6 +53,15 @@ class ContinuityCommand(BaseCommand):
         # Django's create_parser() has no option for the class of the parser.
         parser.__class__ = BriefParser
         return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the command from a command line. The end of the process waits for no thread."""
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as end:
+            _leave_threads(int(end.code or 0))
+            raise
+        _leave_threads(CLEAN)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Call `run`, and turn the result or the exception into an exit code."""
@@ -114,6 +124,16 @@ def _exit_on_signals() -> Iterator[None]:
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
+
+
+def _leave_threads(code: int) -> None:
+    """Exit now if a thread is left, because a hung disk or name server would hold up Python's exit."""
+    if active_count() > 1:
+        atexit._run_exitfuncs()
+        for output in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError, ValueError):
+                output.flush()
+        os._exit(code)
 
 
 def _discard_output() -> None:

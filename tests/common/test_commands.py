@@ -192,3 +192,35 @@ def test_a_closed_pipe_is_3_without_a_message(size: int) -> None:
 def test_characters_that_the_terminal_lacks_are_escaped() -> None:
     assert ended(r"self.stdout.write('\u6f22')", PYTHONIOENCODING="ascii") == (0, "\\u6f22\n", "")
     assert ended(r"self.stdout.write('\udcff')", PYTHONIOENCODING="utf-8") == (0, "\\udcff\n", "")
+
+
+# --- Threads ---------------------------------------------------------------------------------------------
+STUCK = """
+import atexit, os, threading
+atexit.register(print, "cleaned up")
+threading.Thread(target=open, args=(os.environ["FIFO"],)).start()
+print("stuck", flush=True)
+"""
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> str:
+    """Return the path of a FIFO without a writer: opening the FIFO hangs like a disk."""
+    os.mkfifo(tmp_path / "fifo")
+    return str(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize(("ending", "code"), [("return 1", 1), ("return 0", 0), ("raise ValueError", 3)])
+def test_a_thread_that_is_stuck_does_not_hold_up_the_end(fifo: str, ending: str, code: int) -> None:
+    assert ended(STUCK + ending, FIFO=fifo)[:2] == (code, "stuck\ncleaned up\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_with_a_stuck_thread(fifo: str, number: signal.Signals) -> None:
+    body = f"{STUCK}\nfrom common.bounded import within\nwithin(60, 'fifo', lambda: open(os.environ['FIFO']))"
+    with started(body, FIFO=fifo) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "stuck\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=60) == ("cleaned up\n", "")
+    assert process.returncode == 128 + number

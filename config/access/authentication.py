@@ -16,7 +16,7 @@ from rest_framework_simplejwt import authentication as simplejwt
 from rest_framework_simplejwt.models import TokenUser
 from rest_framework_simplejwt.tokens import Token
 
-from common.errors import DATABASE_ERRORS, is_outage
+from common.errors import DATABASE_ERRORS, Kind, is_outage, kind_of
 from common.postgres.deadline import deadline
 from config.access import keys
 from config.access.principal import KeyHolder
@@ -82,7 +82,8 @@ def _is_down(error: Exception) -> bool:
     """Return whether PostgreSQL is down for every client. A locked table times out too, but must not admit anybody."""
     if not is_outage(error):
         return False
-    if snapshot.known_down("postgres"):
+    # Without memory or disk, the probe's `SELECT 1` may succeed.
+    if kind_of(error) is Kind.EXHAUSTED or snapshot.known_down("postgres"):
         return True
     result = snapshot.refresh(["postgres"], budget=PROBE_TIMEOUT, fresh=True)["postgres"]
     return result.status == ERROR and result.known

@@ -7,8 +7,9 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.db import DEFAULT_DB_ALIAS, connections
 from django_redis.cache import RedisCache  # type: ignore[import-untyped]
 from redis import Redis
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import RedisError
 
+from common.errors import GARBAGE, Kind, meaning_of
 from health.registry import Degraded, Failed
 
 if TYPE_CHECKING:
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 1
 KEY: Final = "continuity:health"
 KEY_SECONDS: Final = 10
-# States in which Redis answers but refuses writes: by class, and by the first word of the error.
-REFUSALS: Final = {
-    BusyLoadingError: "loading its data",
-    ReadOnlyError: "read-only",
-    OutOfMemoryError: "out of memory, refuses writes",
-}
-REFUSAL_CODES: Final = {
-    "MISCONF": "cannot save to disk, refuses writes",
-    "NOREPLICAS": "too few replicas, refuses writes",
-    "MASTERDOWN": "its primary is down",
-    "LOADING": "loading its data",
-    "NOPERM": "not permitted to write",
-}
 
 
 def check_postgres() -> None:
@@ -59,10 +47,11 @@ def check_redis(connection: RedisConnection) -> None:
         connection.redis.ping()
         connection.redis.set(KEY, "1", ex=KEY_SECONDS)
     except RedisError as error:
-        reason = REFUSALS.get(type(error)) or REFUSAL_CODES.get(str(error).partition(" ")[0])
-        if reason is None:
-            raise
-        raise Degraded(reason) from error
+        if (meaning := meaning_of(error)) and meaning.kind is Kind.REFUSED:
+            raise Degraded(meaning.words) from error
+        raise
+    except (AttributeError, TypeError, ValueError) as error:  # redis-py trusts the form of the answer
+        raise Failed(GARBAGE.words) from error
 
 
 # --- Qdrant ----------------------------------------------------------------------------------------------

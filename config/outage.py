@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from common.errors import first_line, is_outage
+from common.errors import explain, first_line, is_outage
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,10 @@ _announced = False
 
 
 def report(error: BaseException) -> None:
-    """Log an outage once per process, and a refused statement each time."""
+    """Log an outage once per process, and a refused statement each time, with a traceback if unforeseen."""
     global _announced
     if not is_outage(error):
-        log.error("PostgreSQL refused a statement", exc_info=error)
+        log.error("PostgreSQL refused a statement: %s", first_line(error), exc_info=None if explain(error) else error)
         return
     with _lock:
         first, _announced = not _announced, True

@@ -156,7 +156,8 @@ class Runner:
         if before != (result.status, result.reason):
             level = logging.INFO if result.status == OK else logging.WARNING
             ending = f": {result.reason}" if result.reason else " again"
-            log.log(level, "Probe %s is %s%s.", self.probe.name, result.status, ending)
+            line = "Probe %s is %s%s."
+            log.log(level, line, self.probe.name, result.status, ending, extra={"transition": True})
 
     def _error(self, reason: str, waited: float, *, known: bool = True) -> ProbeResult:
         value = self.executor.known_values()

@@ -23,7 +23,6 @@ from health.registry import probe
 
 if TYPE_CHECKING:
     from httpx import Client
-    from qdrant_client import QdrantClient
 
 
 class Switches(TypedDict):
@@ -45,7 +44,7 @@ def redis(connection: RedisConnection) -> None:
 
 
 @probe("qdrant", ttl=2.0, essential=True, client=qdrant_client)
-def qdrant(client: "QdrantClient") -> None:
+def qdrant(client: "Client") -> None:
     """Qdrant accepts the API key, and each configured collection is green."""
     check_qdrant(client)
 

@@ -15,7 +15,6 @@ from config.demo.sample_contents import ROWS_MISSING, FileGroup, composition, jo
 from config.demo.sample_files import migrations, people
 from consistency.models import File, MonitorJob
 from health.models import RuntimeSwitch, SchemaMigration
-from health.probes.services import qdrant_client
 from identities.models import Identity
 
 BATCH = 5_000
@@ -127,12 +126,15 @@ def earlier_state() -> Iterator[None]:
 # --- Qdrant ----------------------------------------------------------------------------------------------
 def fill_collections() -> None:
     """Create the collections of QDRANT_COLLECTIONS that do not exist, with some points."""
+    from qdrant_client import QdrantClient
     from qdrant_client.models import Distance, PointStruct, VectorParams
 
     numbers = random.Random(POINTS)  # noqa: S311 - the same points on every start
     vectors = ([numbers.gauss(0, 1) for _ in range(DIMENSIONS)] for _ in range(POINTS))
     points = [PointStruct(id=number, vector=vector) for number, vector in zip(count(1), vectors, strict=False)]
-    client = qdrant_client()
+    # As a header: the library warns of the argument `api_key` without TLS.
+    headers = {"api-key": settings.QDRANT_API_KEY}
+    client = QdrantClient(settings.QDRANT_URL, headers=headers, check_compatibility=False)
     for name in settings.QDRANT_COLLECTIONS:
         if not client.collection_exists(name):
             client.create_collection(name, vectors_config=VectorParams(size=DIMENSIONS, distance=Distance.COSINE))

@@ -1,12 +1,13 @@
 """The status of SFTPGo and the reachability of TMDB, over HTTP."""
 
 from collections.abc import Generator
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 import httpx
 from django.conf import settings
 
 from common.errors import explain
+from health.probes.answers import json_object
 from health.registry import Degraded, Failed, NotApplicable
 
 # Per connect, write and read. The probe's deadline ends a longer run by closing the client.
@@ -48,7 +49,7 @@ class SftpgoAuth(httpx.Auth):
         request.headers.update(self._token)
         if (yield request).status_code == httpx.codes.UNAUTHORIZED:
             answer = yield next(self._basic.auth_flow(httpx.Request("GET", request.url.copy_with(path=TOKEN_PATH))))
-            self._token = {"Authorization": f"Bearer {_json_object(answer).get('access_token')}"}
+            self._token = {"Authorization": f"Bearer {json_object(answer).get('access_token')}"}
             request.headers.update(self._token)
             yield request
 
@@ -73,7 +74,7 @@ def inspect_sftpgo(client: httpx.Client | None) -> Sftpgo:
     """
     if client is None:
         raise NotApplicable("disabled: SFTPGO_URL is not set")
-    status = _json_object(client.get(STATUS_PATH))
+    status = json_object(client.get(STATUS_PATH))
 
     def is_active(service: str) -> bool:
         details = status.get(service)
@@ -87,17 +88,6 @@ def inspect_sftpgo(client: httpx.Client | None) -> Sftpgo:
     if not is_active("data_provider"):
         raise Degraded("its data provider is down", values)
     return values
-
-
-def _json_object(response: httpx.Response) -> dict[str, Any]:
-    response.raise_for_status()
-    try:
-        body = response.json()
-    except ValueError as error:
-        raise Failed("the answer is not JSON") from error
-    if not isinstance(body, dict):
-        raise Failed("the answer is unexpected JSON")
-    return body
 
 
 # --- TMDB ------------------------------------------------------------------------------------------------

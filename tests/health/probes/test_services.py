@@ -6,13 +6,14 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from django.db.backends.signals import connection_created
 from pytest_django import Settings
 
 from config.demo.process import Server
-from health.probes.services import RedisConnection, check_redis
+from health.probes.services import RedisConnection, check_qdrant, check_redis, qdrant_client
 from health.registry import PROBES, Degraded
 from health.runs.result import ProbeResult
 from health.snapshot import Snapshot
@@ -22,6 +23,7 @@ from tests.servers import COLLECTION
 Start = Callable[..., Server]
 Make = Callable[..., Snapshot]
 PATIENT = 30.0
+REQUEST = httpx.Request("GET", "http://qdrant/collections/one")
 
 
 @pytest.fixture
@@ -128,19 +130,18 @@ def test_a_missing_collection_is_an_error(ask: Callable[[str], ProbeResult], set
 @pytest.fixture
 def collection_is(monkeypatch: pytest.MonkeyPatch, settings: Settings, qdrant_key: str) -> Callable[..., None]:
     """Return a function that replaces the states of collections in answers of the real server."""
-    from qdrant_client import QdrantClient, models
-
     request = urllib.request.Request(f"{settings.QDRANT_URL}/collections/{COLLECTION}", headers={"api-key": qdrant_key})
     with urllib.request.urlopen(request, timeout=10) as answer:
-        real = json.load(answer)["result"]
+        real = json.load(answer)
 
     def become(**states: str) -> None:
         settings.QDRANT_COLLECTIONS = list(states)
-        monkeypatch.setattr(
-            QdrantClient,
-            "get_collection",
-            lambda self, name: models.CollectionInfo(**real | {"status": states[name]}),
-        )
+
+        def get(self: httpx.Client, path: str) -> httpx.Response:
+            result = real["result"] | {"status": states[path.removeprefix("/collections/")]}
+            return httpx.Response(200, json=real | {"result": result}, request=REQUEST)
+
+        monkeypatch.setattr(httpx.Client, "get", get)
 
     return become
 
@@ -164,6 +165,41 @@ def test_the_worst_collection_decides(
     collection_is(**states)
     result = ask("qdrant")
     assert (result.status, result.reason) == (status, said)
+
+
+@pytest.mark.parametrize("body", [b"not JSON", b"[]", b'{"result": null}', b'{"result": {"status": 7}}'])
+def test_an_answer_that_is_not_qdrants_is_an_error(
+    ask: Callable[[str], ProbeResult], settings: Settings, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    settings.QDRANT_COLLECTIONS = ["one"]
+    monkeypatch.setattr(httpx.Client, "get", lambda self, path: httpx.Response(200, content=body, request=REQUEST))
+    result = ask("qdrant")
+    assert (result.status, result.known) == ("error", True)
+    assert result.reason in ("the answer is not JSON", "the answer is unexpected JSON")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://qdrant", "http://qdrant:6333/collections/a%2Fb%20c"),
+        ("http://qdrant:80", "http://qdrant/collections/a%2Fb%20c"),
+        ("https://host:9/prefix", "https://host:9/prefix/collections/a%2Fb%20c"),
+    ],
+)
+def test_an_address_of_qdrant_may_lack_a_port_and_have_a_prefix(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, address: str
+) -> None:
+    requested: list[str] = []
+
+    def send(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        requested.append(str(request.url))
+        return httpx.Response(200, json={"result": {"status": "green"}}, request=request)
+
+    settings.QDRANT_URL, settings.QDRANT_COLLECTIONS = url, ["a/b c"]
+    monkeypatch.setattr(httpx.Client, "send", send)
+    with qdrant_client() as client:
+        check_qdrant(client)
+    assert requested == [address]
 
 
 def test_a_qdrant_that_drips_is_freed_and_its_thread_too(

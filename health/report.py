@@ -141,11 +141,6 @@ def detailed(*, budget: float, fresh: bool = False) -> dict[str, Any]:
     return report(results, overall(results[name] for name in names if PROBES[name].essential))
 
 
-def message(probe: Probe, result: ProbeResult) -> str:
-    """Return the reason or the note of a result, else the title of the probe."""
-    return result.reason or result.note or probe.title
-
-
 def report(results: Mapping[str, ProbeResult], status: str) -> dict[str, Any]:
     """Return a report on these probes."""
     instance = {"status": status, "version": settings.VERSION, "results": results}

@@ -10,6 +10,5 @@ class AccessConfig(AppConfig):
     label = "access"
 
     def ready(self) -> None:
-        """Register the system checks and the extensions of drf-spectacular."""
+        """Register the system checks."""
         import_module("config.access.checks")
-        import_module("config.access.schemes")

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+import config.access.schemes  # noqa: F401 - drf-spectacular registers a description on import
 from config.access.views import LoginView, LogoutView, RefreshView, TokenView
 
 urlpatterns = [

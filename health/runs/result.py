@@ -29,6 +29,10 @@ class ProbeResult:
     """Monotonic instant at which the run ended."""
     checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    def message(self, title: str) -> str:
+        """Return the reason or the note, else the title of the probe."""
+        return self.reason or self.note or title
+
 
 def milliseconds(seconds: float) -> int:
     """Return whole milliseconds, rounded up, so that a short run takes at least one."""

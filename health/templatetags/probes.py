@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 from django import template
 
 from health.registry import PROBES, Probe
-from health.report import message
 from health.runs.result import ProbeResult
 from health.snapshot import snapshot
 
@@ -25,4 +24,4 @@ class Row(NamedTuple):
 def probe_rows() -> list[Row]:
     """Return every probe with its result, after a refresh of results older than their TTL."""
     results = snapshot.refresh(budget=BUDGET)
-    return [Row(PROBES[name], result, message(PROBES[name], result)) for name, result in results.items()]
+    return [Row(PROBES[name], result, result.message(PROBES[name].title)) for name, result in results.items()]

@@ -134,6 +134,19 @@ def test_no_answer_before_the_timeout_is_could_not_check() -> None:
     assert "no answer yet" in output
 
 
+@pytest.mark.parametrize("library", ["qdrant_client", "rest_framework.serializers", "drf_spectacular.openapi"])
+def test_the_command_imports_nothing_that_takes_long(library: str, imported: str) -> None:
+    assert "health.runs.executor" in imported
+    assert library not in imported
+
+
+@pytest.fixture(scope="module")
+def imported() -> str:
+    """Return the modules that the command imports, as lines of Python's log."""
+    command = [sys.executable, "-X", "importtime", "manage.py", "check_health", "--timeout", "60"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False).stderr
+
+
 # --- In this process -------------------------------------------------------------------------------------
 @pytest.fixture
 def foreign() -> Iterator[None]:

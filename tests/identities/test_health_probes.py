@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from health.registry import PROBES, Degraded, Unfinished
-from health.report import message, report
+from health.report import report
 from health.runs.result import DEGRADED, OK, ProbeResult
 from identities.health_probes import Identities
 from identities.index import IdentityIndex
@@ -168,5 +168,5 @@ def test_the_names_of_unreadable_entries_are_for_staff_and_not_for_rest(folder: 
     (folder / "44").symlink_to("44")
     value, reason = found()
     result = ProbeResult(status=DEGRADED, reason=reason, value=value)
-    assert "44" in message(PROBES["identities"], result)
+    assert "44" in result.message(PROBES["identities"].title)
     assert "44" not in str(report({"identities": result}, OK))

@@ -1,0 +1,1 @@
+"""The fault matrix: real processes, whose dependencies fail in every foreseeable way."""

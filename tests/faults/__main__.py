@@ -1,5 +1,6 @@
 """`python -m tests.faults [TEXT ...]`: run the matrix and write docs/faults.md, or run the rows that contain a text."""
 
+import argparse
 import os
 import signal
 import sys
@@ -25,10 +26,10 @@ slowest answers in seconds, on a machine with {cpus} CPUs. *Recovery* is the tim
 """
 
 
-def run(words: list[str]) -> Iterator[tuple[str, Result]]:
+def run(words: list[str], *, load: bool) -> Iterator[tuple[str, Result]]:
     """Run the rows and the attacks. Yield the truth and the result of each."""
     with Platform.running() as platform:
-        engine = Engine(platform)
+        engine = Engine(platform, load=load)
         for row in ROWS:
             if _is_wanted(row.name, words):
                 yield row.truth, engine.run(row)
@@ -70,16 +71,20 @@ def _line(truth: str, result: Result) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def main(words: list[str]) -> int:
+def main() -> int:
     """Print a line per row. Return 1 if a row fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Run the fault matrix.")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="run the rows whose name contains a text")
+    parser.add_argument("--quick", action="store_true", help="without load and commands: compare the answers only")
+    options = parser.parse_args()
     results = []
-    for truth, result in run(words):
+    for truth, result in run(options.texts, load=not options.quick):
         results.append((truth, result))
         sys.stdout.write(result.line() + "\n")
         sys.stdout.flush()
     passed = sum(result.passed for _, result in results)
     sys.stdout.write(f"{passed} of {len(results)} rows passed.\n")
-    if not words:
+    if not (options.texts or options.quick):
         TABLE.write_text(table(results))
     return 0 if passed == len(results) else 1
 
@@ -91,4 +96,4 @@ def _end(*_: object) -> NoReturn:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets programs in the background ignore SIGINT
         signal.signal(number, _end)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from config.demo.process import until
@@ -32,6 +33,7 @@ THREADS: Final = 12
 REPEATED: Final = 12
 """Two workers may log a message so often in a row: per probe, when a fault begins, changes and ends."""
 SERVICES: Final = ("postgres", "redis", "qdrant")
+MESSAGE: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ \w+ [\w.]+: (.*)")
 TRACES: Final = ("Traceback", "nexpected error", "failed unexpectedly")
 
 
@@ -57,22 +59,24 @@ class Result:
 
 
 class Engine:
-    """Runs rows on one platform, one after the other."""
+    """Runs rows on one platform, one after the other. Without `load`, a row only compares answers with the truth."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, load: bool = True) -> None:
         self.platform = platform
+        self.load = load
         self.access = Access(platform)
         assert self.is_well(60), request(self.access, "detailed, fresh")
         self.access.sign_in()
+        self.usage: dict[str, int] = {}
         self.warm_up()
 
     def warm_up(self) -> None:
-        """Let both workers start their threads and connections."""
-        record = Record(self.access)
-        for _ in range(3):
+        """Let both workers start their threads and connections, and measure the service."""
+        if self.load:
+            record = Record(self.access)
             record.burst()
             record.eight_clients()
-        self.usage = usage(self.platform)
+            self.usage = usage(self.platform)
 
     # --- A row -------------------------------------------------------------------------------------------
     def run(self, row: Row) -> Result:
@@ -88,7 +92,8 @@ class Engine:
         record = Record(self.access, may_503=row.may_503)
         with backends(self.platform) as highest, row.make(self.platform):
             begun = time.monotonic()
-            self._load(row, record, result)
+            if self.load:
+                self._load(row, record, result)
             self._check_truth(row, result)
             self.check_usage(result, "during the fault")
             result.numbers["fault s"] = round(time.monotonic() - begun, 1)
@@ -146,23 +151,26 @@ class Engine:
     def check_usage(self, result: Result, when: str) -> None:
         limits = {"threads": THREADS, "files": 40, "MB": 100}
         now = usage(self.platform)
-        for name, limit in limits.items():
+        for name, limit in limits.items() if self.load else ():
             growth = now[name] - self.usage[name]
             result.numbers[f"{name} {when}"] = growth
             if growth > limit:
                 result.problems[f"{name} grew by {growth} {when}"] += 1
 
     def check_log(self, log: str, result: Result) -> None:
+        """Report tracebacks, unexpected errors, and messages that are repeated too often."""
         lines = log.splitlines()
         result.numbers["log lines"] = len(lines)
-        messages = Counter(re.sub(r"[\d.]+", "N", line.partition(": ")[2]) for line in lines)
+        messages = Counter(re.sub(r"[\d.]+", "N", match[1]) for match in map(MESSAGE.match, lines) if match)
         for message, times in messages.items():
             if times > REPEATED:
-                result.problems[f"{times} times in the log: {message[:100]}"] += 1
-        for number, line in enumerate(lines):
-            if any(trace in line for trace in TRACES):
-                context = " / ".join(lines[max(0, number - 1) : number + 1])
-                result.problems[f"in the log: {context[:220]}"] += 1
+                result.problems[f"{times} times in the log: {message[:120]}"] += 1
+            if any(trace in message for trace in TRACES):
+                result.problems[f"in the log: {message[:120]}"] += times
+        # The last line of a traceback names the error. The lines before are indented.
+        for line, before in pairwise(reversed(lines)):
+            if before.startswith("  ") and not line.startswith(" ") and ":" in line and not MESSAGE.match(line):
+                result.problems[f"traceback in the log: {line[:160]}"] += 1
 
     def _check_backends(self, highest: Mapping[str, int], result: Result) -> None:
         result.numbers["sessions"] = highest["own"]

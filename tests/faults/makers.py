@@ -161,8 +161,8 @@ def _saving(platform: Platform) -> Iterator[None]:
         connection.config_set("save", "3600 1")
     yield
     with platform.valkey() as connection:
+        connection.config_set("save", "")  # writes are allowed again
         connection.delete("ballast")
-        connection.config_set("save", "")
 
 
 @contextmanager

@@ -160,7 +160,7 @@ POSTGRES: Final = [
     _postgres("out of memory", _answer("53200", "out of memory"), "out of memory"),
     _postgres("disk full at sign-in", _answer("53100", "could not write: No space left on device"), "disk full"),
     _postgres("missing database", _answer("3D000", 'database "continuity" does not exist'), "database not found"),
-    _postgres("TLS required", _answer("28000", "no pg_hba.conf entry for host, no encryption"), f"TLS|{PASSWORD}"),
+    _postgres("TLS required", _answer("28000", 'no pg_hba.conf entry for host "x", no encryption'), "TLS"),
     _postgres("PgBouncer: server down", _answer("08P01", "server_login_retry"), "PgBouncer|pooler|lost|refused|answer"),
     Row(
         dependency="postgres", fault="API keys locked", probe="services.postgres", status=None, short=True,

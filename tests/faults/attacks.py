@@ -178,6 +178,7 @@ def ended_downloads(engine: Engine, result: Result) -> None:
 
 def _wait_for_end_of_scans(engine: Engine, result: Result, limit: float) -> None:
     begin = time.monotonic()
+    time.sleep(2)  # the query finds transactions older than a second
     for _ in until(4 * limit, step=0.2):
         if not count(engine.platform, TRANSACTIONS):
             break

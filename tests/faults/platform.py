@@ -242,7 +242,8 @@ class Platform:
     def secrets(self) -> list[str]:
         """Return words that no answer may contain: hosts, ports, paths, passwords and keys."""
         values = [self.password, self.api_key, str(self.folder), str(ROOT), DOMAIN, HOST, "localhost", "Traceback"]
-        values += [f"port {port.port}" for port in (*self.proxies.values(), *self.servers.values())]
+        ports = [proxy.port for proxy in self.proxies.values()] + [server.port for server in self.servers.values()]
+        values += [f"port {port}" for port in ports]
         values += [value for name, value in self.environment.items() if name.endswith(("_KEY", "_URL")) and value]
         return values + [urlsplit(server.url).password or self.password for server in self.servers.values()]
 

@@ -31,7 +31,7 @@ class Row:
     words: str = ""
     """A pattern in the reason of the probe."""
     health: str = "ok"
-    """Status of /health."""
+    """Status of /health, or `any`."""
     may_503: Collection[str] = ()
     """Requests that may get 503 with Retry-After."""
     values: Mapping[str, object] = field(default_factory=dict)
@@ -262,16 +262,17 @@ DISK: Final = [
 ALL_NAMES: Final = ("services.redis", "services.qdrant", "integrations.tmdb", "sftpgo", *NEEDS_POSTGRES_TOO)
 
 
-def _names(fault: str, line: str, words: str) -> Row:
+def _names(fault: str, line: str, *, status: str | None, words: str, health: str) -> Row:
+    """Return a row of the name server. Connections that are open already go on."""
     return Row(
         dependency="DNS", fault=fault, make=partial(makers.switched, line=line), probe="services.redis",
-        words=words, health="degraded", may_503=NEEDS_POSTGRES, scan="any",
+        status=status, words=words, health=health, may_503=NEEDS_POSTGRES, scan="any",
         affected=("services.postgres", *ALL_NAMES), exits={"check_health": (1, 3), "check_consistency": (3,)},
     )  # fmt: skip
 
 
 NAMES: Final = [
-    _names("the resolver hangs", "names", NO_ANSWER),
-    _names("names are unknown", "missing", "host name not found"),
+    _names("the resolver hangs", "names", status=None, words=NO_ANSWER, health="any"),
+    _names("names are unknown", "missing", status="error", words="host name not found", health="degraded"),
 ]
 ROWS: Final = [*_network(), *POSTGRES, *VALKEY, *_http(), *RESTARTS, *DISK, *NAMES]

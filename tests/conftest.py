@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -22,3 +23,10 @@ def no_probes_left_running() -> Iterator[None]:
     from health.snapshot import snapshot
 
     snapshot.close()
+
+
+@pytest.fixture
+def left_behind() -> Callable[[], int]:
+    """Return a function that counts the threads of bounded calls of this test."""
+    before = set(threading.enumerate())
+    return lambda: sum(thread.name == "bounded call" for thread in set(threading.enumerate()) - before)

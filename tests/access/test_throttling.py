@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -176,12 +176,15 @@ def dripping(settings: Settings) -> Iterator[None]:
     caches["memory"].clear()
 
 
-def test_a_redis_that_drips_holds_nobody_up(visitor: Client, ada: User, dripping: None) -> None:
+def test_a_redis_that_drips_holds_nobody_up(
+    visitor: Client, ada: User, dripping: None, left_behind: Callable[[], int]
+) -> None:
     began = time.monotonic()
     with deadline(3.0):  # config/wsgi.py sets one for each request
         assert sign_in(visitor).status_code == 200
     assert fail(visitor, 4) == [401, 401, 401, 429]
     assert time.monotonic() - began < 15
+    assert left_behind() <= 1
 
 
 @pytest.fixture(params=["refused", "hanging"])

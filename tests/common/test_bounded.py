@@ -27,10 +27,6 @@ def hang(tmp_path: Path) -> Iterator[Callable[[], bytes]]:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
 
-def left_behind() -> int:
-    return sum(thread.name == "bounded call" for thread in threading.enumerate())
-
-
 def test_the_result_is_that_of_the_call() -> None:
     assert within(PATIENT, "key", lambda: 7) == 7
 
@@ -45,7 +41,7 @@ def test_an_error_of_the_call_is_raised(error: type[Exception]) -> None:
 
 
 def test_fifty_calls_at_a_hung_disk_leave_one_thread_and_the_later_calls_fail_at_once(
-    tmp_path: Path, hang: Callable[[], bytes]
+    tmp_path: Path, hang: Callable[[], bytes], left_behind: Callable[[], int]
 ) -> None:
     begin = monotonic()
     for _ in range(50):
@@ -59,7 +55,7 @@ def test_fifty_calls_at_a_hung_disk_leave_one_thread_and_the_later_calls_fail_at
     assert within(PATIENT, "disk", lambda: 7) == 7
 
 
-def test_callers_at_the_same_time_leave_one_thread(hang: Callable[[], bytes]) -> None:
+def test_callers_at_the_same_time_leave_one_thread(hang: Callable[[], bytes], left_behind: Callable[[], int]) -> None:
     errors: list[Exception] = []
 
     def call() -> None:

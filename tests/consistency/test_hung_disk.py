@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework_api_key.models import APIKey
 
-from config.demo.process import ROOT, until
+from config.demo.process import until
 from consistency.api import views
 from consistency.history.scanning import read_scan
 from consistency.registry import CHECKS, Check, Finding
@@ -25,6 +25,7 @@ from identities.models import Identity
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file
 from tests.consistency.history.data import STALE
+from tests.consistency.processes import started
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -68,10 +69,6 @@ def disk(define: Define, tmp_path: Path) -> Iterator[Disk]:
     disk.path.touch()
 
 
-def left_behind() -> int:
-    return sum(thread.name == "bounded call" for thread in threading.enumerate())
-
-
 def eventually(holds: Callable[[], bool]) -> bool:
     return any(holds() for _ in until(20))
 
@@ -91,7 +88,7 @@ def backends() -> int:
     return number
 
 
-def test_fifty_scans_of_a_hung_disk_leave_one_thread_and_no_backend(disk: Disk) -> None:
+def test_fifty_scans_of_a_hung_disk_leave_one_thread_and_no_backend(disk: Disk, left_behind: Callable[[], int]) -> None:
     before = backends()
     begin = time.monotonic()
     errors = [disk.error(timeout=1.0) for _ in range(50)]
@@ -130,7 +127,7 @@ def test_postgresql_is_not_blamed_for_a_slow_disk(define: Define) -> None:
 
 
 def test_identities_on_a_hung_mount_could_not_be_compared(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path, left_behind: Callable[[], int]
 ) -> None:
     back, scandir = threading.Event(), os.scandir
     settings.IDENTITIES_DIR = tmp_path
@@ -145,24 +142,20 @@ def test_identities_on_a_hung_mount_could_not_be_compared(
 
 # --- Commands --------------------------------------------------------------------------------------------
 @pytest.fixture
-def hung_mount(tmp_path: Path, database_url: str) -> dict[str, str]:
+def hung_mount(tmp_path: Path) -> dict[str, str]:
     """Return the environment of a command with a hung folder of identities."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "sitecustomize.py").write_text(HUNG_MOUNT)
-    folder = str(tmp_path)
-    return os.environ | {"DATABASE_URL": database_url, "IDENTITIES_DIR": folder, "PYTHONPATH": folder}
+    return {"IDENTITIES_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
 
 
-def start(environment: dict[str, str], *command: str) -> "subprocess.Popen[str]":
-    arguments = [sys.executable, "manage.py", *command]
-    return subprocess.Popen(
-        arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def scan(seconds: str, url: str, environment: dict[str, str]) -> AbstractContextManager["subprocess.Popen[str]"]:
+    options = ("identity_file_missing", "--timeout", seconds, "--format", "json", "--no-record")
+    return started("check_consistency", *options, stdout=subprocess.PIPE, url=url, **environment)
 
 
-def test_a_command_at_a_hung_mount_reports_and_ends(hung_mount: dict[str, str]) -> None:
-    options = ("identity_file_missing", "--timeout", "2", "--format", "json", "--no-record")
-    with start(hung_mount, "check_consistency", *options) as process:
+def test_a_command_at_a_hung_mount_reports_and_ends(hung_mount: dict[str, str], database_url: str) -> None:
+    with scan("2", database_url, hung_mount) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (3, "")
     [check] = json.loads(out)["checks"]
@@ -170,10 +163,11 @@ def test_a_command_at_a_hung_mount_reports_and_ends(hung_mount: dict[str, str]) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_at_a_hung_mount(hung_mount: dict[str, str], number: signal.Signals) -> None:
-    options = ("identity_file_missing", "--timeout", "600", "--no-record")
-    with start(hung_mount, "check_consistency", *options) as process:
-        assert eventually(Path(hung_mount["IDENTITIES_DIR"], "reached").exists)
+def test_a_signal_ends_a_command_at_a_hung_mount(
+    hung_mount: dict[str, str], database_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    with scan("600", database_url, hung_mount) as process:
+        assert eventually((tmp_path / "reached").exists)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + number, "Ended early: nothing is recorded.\n")

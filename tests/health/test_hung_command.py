@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from config.demo.process import ROOT
+from tests.consistency.processes import started
 from tests.health.conftest import eventually
 
 # `sitecustomize` of the command: the folder of the scripts and the name server hang.
@@ -30,20 +29,16 @@ os.scandir = lambda path=".": hang(scandir, os.environ["SCRIPTS_DIR"])(os.fspath
 
 
 @pytest.fixture
-def command(tmp_path: Path, postgres_server: Any) -> "subprocess.Popen[str]":
-    """Return a started check_health."""
+def command(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
+    """Start check_health."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "sitecustomize.py").write_text(HUNG)
     folder = str(tmp_path)
     environment = {"SCRIPTS_DIR": folder, "PYTHONPATH": folder, "REDIS_URL": "redis://stuck.invalid:6379/0"}
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "check_health", "pipeline", "redis", "--format", "json", "--timeout", "30"],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    options = ("pipeline", "redis", "--format", "json", "--timeout", "30")
+    url = os.environ["DATABASE_URL"]
+    with started("check_health", *options, stdout=subprocess.PIPE, url=url, **environment) as process:
+        yield process
 
 
 def test_it_reports_and_ends(command: "subprocess.Popen[str]") -> None:

@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -138,6 +138,16 @@ def test_a_receiver_that_hangs_costs_the_timeout_at_most(settings: Any, notice: 
         began = time.monotonic()
         assert delivery.send(notice, timeout=1.0) == ["webhook: no answer within 1 s"]
     assert time.monotonic() - began < 8
+
+
+def test_notices_to_a_receiver_that_drips_leave_one_thread(
+    settings: Any, notice: Notice, left_behind: Callable[[], int]
+) -> None:
+    with dripping() as port:
+        point(settings, port)
+        for _ in range(5):
+            delivery.send(notice, timeout=0.2)
+        assert left_behind() == 1
 
 
 def test_a_receiver_that_drips_costs_the_timeout_at_most(settings: Any, notice: Notice) -> None:

@@ -8,6 +8,7 @@ from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 
 from common.postgres.deadline import remaining
+from common.postgres.names import resolved
 
 RV = TypeVar("RV")
 
@@ -35,8 +36,13 @@ class Connection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
-        """Connect, unless the deadline is over. psycopg looks up host names first, without a timeout."""
-        _remaining()
+        """Connect before the deadline. psycopg itself looks up host names without a timeout."""
+        seconds = _remaining()
+        if seconds is not None and kwargs.get("host") and not kwargs.get("hostaddr"):
+            try:
+                kwargs |= resolved(kwargs["host"], kwargs.get("port"), seconds)
+            except TimeoutError:
+                raise DeadlineError from None
         return super().connect(*args, **kwargs)
 
     @classmethod

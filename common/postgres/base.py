@@ -8,12 +8,19 @@ from django.db.backends.utils import CursorWrapper
 
 from common.postgres import driver
 from common.postgres.connection import DeadlineError
+from common.postgres.deadline import outermost
 from common.postgres.loaders import BoundedTimestampLoader, BoundedTimestamptzLoader
-from common.postgres.parameters import FORMATS
+from common.postgres.parameters import FORMATS, RESET_LIMITS, SET_LIMITS, limits
 
 # Seconds per address without a deadline (migrations, shell). psycopg's default is 130.
 CONNECT_TIMEOUT = 5
 SET_FORMATS = "SELECT " + ", ".join(f"set_config('{name}', %s, false)" for name in FORMATS)
+# Behind PgBouncer, libpq has another process number than the backend. Only Linux lets a backend check its client in
+# every version of PostgreSQL.
+SET_SESSION = f"""{SET_FORMATS}, CASE WHEN pg_backend_pid() = %s THEN concat(
+    {{limits}}
+    CASE WHEN version() ~ 'linux' THEN set_config('client_connection_check_interval', '1s', false) END
+) END"""
 
 
 def in_transaction(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -51,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Inside `with deadline(10):` a query raises OperationalError after 10 seconds. The next query opens a new connection.
     With OPTIONS={"read_only": True} every transaction begins READ ONLY, also behind PgBouncer. A session setting would
-    reach other clients of the pool.
+    reach other clients of PgBouncer.
     """
 
     Database = driver
@@ -70,6 +77,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
+        connection.limited_to = outermost()
         connection.adapters.register_loader("timestamp", BoundedTimestampLoader)
         connection.adapters.register_loader("timestamptz", BoundedTimestamptzLoader)
         if self.read_only:
@@ -77,10 +85,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def init_connection_state(self) -> None:
-        """Set the formats for the session. PgBouncer keeps DateStyle and TimeZone for this client."""
+        """Set formats and timeouts for the session. PgBouncer keeps DateStyle and TimeZone for this client."""
         super().init_connection_state()
+        connection = self.connection
+        timeouts = [] if connection.limited_to is None else limits(connection.limited_to)
+        query = SET_SESSION.format(limits=f"{SET_LIMITS}, " if timeouts else "")
         with self.wrap_database_errors:
-            self.connection.execute(SET_FORMATS, list(FORMATS.values()))
+            row = connection.execute(query, [*FORMATS.values(), connection.info.backend_pid, *timeouts]).fetchone()
+        connection.shares_session = row[-1] is None
 
     def ensure_connection(self) -> None:
         """Replace a broken connection at the next query. Django does so at the next request, and probes have none.
@@ -90,6 +102,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.autocommit and self.connection is not None and self.connection.broken:
             self.close()
         super().ensure_connection()
+        if self.connection.limited_to != outermost() and self.autocommit and not self.in_atomic_block:
+            self._limit(outermost())
+
+    def _limit(self, seconds: float | None) -> None:
+        """Set the timeouts of the session for the deadline of another caller."""
+        if not self.connection.shares_session:
+            with self.wrap_database_errors:
+                if seconds is None:
+                    self.connection.execute(RESET_LIMITS)
+                else:
+                    self.connection.execute(f"SELECT {SET_LIMITS}", limits(seconds))
+        self.connection.limited_to = seconds
 
     def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
         """Set autocommit. The end of atomic() does not wait for a new connection; the next query opens one."""

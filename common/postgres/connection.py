@@ -1,15 +1,19 @@
 """A psycopg connection with deadlines."""
 
-from typing import Any, Self, TypeVar
+from contextlib import suppress
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from django.db import OperationalError
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
 
 from common.postgres.deadline import remaining
 from common.postgres.names import resolved
 
+# Seconds after the deadline for the request to cancel. PostgreSQL needs milliseconds, or does not answer.
+CANCEL_TIMEOUT: Final = 0.1
 RV = TypeVar("RV")
 
 
@@ -33,6 +37,11 @@ def _remaining() -> float | None:
 
 class Connection(psycopg.Connection[Any]):
     """A connection whose connect, query, fetch, commit, rollback, COPY and cancel end at the deadline."""
+
+    limited_to: float | None = None
+    """Seconds of the deadline for which the session's timeouts are set."""
+    shares_session = False
+    """True behind PgBouncer: a setting of the session would reach other clients."""
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
@@ -68,6 +77,10 @@ class Connection(psycopg.Connection[Any]):
                 return super().wait(gen, interval, timeout)
             return self._wait_until_deadline(seconds, gen, interval)
         except DeadlineError:
+            # A backend that waits for a lock or computes does not notice a closed socket.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE and psycopg.capabilities.has_cancel_safe():
+                with suppress(psycopg.Error):
+                    super().cancel_safe(timeout=CANCEL_TIMEOUT)
             # Half a result may be in the socket, so the connection is useless. finish() never blocks.
             self.pgconn.finish()
             raise

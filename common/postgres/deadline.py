@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
 
-_deadline: ContextVar[float | None] = ContextVar("postgres_deadline", default=None)
+# The instant, and the seconds of the outermost deadline.
+_deadline: ContextVar[tuple[float, float] | None] = ContextVar("postgres_deadline", default=None)
 
 
 @contextmanager
@@ -13,7 +14,7 @@ def deadline(seconds: float) -> Iterator[None]:
     """Let the block wait for PostgreSQL until `seconds` from now. Of nested deadlines the earliest counts."""
     outer = _deadline.get()
     instant = monotonic() + seconds
-    _deadline.set(instant if outer is None else min(outer, instant))
+    _deadline.set((instant, seconds) if outer is None else (min(outer[0], instant), outer[1]))
     try:
         yield
     finally:
@@ -23,5 +24,11 @@ def deadline(seconds: float) -> Iterator[None]:
 
 def remaining() -> float | None:
     """Return the seconds until the deadline: 0.0 after the deadline, None without a deadline."""
-    instant = _deadline.get()
-    return None if instant is None else max(0.0, instant - monotonic())
+    current = _deadline.get()
+    return None if current is None else max(0.0, current[0] - monotonic())
+
+
+def outermost() -> float | None:
+    """Return the seconds of the whole request, probe or command; None without a deadline."""
+    current = _deadline.get()
+    return None if current is None else current[1]

@@ -11,6 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 FORMATS: Final = {"datestyle": "ISO", "intervalstyle": "postgres", "bytea_output": "hex", "timezone": "UTC"}
 # PostgreSQL then refuses a query that row-level security would filter.
 EVERY_ROW: Final = {"row_security": "off"}
+# Seconds. A look-up of credentials has 0.8 s, so a wait for a locked table must end before.
+LOCK_TIMEOUT: Final = 0.5
+LIMITS: Final = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+RESET_LIMITS: Final = "; ".join(f"RESET {name}" for name in LIMITS)
+SET_LIMITS: Final = ", ".join(f"set_config('{name}', %s, false)" for name in LIMITS)
 # PostgreSQL 17 added transaction_timeout. A role's own value must not end a scan, which has a budget.
 NO_TRANSACTION_TIMEOUT: Final = (
     "CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
@@ -31,6 +36,12 @@ def every_row(alias: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     with transaction.atomic(using=alias):
         set_local(connections[alias], EVERY_ROW)
         yield
+
+
+def limits(seconds: float) -> list[str]:
+    """Return the values of LIMITS for sessions whose caller waits so many seconds. PostgreSQL gives up before."""
+    whole = milliseconds(seconds - min(0.5, seconds / 10))
+    return [milliseconds(min(LOCK_TIMEOUT, seconds / 5)), whole, whole]
 
 
 def milliseconds(seconds: float) -> str:

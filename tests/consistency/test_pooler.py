@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from common.postgres.deadline import deadline
+from common.postgres.parameters import LIMITS
 from config.demo.process import free_port, until
 from consistency.admin.background import _apply_in_batches
 from consistency.admin.export import FORMATS, _Rows
@@ -125,6 +127,15 @@ def german(database_url: str) -> Iterator[None]:
         owner.execute(f"ALTER DATABASE {name} SET datestyle = German")
         yield
         owner.execute(f"ALTER DATABASE {name} RESET datestyle")
+
+
+def test_the_timeouts_of_a_caller_reach_no_other_client_of_the_pool(pooled_url: str) -> None:
+    with moved_to(pooled_url), deadline(3):
+        for _ in range(8):
+            Scan.objects.count()
+    with psycopg.connect(pooled_url, autocommit=True) as other:
+        values = {other.execute(f"SHOW {name}").fetchone() for name in LIMITS for _ in range(8)}
+    assert values == {("0",)}
 
 
 def test_dates_of_any_default_style_are_read_from_every_connection(german: None, pooled_url: str) -> None:

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from common.errors import DATABASE_ERRORS, first_line, is_read_only, missing_table
+from common.errors import DATABASE_ERRORS, explain, first_line, is_outage, is_read_only, missing_table
+from common.postgres.pool import TooManyRequestsError
 from config import outage
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ MESSAGES: Final = {
     413: "The body is too large.",
     500: "Unexpected error. The log has the details.",
 }
+TOO_MANY_REQUESTS: Final = "Too many requests wait for PostgreSQL. Try again in a second."
+REFUSED: Final = "PostgreSQL answers, but {}. Try again in a few seconds."
 READ_ONLY: Final = "PostgreSQL is read-only now (a standby, or set so). Nothing can be saved, so nobody can sign in."
 
 
@@ -108,11 +111,19 @@ def _translated(error: BaseException | None) -> Any:
     if error and is_read_only(error):
         log.error("PostgreSQL is read-only: %s", first_line(error))
         return DatabaseUnavailable(READ_ONLY)
+    if isinstance(error, TooManyRequestsError):
+        return _unavailable(TOO_MANY_REQUESTS, wait=1)
     if not isinstance(error, DATABASE_ERRORS):
         return error
     outage.report(error)
-    unavailable = DatabaseUnavailable()
-    unavailable.wait = 5
+    if not is_outage(error) and (meaning := explain(error)):
+        return _unavailable(REFUSED.format(meaning), wait=5)
+    return _unavailable(None, wait=5)
+
+
+def _unavailable(detail: str | None, *, wait: int) -> DatabaseUnavailable:
+    unavailable = DatabaseUnavailable(detail)
+    unavailable.wait = wait
     return unavailable
 
 

@@ -120,6 +120,8 @@ WHITENOISE_USE_FINDERS = True
 
 # --- Stores ----------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database_url("DATABASE_URL"), **env.further_databases()}
+# Connections of a server process to each database for all requests, beside two for the probes.
+DATABASE_CONNECTIONS = env.integer("DATABASE_CONNECTIONS", 8, least=3, most=100)
 REDIS_URL = env.redis_url("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {

@@ -1,7 +1,8 @@
 """The DatabaseWrapper of ENGINE "common.postgres"."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
@@ -11,6 +12,7 @@ from common.postgres.connection import DeadlineError
 from common.postgres.deadline import outermost
 from common.postgres.loaders import BoundedTimestampLoader, BoundedTimestamptzLoader
 from common.postgres.parameters import FORMATS, RESET_LIMITS, SET_LIMITS, limits
+from common.postgres.pool import pool_of
 
 # Seconds per address without a deadline (migrations, shell). psycopg's default is 130.
 CONNECT_TIMEOUT = 5
@@ -36,6 +38,7 @@ class QuietClose:
     """Mixin: closing a cursor never raises DeadlineError, which would hide the error that ended the loop."""
 
     cursor: Any
+    db: "DatabaseWrapper"
 
     def close(self) -> None:
         try:
@@ -43,6 +46,9 @@ class QuietClose:
         except DeadlineError:
             # The connection is closed now, so the second call sends nothing.
             self.cursor.close()
+        finally:
+            self.db.open_cursors.discard(self)
+            self.db.release()
 
 
 class Cursor(QuietClose, CursorWrapper):
@@ -53,18 +59,24 @@ class DebugCursor(QuietClose, base.CursorDebugWrapper):
     pass
 
 
+AnyCursor = TypeVar("AnyCursor", Cursor, DebugCursor)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's connection to PostgreSQL, with deadlines and read-only connections.
 
     Inside `with deadline(10):` a query raises OperationalError after 10 seconds. The next query opens a new connection.
     With OPTIONS={"read_only": True} every transaction begins READ ONLY, also behind PgBouncer. A session setting would
     reach other clients of PgBouncer.
+
+    With a pool (common/postgres/pool.py) the wrapper takes a connection for each transaction, and gives it back.
     """
 
     Database = driver
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.open_cursors: WeakSet[QuietClose] = WeakSet()
         self.read_only: bool = self.settings_dict["OPTIONS"].get("read_only", False)
         if self.read_only:
             self.execute_wrappers.append(in_transaction)
@@ -94,6 +106,58 @@ class DatabaseWrapper(base.DatabaseWrapper):
             row = connection.execute(query, [*FORMATS.values(), connection.info.backend_pid, *timeouts]).fetchone()
         connection.shares_session = row[-1] is None
 
+    def connect(self) -> None:
+        """Take a connection from the pool, or open a new connection."""
+        if (pool := pool_of(self.settings_dict)) is None:
+            super().connect()
+        elif (connection := pool.take()) is not None:
+            self._adopt(connection)
+        else:
+            try:
+                super().connect()
+            except BaseException:
+                # A session that is only half set up serves nobody.
+                pool.give(None)
+                if self.connection is not None:
+                    self.connection.close()
+                    self.connection = None
+                raise
+        self.connection.pool = pool
+
+    def _adopt(self, connection: Any) -> None:
+        self.connection, self.autocommit = connection, True
+        connection.read_only = self.read_only or None
+        if not connection.autocommit:
+            connection.autocommit = True
+        # As in Django's connect(), which would send the signal of a new connection.
+        self.in_atomic_block = self.needs_rollback = self.closed_in_transaction = self.errors_occurred = False
+        self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
+
+    def release(self) -> None:
+        """Give the connection back to its pool, unless a transaction or a cursor needs the connection."""
+        if self.connection is None or self.connection.pool is None:
+            return
+        if self.autocommit and not self.in_atomic_block and not self.open_cursors:
+            self._close()
+            self.connection = None
+
+    def _close(self) -> None:
+        self.open_cursors.clear()
+        if self.connection is None:
+            return
+        pool, self.connection.pool = self.connection.pool, None
+        if pool is not None:
+            pool.give(self.connection)
+        else:
+            with self.wrap_database_errors:
+                self.connection.close()
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """At the end of a request, also give back a connection that an unclosed cursor has kept."""
+        if self.connection is not None and self.connection.pool is not None:
+            self.close()
+        super().close_if_unusable_or_obsolete()
+
     def ensure_connection(self) -> None:
         """Replace a broken connection at the next query. Django does so at the next request, and probes have none.
 
@@ -121,9 +185,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.autocommit = True
         else:
             super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
+            self.release()
 
     def make_cursor(self, cursor: Any) -> Cursor:
-        return Cursor(cursor, self)
+        return self._opened(Cursor(cursor, self))
 
     def make_debug_cursor(self, cursor: Any) -> DebugCursor:
-        return DebugCursor(cursor, self)
+        return self._opened(DebugCursor(cursor, self))
+
+    def _opened(self, cursor: AnyCursor) -> AnyCursor:
+        if self.connection.pool is not None:
+            self.open_cursors.add(cursor)
+        return cursor

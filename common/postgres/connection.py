@@ -38,6 +38,8 @@ def _remaining() -> float | None:
 class Connection(psycopg.Connection[Any]):
     """A connection whose connect, query, fetch, commit, rollback, COPY and cancel end at the deadline."""
 
+    pool: Any = None
+    """The Pool that gets the connection back."""
     limited_to: float | None = None
     """Seconds of the deadline for which the session's timeouts are set."""
     shares_session = False

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 
+from common.postgres.pool import REQUESTS, sizes
 from common.process import die_with_parent
 from config.environment import SettingError
 from health.api import public
@@ -77,6 +79,7 @@ def start() -> WSGIHandler:
     if server().pid == os.getppid():
         # A killed server would leave its workers behind, which hold the port.
         die_with_parent(os.getppid(), signal.SIGKILL)
+    sizes[REQUESTS] = settings.DATABASE_CONNECTIONS
     snapshot.refresh(budget=FIRST_PROBES_TIMEOUT)
     public.summary("")  # caches the git hash and the start time of the server
     return django

@@ -9,6 +9,7 @@ from psycopg import errors
 
 from common.budget import Budget
 from common.errors import explain
+from common.postgres.pool import TooManyRequestsError
 from consistency.registry import CheckError
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ UNREACHABLE: Final = "PostgreSQL is not reachable"
 def reason(error: Exception, budget: Budget, *, lost: bool = False) -> str:
     """Return why a check failed; `lost` if the connection is gone."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
-    if isinstance(error, CheckError):
+    if isinstance(error, CheckError | TooManyRequestsError):
         return str(error)
     cancelled = isinstance(cause, errors.QueryCanceled) and budget.remaining() < budget.spent()
     if isinstance(error, TimeoutError) or cancelled:

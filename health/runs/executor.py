@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db import connections
 
 from common import errors
+from common.postgres import pool
 from common.postgres.deadline import deadline
 from health.registry import PUBLISHED, Degraded, NotApplicable, Probe, Unfinished, Unwell
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
@@ -28,6 +29,8 @@ class ProbeExecutor:
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
+        # A statement of a probe that waits for a locked table must not hold up `SELECT 1`.
+        self._connections = pool.POSTGRES_PROBE if probe.name == "postgres" else pool.PROBES
         self.since: float | None = None
         """Monotonic instant at which the current run began to wait for the service."""
         self._published: dict[str, Any] = {}
@@ -72,6 +75,8 @@ class ProbeExecutor:
             self._client = None
         for connection in connections.all(initialized_only=True):
             connection.close()
+        if everything:
+            pool.close_idle(self._connections)
 
     def _measure(self) -> ProbeResult:
         began = monotonic()
@@ -105,7 +110,7 @@ class ProbeExecutor:
     def _call(self, *arguments: object) -> Mapping[str, Any] | None:
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()
-        with deadline(self.probe.deadline):
+        with deadline(self.probe.deadline), pool.using(self._connections):
             return self.probe.run(*arguments)
 
     def _explain(self, error: Exception, waited: float) -> str:

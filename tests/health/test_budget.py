@@ -1,0 +1,77 @@
+"""The service leaves PostgreSQL to the platform: few connections, and no backend that waits for nobody."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.health.conftest import eventually
+from tests.health.test_outages import IN_TIME, REQUESTS, Answer, Service, service
+
+__all__ = ["service"]
+
+WORKERS = 2
+# 8 for requests and 2 for probes. A backend may end a moment after its client.
+MOST = 12 * WORKERS
+KEPT = 2 * WORKERS
+CLIENTS, SECONDS = 8, 8
+OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'continuity'"
+
+
+@pytest.fixture
+def admin(service: Service) -> Iterator["psycopg.Connection[Any]"]:
+    with psycopg.connect(service.servers["postgres"].url, autocommit=True) as connection:
+        yield connection
+
+
+def backends(admin: "psycopg.Connection[Any]") -> int:
+    (count,) = admin.execute(OURS).fetchone() or (0,)
+    return int(count)
+
+
+def poll(service: Service, until: float) -> list[Answer]:
+    answers = []
+    while time.monotonic() < until:
+        answers.append(service.get("/health/detailed", key=True))
+    return answers
+
+
+def test_a_locked_table_fills_no_slots_and_fails_no_other_probe(
+    service: Service, admin: "psycopg.Connection[Any]"
+) -> None:
+    assert eventually(service.is_ok, 30)
+    counts, statuses = [], set()
+    url, until = service.servers["postgres"].url, time.monotonic() + SECONDS
+    with psycopg.connect(url) as locking, ThreadPoolExecutor(CLIENTS) as clients:
+        locking.execute("LOCK TABLE rest_framework_api_key_apikey IN ACCESS EXCLUSIVE MODE")
+        polls = [clients.submit(poll, service, until) for _ in range(CLIENTS)]
+        while time.monotonic() < until + 1:
+            counts.append(backends(admin))
+            statuses.add(service.get("/health").body["status"])
+            psycopg.connect(url).close()
+        answers = [answer for each in polls for answer in each.result()]
+    assert max(counts) <= MOST
+    assert statuses == {"ok"}
+    assert {answer.status for answer in answers} == {503}
+    assert {answer.body["detail"] for answer in answers} <= {
+        "PostgreSQL answers, but another session has locked a table. Try again in a few seconds.",
+        "Too many requests wait for PostgreSQL. Try again in a second.",
+    }
+    assert all(answer.headers["retry-after"].isdigit() for answer in answers)
+    assert service.get("/health/detailed", key=True).status == 200
+
+
+def test_a_burst_is_answered_over_few_connections_that_end_when_idle(
+    service: Service, admin: "psycopg.Connection[Any]"
+) -> None:
+    assert eventually(service.is_ok, 30)
+    with ThreadPoolExecutor(REQUESTS) as clients:
+        answers = [clients.submit(service.ask, "/health/detailed") for _ in range(4 * REQUESTS)]
+        counts = []
+        while not all(answer.done() for answer in answers):
+            counts.append(backends(admin))
+    assert max(counts) <= MOST
+    assert eventually(lambda: backends(admin) <= KEPT, 30 + 10 * IN_TIME)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
 
-# The instant, and the seconds of the outermost deadline.
-_deadline: ContextVar[tuple[float, float] | None] = ContextVar("postgres_deadline", default=None)
+# The instant of the deadline, then the instant and the seconds of the outermost deadline.
+_deadline: ContextVar[tuple[float, float, float] | None] = ContextVar("postgres_deadline", default=None)
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def deadline(seconds: float) -> Iterator[None]:
     """Let the block wait for PostgreSQL until `seconds` from now. Of nested deadlines the earliest counts."""
     outer = _deadline.get()
     instant = monotonic() + seconds
-    _deadline.set((instant, seconds) if outer is None else (min(outer[0], instant), outer[1]))
+    _deadline.set((instant, instant, seconds) if outer is None else (min(outer[0], instant), *outer[1:]))
     try:
         yield
     finally:
@@ -31,4 +31,16 @@ def remaining() -> float | None:
 def outermost() -> float | None:
     """Return the seconds of the whole request, probe or command; None without a deadline."""
     current = _deadline.get()
-    return None if current is None else current[1]
+    return None if current is None else current[2]
+
+
+@contextmanager
+def waiting() -> Iterator[float | None]:
+    """Yield the seconds until the outermost deadline. Inner deadlines do not count the time of the block."""
+    current, began = _deadline.get(), monotonic()
+    if current is None:
+        yield None
+        return
+    instant, last, seconds = current
+    yield max(0.0, last - began)
+    _deadline.set((min(instant + monotonic() - began, last), last, seconds))

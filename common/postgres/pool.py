@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg.pq import TransactionStatus
 
 from common.postgres.connection import Connection, DeadlineError
-from common.postgres.deadline import remaining
+from common.postgres.deadline import waiting
 
 IDLE_TIMEOUT: Final = 30.0
 # Seconds to wait for a place without a deadline, in background work.
@@ -49,10 +49,11 @@ class Pool:
 
     def take(self) -> Connection | None:
         """Wait for a place. Return the connection that was used last, or None if the caller has to connect."""
-        seconds = remaining()
-        # Half of the time is left for the work.
-        if not self._places.acquire(timeout=WAIT_TIMEOUT if seconds is None else seconds / 2):
-            raise self._error
+        if not self._places.acquire(blocking=False):
+            # The time that PostgreSQL has for a look-up begins afterwards. Half of the request is left for the work.
+            with waiting() as seconds:
+                if not self._places.acquire(timeout=WAIT_TIMEOUT if seconds is None else seconds / 2):
+                    raise self._error
         while connection := self._pop():
             if not _is_readable(connection):
                 return connection

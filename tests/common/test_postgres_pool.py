@@ -94,6 +94,15 @@ def test_a_request_waits_for_a_free_connection(connect: Connect) -> None:
     free.join()
 
 
+def test_a_wait_for_a_connection_is_no_time_of_a_look_up(connect: Connect) -> None:
+    cursors = [connect().cursor() for _ in range(SIZE)]
+    free = threading.Timer(3 * SHORT, cursors[0].close)
+    free.start()
+    with deadline(60), deadline(SHORT):
+        assert ask(connect()) == 1
+    free.join()
+
+
 def test_probes_do_not_wait_for_requests(connect: Connect) -> None:
     cursors = [connect().cursor() for _ in range(SIZE)]
     with pool.using(pool.POSTGRES_PROBE), deadline(60):

@@ -10,10 +10,13 @@ _deadline: ContextVar[tuple[float, float, float] | None] = ContextVar("postgres_
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Let the block wait for PostgreSQL until `seconds` from now. Of nested deadlines the earliest counts."""
+def deadline(seconds: float, *, since: float | None = None) -> Iterator[None]:
+    """Let the block wait for PostgreSQL until `seconds` from now, or from the monotonic instant `since`.
+
+    Of nested deadlines the earliest counts.
+    """
     outer = _deadline.get()
-    instant = monotonic() + seconds
+    instant = (monotonic() if since is None else since) + seconds
     _deadline.set((instant, instant, seconds) if outer is None else (min(outer[0], instant), *outer[1:]))
     try:
         yield

@@ -93,7 +93,7 @@ class Front:
             return
         body = await self._body(receive, environ.get("CONTENT_LENGTH", ""))
         environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        response = await self._ask_django(environ, monotonic() + request_timeout(path))
+        response = await self._ask_django(environ, request_timeout(path))
         if isinstance(response, Reply):
             await _send(response, send)
         else:
@@ -125,31 +125,32 @@ class Front:
         finally:
             self._received -= len(body)
 
-    async def _ask_django(self, environ: "WSGIEnvironment", until: float) -> "Reply | Stream":
-        """Return Django's response. Raise RefusedError if no thread is free until the monotonic instant `until`."""
+    async def _ask_django(self, environ: "WSGIEnvironment", seconds: float) -> "Reply | Stream":
+        """Return Django's response. Raise RefusedError if no thread is free for so many seconds."""
+        complete = monotonic()
         if self._waiting >= MOST_WAITING:
             raise _busy()
         self._waiting += 1
         try:
-            async with asyncio.timeout(until - monotonic()):
+            async with asyncio.timeout(seconds):
                 await self._free_threads.acquire()
         except TimeoutError:
             raise _busy() from None
         finally:
             self._waiting -= 1
         try:
-            return await _run(self._threads, partial(self._respond, environ, until))
+            return await _run(self._threads, partial(self._respond, environ, seconds, complete))
         finally:
             self._free_threads.release()
 
-    def _respond(self, environ: "WSGIEnvironment", until: float) -> "Reply | Stream":
-        """Call Django in a thread."""
+    def _respond(self, environ: "WSGIEnvironment", seconds: float, complete: float) -> "Reply | Stream":
+        """Call Django in a thread. The deadline counts from the instant at which the request was complete."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
             started.append((status, headers))
 
-        with deadline(until - monotonic()):
+        with deadline(seconds, since=complete):
             chunks = self._django(environ, start_response)
         [(status, headers)] = started
         if getattr(chunks, "streaming", True):

@@ -182,6 +182,11 @@ def no_answer_for(seconds: float) -> str:
     return f"no answer for {max(1, round(seconds))} s"
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Return whether the wait for an answer ended too early or too late. A refusal is no timeout."""
+    return explain(error) == no_answer(0)
+
+
 def is_outage(error: BaseException) -> bool:
     """Return whether PostgreSQL is unreachable, too late or exhausted. A refused statement is no outage."""
     return kind_of(error) in (OUTAGE, EXHAUSTED)

@@ -9,6 +9,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from health.build import utc
+from health.lateness import lateness
 from health.registry import PROBES, Probe
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, overall
 from health.snapshot import snapshot
@@ -40,6 +41,11 @@ class SummarySerializer(HealthSerializer):
     uptime_ms = serializers.IntegerField(help_text="Milliseconds since server start")
 
 
+class ProcessSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField([OK, DEGRADED], help_text="`degraded` while this process gets too little CPU time")
+    reason = serializers.CharField(allow_null=True)
+
+
 class ProbeSerializer(serializers.Serializer[Any]):
     """Serializes the result of one probe; `probe_serializer` adds the fields."""
 
@@ -56,7 +62,7 @@ class ProbeSerializer(serializers.Serializer[Any]):
             values["status"] = DISABLED if is_disabled else instance.status
             values["latency_ms"] = None if is_disabled else instance.latency_ms
             values["checked_at"] = utc(instance.checked_at.timestamp())
-        if instance.reason and (self._probe.is_service or instance.status == ERROR):
+        if instance.reason and (self._probe.is_service or instance.status == ERROR or not instance.known):
             values["error"] = instance.reason
         return super().to_representation(values)
 
@@ -83,7 +89,7 @@ def probe_serializer(probe: Probe) -> type[ProbeSerializer]:
 
 @cache
 def report_serializer(probes: tuple[Probe, ...]) -> Any:
-    """Return a serializer of {"status", "version", "results"}, with these probes in the order of the contract.
+    """Return a serializer of {"status", "version", "results", "process"}, with probes in the order of the contract.
 
     `results` maps names of probes to ProbeResult. Only `to_representation` is used, which is safe in many threads.
     A new serializer per request would take milliseconds.
@@ -95,6 +101,7 @@ def report_serializer(probes: tuple[Probe, ...]) -> Any:
         for part in above:
             inner = inner.setdefault(part, {})
         inner[last] = probe_serializer(probe)
+    tree["process"] = ProcessSerializer
     return _group("DetailedHealth", HealthSerializer, tree)()
 
 
@@ -143,7 +150,10 @@ def detailed(*, budget: float, fresh: bool = False) -> dict[str, Any]:
 
 def report(results: Mapping[str, ProbeResult], status: str) -> dict[str, Any]:
     """Return a report on these probes."""
-    instance = {"status": status, "version": settings.VERSION, "results": results}
+    seconds = lateness.late()
+    reason = f"overloaded, {seconds:.1f} s late" if seconds else None
+    process = {"status": DEGRADED if seconds else OK, "reason": reason}
+    instance = {"status": status, "version": settings.VERSION, "results": results, "process": process}
     return dict(report_serializer(tuple(PROBES[name] for name in results)).to_representation(instance))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Final
 
+from health.lateness import lateness
 from health.registry import PROBES, Probe
 from health.runs.result import ERROR, ProbeResult, overall
 from health.runs.runner import Runner
@@ -39,6 +40,7 @@ class Snapshot:
         self._refresher: threading.Thread | None = None
         self._stop = threading.Event()
         self._first_round_until: float | None = None
+        lateness.reset()
 
     # --- Read without waiting ----------------------------------------------------------------------------
     def result(self, name: str) -> ProbeResult:
@@ -123,7 +125,7 @@ class Snapshot:
                 self._refresher.start()
 
     def _refresh_forever(self, stop: threading.Event) -> None:
-        while not stop.wait(TICK):
+        while not lateness.wait(stop, TICK):
             try:
                 self._tick()
             except Exception:  # without the refresher, results expire

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from threading import get_native_id
 from time import monotonic
 from typing import Any, Final
 
@@ -12,12 +13,14 @@ from django.db import connections
 from common import errors
 from common.postgres import pool
 from common.postgres.deadline import deadline
+from health.lateness import LATE, lateness, run_delay
 from health.registry import PUBLISHED, Degraded, NotApplicable, Probe, Unfinished, Unwell
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
 
 UNEXPECTED: Final = "unexpected error"
+OVERLOADED: Final = "no recent answer, this process is overloaded"
 SLOW_MS: Final = 500
 SLOW_RUNS: Final = 3
 # Seconds after the deadline until a run is overdue: most clients end the run at the deadline.
@@ -33,6 +36,7 @@ class ProbeExecutor:
         self._connections = pool.POSTGRES_PROBE if probe.name == "postgres" else pool.PROBES
         self.since: float | None = None
         """Monotonic instant at which the current run began to wait for the service."""
+        self._thread, self._delay = 0, 0.0  # of the current run, and the delay of the thread before the run
         self._published: dict[str, Any] = {}
         self._client: object | None = None
         self._client_was_closed = False
@@ -60,10 +64,20 @@ class ProbeExecutor:
         since = self.since
         return since is not None and monotonic() - since > self.probe.deadline + GRACE
 
+    def was_late(self) -> bool:
+        """Return whether this process was late during the current run, or during the last seconds of a long run."""
+        if (since := self.since) is None:
+            return False
+        now, delay = monotonic(), run_delay(self._thread) - self._delay
+        if delay >= LATE * max(1.0, now - since):
+            lateness.observe(delay)
+            return True
+        return lateness.late(max(since, now - self.probe.deadline - GRACE)) > 0
+
     def close_overdue_client(self) -> None:
         """Close the client of an overdue run, which ends the wait for a server that sends byte by byte."""
         client = self._client
-        if self.is_overdue() and not self._client_was_closed:
+        if self.is_overdue() and not self._client_was_closed and not self.was_late():
             self._client_was_closed = True
             log.warning("Probe %s gives no answer.", self.probe.name)
             _close(client)
@@ -84,6 +98,8 @@ class ProbeExecutor:
         outcome: dict[str, Any]
         try:
             arguments = self._arguments()
+            self._thread = get_native_id()
+            self._delay = run_delay(self._thread)
             began = self.since = monotonic()  # creating a client may import a library, which is not the server's time
             outcome = {"status": OK, "value": self._call(*arguments)}
         except NotApplicable as unwell:
@@ -92,9 +108,10 @@ class ProbeExecutor:
         except Unwell as unwell:
             status = DEGRADED if isinstance(unwell, Degraded) else ERROR
             outcome = {"status": status, "value": unwell.value, "reason": unwell.reason}
+            outcome |= self._excuse(unwell)
         except Exception as error:
             reason = self._explain(error, monotonic() - began)
-            outcome = {"status": ERROR, "reason": reason, "known": reason != UNEXPECTED}
+            outcome = {"status": ERROR, "reason": reason, "known": reason != UNEXPECTED} | self._excuse(error)
         if outcome.get("value") is None:
             outcome["value"] = self.known_values()
         ended = monotonic()
@@ -113,17 +130,23 @@ class ProbeExecutor:
         with deadline(self.probe.deadline), pool.using(self._connections):
             return self.probe.run(*arguments)
 
+    def _excuse(self, error: Exception) -> dict[str, Any]:
+        """Return a different outcome if the deadline passed because of this process. A refusal is an answer."""
+        if errors.is_timeout(error) and self.was_late():
+            return {"status": DEGRADED, "reason": OVERLOADED, "known": False}
+        return {}
+
     def _explain(self, error: Exception, waited: float) -> str:
-        if waited > self.probe.deadline + GRACE:  # the error comes from a closed client
+        if self._client_was_closed:  # the error comes from the closed client
             return errors.no_answer(self.probe.deadline)
-        if reason := errors.explain(error, waited):
+        if reason := errors.explain(error, min(waited, self.probe.deadline)):
             return reason
         if not self._unexpected_was_logged:  # once, not at every run
             log.error("Probe %s failed unexpectedly.", self.probe.name, exc_info=error)
         return UNEXPECTED
 
     def _with_slowness(self, result: ProbeResult) -> ProbeResult:
-        is_slow = result.status == OK and result.latency_ms > SLOW_MS
+        is_slow = result.status == OK and result.latency_ms > SLOW_MS and not lateness.late(result.began)
         self._slow_runs = self._slow_runs + 1 if is_slow else 0
         if self.probe.is_service and self._slow_runs >= SLOW_RUNS:
             return replace(result, status=DEGRADED, reason="slow")

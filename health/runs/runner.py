@@ -10,9 +10,10 @@ from typing import Final
 from django.db import connections
 
 from common.errors import no_answer_for
+from health.lateness import lateness
 from health.registry import Probe
-from health.runs.executor import GRACE, ProbeExecutor
-from health.runs.result import ERROR, OK, ProbeResult, milliseconds
+from health.runs.executor import GRACE, OVERLOADED, ProbeExecutor
+from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Runner:
         self._ending = False
         self._last: ProbeResult | None = None
         self._last_was_skipped = False
+        self._was_missed = False  # the last run ended without answer, because this process was late
 
     # --- Other threads -----------------------------------------------------------------------------------
     def request(self, *, since: float | None = None, force: bool = False) -> int:
@@ -77,7 +79,7 @@ class Runner:
             while self._finished < number and (seconds := self._seconds_to_wait(until)) > 0:
                 # In short steps: a run that starts during the wait sets an earlier end.
                 self._condition.wait(min(seconds, GRACE))
-            last = self._last if self._finished >= number else None
+            last = self._last if self._finished >= number and not self._was_missed else None
         return last or self.result()
 
     def _seconds_to_wait(self, until: float) -> float:
@@ -86,15 +88,23 @@ class Runner:
         return until - monotonic()
 
     def result(self) -> ProbeResult:
-        """Return the current result, or an error if the result is old, because the thread may be stuck or dead."""
+        """Return the current result, or an error if the result is old, because the thread may be stuck or dead.
+
+        While this process is late, a run may exceed the deadline, and an old result is degraded instead.
+        """
         since, last, now = self.executor.since, self._last, monotonic()
-        if since is not None and now - since > self.probe.deadline:
+        is_overdue = since is not None and now - since > self.probe.deadline
+        is_late = self.executor.was_late if is_overdue else lateness.late
+        is_old = last is None or now - last.measured > self.probe.ttl + self.probe.deadline
+        if last is not None and not is_old and (not is_overdue or is_late()):
+            return last
+        if (last is None or last.status != ERROR) and is_late():
+            return self._error(OVERLOADED, now - (last.measured if last else now), known=False, status=DEGRADED)
+        if since is not None and is_overdue:
             return self._error(no_answer_for(now - (last.measured if last else since)), now - since)
         if last is None:
             return self._error("no answer yet", now - self._started_at if self._started_at else 0.0, known=False)
-        if now - last.measured > self.probe.ttl + self.probe.deadline:
-            return self._error(no_answer_for(now - last.measured), now - last.measured, known=False)
-        return last
+        return self._error(no_answer_for(now - last.measured), now - last.measured, known=False)
 
     def has_run(self) -> bool:
         """Return whether there is a first result, or the first run is overdue."""
@@ -145,6 +155,10 @@ class Runner:
 
     def _finish(self, result: ProbeResult | None) -> None:
         with self._condition:
+            self._was_missed = result is not None and result.reason == OVERLOADED
+            if self._was_missed and (last := self._last):
+                # Only an answer ends an error. Otherwise an outage under load would seem to end and to begin again.
+                result = replace(last, measured=monotonic()) if last.status == ERROR else None
             if result is not None:
                 self._log_change(result)
                 self._last = result
@@ -159,6 +173,6 @@ class Runner:
             line = "Probe %s is %s%s."
             log.log(level, line, self.probe.name, result.status, ending, extra={"transition": True})
 
-    def _error(self, reason: str, waited: float, *, known: bool = True) -> ProbeResult:
+    def _error(self, reason: str, waited: float, *, known: bool = True, status: str = ERROR) -> ProbeResult:
         value = self.executor.known_values()
-        return ProbeResult(status=ERROR, reason=reason, value=value, latency_ms=milliseconds(waited), known=known)
+        return ProbeResult(status=status, reason=reason, value=value, latency_ms=milliseconds(waited), known=known)

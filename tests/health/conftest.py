@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypedDict
@@ -9,6 +10,7 @@ from typing import Any, TypedDict
 import pytest
 
 from config.demo.process import until
+from health.lateness import lateness
 from health.registry import Probe
 from health.snapshot import Snapshot
 
@@ -65,6 +67,12 @@ def snapshot_of() -> Iterator[Callable[..., Snapshot]]:
 def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
     """Return whether the condition becomes true within so many seconds."""
     return any(holds() for _ in until(seconds))
+
+
+def delay(seconds: float) -> None:
+    """Let the process be late for so long."""
+    time.sleep(seconds)
+    lateness.observe(seconds)
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_json_is_the_detailed_report() -> None:
 def test_json_of_named_probes_is_that_part() -> None:
     code, output = called("resources", "sftpgo", "--format", "json")
     body = json.loads(output)
-    assert (code, list(body)) == (0, ["status", "version", "resources", "sftpgo"])
+    assert (code, list(body)) == (0, ["status", "version", "resources", "sftpgo", "process"])
 
 
 @pytest.mark.parametrize(("url", "status"), [("", "disabled"), (f"http://{AWAY}", "error")])

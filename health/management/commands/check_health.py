@@ -3,6 +3,7 @@
 import json
 import logging
 from functools import partial
+from time import sleep
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
@@ -19,6 +20,7 @@ from health.snapshot import Snapshot
 
 LEVELS: Final = (OK, DEGRADED, ERROR)
 DEFAULT_TIMEOUT: Final = 10.0
+PAUSE: Final = 0.1
 STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
 
 
@@ -108,6 +110,7 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
     try:
         results = snapshot.refresh(names or None, budget=timeout)
         while (unfinished := _unfinished(results)) and budget.remaining():
+            sleep(PAUSE)
             results |= snapshot.refresh(unfinished, budget=budget.remaining(), fresh=True)
         return results
     finally:
@@ -116,8 +119,8 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
 
 
 def _unfinished(results: dict[str, ProbeResult]) -> list[str]:
-    """Return the names of the probes with an unfinished answer."""
-    return [name for name, result in results.items() if result.status == OK and not result.known]
+    """Return the names of the probes with an unfinished answer, or without answer because this process was late."""
+    return [name for name, result in results.items() if result.status != ERROR and not result.known]
 
 
 def _list_probes() -> str:

@@ -36,7 +36,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.strings("CSRF_TRUSTED_ORIGINS")
 LOGIN_URL = "admin:login"
-LOGOUT_REDIRECT_URL = "index"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "index"
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 PASSWORD_HASHERS = ["config.access.hashers.BoundedPBKDF2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["config.access.backend.ThrottledBackend"]

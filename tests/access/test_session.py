@@ -1,6 +1,7 @@
 """Sessions: signing in and out with JSON, or from a page."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
@@ -175,3 +176,38 @@ def test_signing_out_of_the_admin_comes_back_to_the_index(client: Client, admin:
     answer = client.post("/admin/logout/", csrf_form(client), headers=ORIGIN)
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert whoami(client).status_code == 401
+
+
+UNSAFE = (
+    *("//evil.example", "///evil.example", "https://evil.example", "https:evil.example", "https:///evil.example"),
+    *(
+        "\\\\evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "/\t/evil.example",
+        " //evil.example",
+        "http://testserver/",
+    ),
+    *("https://testserver@evil.example", "https://testserver.evil.example", "javascript:alert(1)", "data:text/html,x"),
+    "",
+)
+
+
+@pytest.mark.parametrize("place", ["form", "query"])
+def test_an_unsafe_next_leads_to_the_index(client: Client, admin: User, place: str) -> None:
+    client.get("/admin/login/")
+    form = {"username": "root", "password": PASSWORD}
+    for target in (*UNSAFE, "/admin/auth/user/?q=a"):
+        query, field = (urlencode({"next": target}), {}) if place == "query" else ("", {"next": target})
+        for path, more in (("login", form), ("logout", {})):
+            answer = client.post(f"/admin/{path}/?{query}", csrf_form(client) | more | field, headers=ORIGIN)
+            assert (answer.status_code, answer["Location"]) == (302, "/" if target in UNSAFE else target)
+
+
+def test_an_unsafe_next_is_nothing_to_a_signed_in_user(client: Client, admin: User) -> None:
+    sign_in(client, "root")
+    for target in UNSAFE:
+        assert client.get("/admin/login/", {"next": target})["Location"] == "/admin/"
+    headers = {"Accept": "text/html"} | ORIGIN
+    answer = client.post("/api/v1/auth/logout", csrf_form(client) | {"next": UNSAFE[0]}, headers=headers)
+    assert (answer.status_code, answer["Location"]) == (303, "/")

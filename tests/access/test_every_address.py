@@ -7,15 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import User
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from config.access import keys
-from config.access.tokens import RefreshToken
-from tests.access.conftest import Caller, bearer, sign_in
+from tests.access.conftest import sign_in
 from tests.access.test_openapi import UNDOCUMENTED, addresses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,26 +47,6 @@ def test_in_a_demo_what_needs_credentials_still_does() -> None:
     for path in set(found) - CLOSED:
         # A process that has just started may not be ready.
         assert found[path]["get"] in {200, 405} or path == "/health/ready", path
-
-
-@pytest.mark.parametrize("path", sorted(ASKED))
-def test_nobody_gets_in_without_credentials(client: Client, path: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code == 401) is (path in CLOSED)
-    if path in CLOSED:
-        assert set(answer.json()) == {"detail"}
-        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
-
-
-@pytest.mark.parametrize("path", sorted(OPENS))
-def test_each_of_the_three_opens(client: Client, ada: User, path: str) -> None:
-    _, secret = keys.issue("tests", 1)
-    token = str(RefreshToken.for_user(ada).access_token)
-    assert client.get(path, headers={"X-API-Key": secret}).status_code == 200
-    assert client.get(path, headers=bearer(token)).status_code == 200
-    sign_in(client)
-    assert client.get(path).status_code == 200
-    assert Caller().get(path).status_code == 401
 
 
 def test_every_page_carries_the_security_headers(client: Client, admin: User) -> None:

@@ -42,18 +42,24 @@ def document() -> Schema:
     return Generator().get_schema(public=True)  # type: ignore[no-untyped-call]
 
 
-def addresses() -> set[str]:
-    """Return every path except the admin."""
+def routes() -> set[str]:
+    """Return every path, as the URLconf spells the path."""
 
     def walk(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
         for pattern in patterns:
             address = prefix + str(pattern.pattern)
-            if isinstance(pattern, URLResolver) and pattern.app_name != "admin":
+            if isinstance(pattern, URLResolver):
                 yield from walk(pattern.url_patterns, address)
             elif isinstance(pattern, URLPattern):
-                yield re.sub(r"<\w+:(\w+)>", r"{\1}", address)
+                yield address
 
-    return set(walk(get_resolver("config.urls").url_patterns)) - UNDOCUMENTED
+    return set(walk(get_resolver("config.urls").url_patterns))
+
+
+def addresses() -> set[str]:
+    """Return every path except the admin."""
+    paths = (re.sub(r"<\w+:(\w+)>", r"{\1}", route) for route in routes() if not route.startswith("/admin/"))
+    return set(paths) - UNDOCUMENTED
 
 
 def operations() -> list[tuple[str, str, Schema]]:

@@ -17,7 +17,25 @@ from consistency.registry import CHECKS
 from consistency.scan.selection import tags
 
 
-class ParsedField(serializers.CharField):
+class TextField(serializers.CharField):
+    """A text. CharField would accept a number."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class SwitchField(serializers.BooleanField):
+    """True or false. BooleanField would accept a number and a text."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class ParsedField(TextField):
     """A text that `parse` converts. A ValueError of `parse` is the message to the client."""
 
     def __init__(self, parse: Callable[[str], Any], **options: Any) -> None:
@@ -60,7 +78,7 @@ class SuppressionBody(Body):
         return {
             "for": ParsedField(parse_duration, required=False, help_text=duration),
             "until": TimeField(parse_time, required=False, help_text="End, instead of `for`."),
-            "reason": serializers.CharField(max_length=2000, help_text="Reason, for every reader."),
+            "reason": TextField(max_length=2000, help_text="Reason, for every reader."),
             **super().get_fields(),
         }
 
@@ -82,7 +100,7 @@ class AcknowledgeBody(SuppressionBody):
 class MuteBody(SuppressionBody):
     """End and reason of a mute, for one database."""
 
-    sticky = serializers.BooleanField(default=False, help_text="Hold for any number of findings, and while clean.")
+    sticky = SwitchField(default=False, help_text="Hold for any number of findings, and while clean.")
     database = ParsedField(validate_database, default=DEFAULT_DB_ALIAS, help_text="Database of the mute.")
 
 

@@ -162,7 +162,8 @@ BODIES: list[tuple[Any, str]] = [
     ({"reason": "x", "until": "soon"}, "until: 'soon' is not a time with a time zone, such as 2026-05-18T17:30:00Z"),
     ({"reason": "x", "until": "2030-01-01T00:00:00"}, "is not a time with a time zone"),
     ({"reason": "x", "until": "9999-12-31T23:59:59-23:59"}, "is not a time with a time zone"),
-    ({"reason": "x", "until": 1795575000}, "is not a time with a time zone"),
+    ({"reason": "x", "until": 1795575000}, "until: Not a valid string."),
+    ({"reason": 5, "for": "1d"}, "reason: Not a valid string."),
     ({"reason": "a\ud800b", "for": "1d"}, "reason: Surrogate characters are not allowed"),
     ({"reason": "x", "until": "2001-01-01T00:00:00Z"}, "the end must lie in the future"),
     ({"reason": "x", "until": "9999-12-31T23:59:59Z"}, "the end must lie in the future, at most"),
@@ -185,6 +186,15 @@ def test_a_bad_body_is_told_what_is_allowed_and_changes_nothing(ask: Ask, body: 
         assert answer.status_code == 400, answer.content
         assert words in answer.json()["detail"]
     assert (Mute.objects.count(), Anomaly.objects.get().acknowledged_until, events()) == (0, None, [])
+
+
+@pytest.mark.parametrize("sticky", [1, "true", "yes", None])
+def test_sticky_is_true_or_false(ask: Ask, sticky: Any) -> None:
+    scanned("one")
+    answer = ask("/checks/stale_processing/mute", {"reason": "x", "for": "1d", "sticky": sticky})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("sticky: ")
+    assert Mute.objects.count() == 0
 
 
 def test_scan_now_records_and_says_where(ask: Ask, read: Ask) -> None:

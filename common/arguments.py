@@ -7,6 +7,8 @@ from typing import Final
 from django.utils.dateparse import parse_datetime
 
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DURATION: Final = "^[1-9][0-9]{0,7}[smhdw]$"
+"""Pattern of a duration in JSON Schema."""
 MAX_DURATION: Final = timedelta(days=36_500)
 
 

@@ -235,6 +235,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TAGS": [{"name": "health"}, {"name": "consistency"}, {"name": "stats"}, {"name": "access"}],
     # OpenAPI 3.1 uses JSON Schema, so tests validate responses against the document.
     "OAS_VERSION": "3.1.0",
+    # A text of a request must not be empty; a text of a response may be.
+    "COMPONENT_SPLIT_REQUEST": True,
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.add_failures"],
     # Components of different apps have a field "status"; without names here the document has StatusB1fEnum.

@@ -68,6 +68,14 @@ class HistoryPagination(CursorPagination):
     def get_paginated_response(self, data: list[Any]) -> Response:
         return Response({self.results_key: data, "next": self.get_next_link(), "previous": self.get_previous_link()})
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Add the limits of `limit` to the description of DRF."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {"minimum": 1, "maximum": MAX_PAGE_SIZE}
+        return parameters
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         properties = {self.results_key: schema, "next": LINK, "previous": LINK}
         return {"type": "object", "properties": properties, "required": list(properties)}

@@ -1,15 +1,17 @@
 """Bodies of requests. An unknown key is an error."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import Direction, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from common.arguments import parse_duration, parse_time
+from common.arguments import DURATION, parse_duration, parse_time
 from common.choices import validate_choice
 from consistency.history.queries import validate_database
 from consistency.history.serializers import CheckSerializer
@@ -49,6 +51,11 @@ class ParsedField(TextField):
             raise serializers.ValidationError(str(error)) from None
 
 
+@extend_schema_field({"type": "string", "pattern": DURATION})
+class DurationField(ParsedField):
+    """A duration."""
+
+
 @extend_schema_field(OpenApiTypes.DATETIME)
 class TimeField(ParsedField):
     """A time with its zone. DRF's DateTimeField would accept a time without."""
@@ -57,6 +64,8 @@ class TimeField(ParsedField):
 class Body(serializers.Serializer[None]):
     """A JSON object with known keys."""
 
+    rules: ClassVar[dict[str, Any]] = {"additionalProperties": False}
+    """Keywords of JSON Schema beside the fields."""
     default_error_messages = dict.fromkeys(("invalid", "null"), "The body must be a JSON object: {{...}}.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -69,14 +78,26 @@ class Body(serializers.Serializer[None]):
         return attrs
 
 
+class BodyScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    target_class = Body
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        """Return the schema of the fields with the rules."""
+        mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return {**mapped, **self.target.rules}
+
+
 class SuppressionBody(Body):
     """An end, as a duration or a time, and a reason. The validated data hold `until` and `reason`."""
+
+    rules = Body.rules | {"oneOf": [{"required": ["for"]}, {"required": ["until"]}]}
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields. `for` is a keyword of Python and cannot be an attribute."""
         duration = "Duration: a number and s, m, h, d or w, such as 12h or 7d."
         return {
-            "for": ParsedField(parse_duration, required=False, help_text=duration),
+            "for": DurationField(parse_duration, required=False, help_text=duration),
             "until": TimeField(parse_time, required=False, help_text="End, instead of `for`."),
             "reason": TextField(max_length=2000, help_text="Reason, for every reader."),
             **super().get_fields(),
@@ -104,8 +125,17 @@ class MuteBody(SuppressionBody):
     database = ParsedField(validate_database, default=DEFAULT_DB_ALIAS, help_text="Database of the mute.")
 
 
+def one_of(words: Iterable[str]) -> dict[str, Any]:
+    """Return the JSON Schema of a word."""
+    return {"type": "string", "enum": list(words)}
+
+
 def _choice(kind: str, allowed: Callable[[], Any], **options: Any) -> ParsedField:
-    return ParsedField(lambda word: validate_choice(kind, word, allowed()), **options)
+    @extend_schema_field(one_of(allowed()))
+    class Choice(ParsedField):
+        """A word of `allowed`."""
+
+    return Choice(lambda word: validate_choice(kind, word, allowed()), **options)
 
 
 class ScanBody(Body):

@@ -23,7 +23,7 @@ from consistency.api.base import BaseViewSet
 from consistency.api.checks import check_data
 from consistency.api.errors import Refusal
 from consistency.api.pagination import AnomalyPagination, ScanPagination
-from consistency.api.serializers import AcknowledgeBody, CheckList, MuteBody, ScanBody
+from consistency.api.serializers import AcknowledgeBody, CheckList, MuteBody, ScanBody, one_of
 from consistency.api.streams import STREAM_TIMEOUT, CSVRenderer, FindingStream, NDJSONRenderer
 from consistency.history import suppression
 from consistency.history.filters import AnomalyFilter, ScanFilter
@@ -38,8 +38,9 @@ from consistency.history.serializers import (
 )
 from consistency.models.history import Anomaly, Scan, Trigger
 from consistency.notices.delivery import notify_later
+from consistency.registry import CHECKS
 from consistency.scan.formats import STREAM_FORMATS
-from consistency.scan.selection import select_checks
+from consistency.scan.selection import select_checks, tags
 from consistency.scan.serializers import ReportSerializer, report_data
 
 SCAN_TIMEOUT: Final = 10.0
@@ -48,15 +49,20 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 PAGE_PARAMETERS: Final = ("limit", "cursor")
 DATABASE: Final = OpenApiParameter("database", description="`default` by default.")
-NAMES: Final = {"type": "array", "items": {"type": "string"}}
 REPORT_PARAMETERS: Final = [
     OpenApiParameter(
         "limit",
         {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT},
         description=f"Rows per check, {DEFAULT_LIMIT} by default; NDJSON and CSV hold all rows by default.",
     ),
-    OpenApiParameter("check", NAMES, description="Run these checks only; repeated, or with commas."),
-    OpenApiParameter("tag", NAMES, description="Run the checks with at least one of these tags."),
+    OpenApiParameter(
+        "check",
+        {"type": "array", "items": one_of(CHECKS)},
+        description="Run these checks only; repeated, or with commas.",
+    ),
+    OpenApiParameter(
+        "tag", {"type": "array", "items": one_of(tags())}, description="Run the checks with at least one of these tags."
+    ),
 ]
 BUSY: Final = OpenApiResponse(description="A scan is being recorded. Retry-After gives the seconds to wait.")
 NOT_OPEN: Final = OpenApiResponse(description="The anomaly is resolved, or a scan is being recorded.")

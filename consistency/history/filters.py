@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.drainage import set_override
 
-from common.arguments import parse_count, parse_duration, parse_time
+from common.arguments import DURATION, parse_count, parse_duration, parse_time
 from common.choices import validate_choice
 from consistency.history import queries
 from consistency.models.history import Anomaly, Scan, State
@@ -140,6 +140,7 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
     since = Parameter(
         queries.appeared_since,
         parse=parse_since,
+        schema={"type": "string", "anyOf": [{"pattern": DURATION}, {"format": "date-time"}]},
         help_text="New or returned since then: 24h, 7d, or 2026-05-18T17:30:00Z.",
     )
     scan = Parameter(

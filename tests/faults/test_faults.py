@@ -9,6 +9,9 @@ from tests.faults.engine import Engine
 from tests.faults.platform import Platform
 from tests.faults.rows import ROWS, Row
 
+# With clients and commands. The other rows compare the answers only, which takes seconds less.
+LOADED = ("postgres: black hole", "postgres: API keys locked")
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
@@ -18,6 +21,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.short], ids=lambda row: row.name)
 def test_the_service_is_in_time_and_true_while_a_fault_lasts(engine: Engine, row: Row) -> None:
+    engine.load = row.name in LOADED
     result = engine.run(row)
     assert result.passed, result.line()
 

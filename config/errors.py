@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
@@ -53,7 +54,11 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception of middleware, the admin or a template. Django calls the function in the except block."""
-    error = _translated(sys.exc_info()[1])
+    return _server_error(request, sys.exc_info()[1])
+
+
+def _server_error(request: HttpRequest, cause: BaseException | None) -> HttpResponse:
+    error = _translated(cause)
     if not isinstance(error, APIException):
         return _response(request, 500)
     response = _response(request, error.status_code, sentence(error.detail))
@@ -65,11 +70,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer Django's SuspiciousOperation: a wrong host name with 400, a large body with 413."""
+    # Django takes every error while a session is saved for a deleted session.
+    if isinstance(exception, SessionInterrupted) and isinstance(cause := _root(exception), DATABASE_ERRORS):
+        return _server_error(request, cause)
     if not isinstance(exception, RequestDataTooBig):
         return _response(request, 400)
     response = _response(request, 413)
     _mark_as_logged(response)  # without a traceback: anybody can send a large body
     return response
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__context__ is not None and not isinstance(error, DATABASE_ERRORS):
+        error = error.__context__
+    return error
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -147,7 +147,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         pool, self.connection.pool = self.connection.pool, None
         if pool is not None:
-            pool.give(self.connection)
+            # After an error, such as a locked table, an idle backend would stand beside those of the next clients.
+            pool.give(self.connection, keep=not self.errors_occurred)
         else:
             with self.wrap_database_errors:
                 self.connection.close()

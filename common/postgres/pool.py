@@ -60,9 +60,9 @@ class Pool:
             connection.close()
         return None
 
-    def give(self, connection: Connection | None) -> None:
-        """Free the place. Keep the connection for the next caller, unless the connection is broken or busy."""
-        if connection and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+    def give(self, connection: Connection | None, *, keep: bool = True) -> None:
+        """Free the place. With `keep`, save the connection for the next caller, unless it is broken or busy."""
+        if connection and keep and connection.pgconn.transaction_status == TransactionStatus.IDLE:
             with self._lock:
                 self._idle.append((monotonic(), connection))
                 if not self._reaping:

@@ -16,7 +16,8 @@ from rest_framework_simplejwt import authentication as simplejwt
 from rest_framework_simplejwt.models import TokenUser
 from rest_framework_simplejwt.tokens import Token
 
-from common.errors import DATABASE_ERRORS, Kind, is_outage, kind_of
+from common.errors import DATABASE_ERRORS, is_outage, kind_of
+from common.meanings import Kind
 from common.postgres.deadline import deadline
 from config.access import keys
 from config.access.principal import KeyHolder

@@ -22,6 +22,8 @@ from django.db import close_old_connections
 from common.postgres.deadline import deadline
 from config.serving.entry import Reply, health_reply, json_reply, request_timeout
 from health.api.public import HEADERS, Answer
+from health.lateness import lateness
+from health.snapshot import TICK
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -76,7 +78,9 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI 3 defines."""
         if scope["type"] == "lifespan":
+            ticker = asyncio.create_task(_observe_lateness())
             await _follow_lifespan(receive, send)
+            ticker.cancel()
         elif scope["type"] == "http":
             try:
                 await self._serve(scope, receive, send)
@@ -238,6 +242,13 @@ def environ_of(scope: Scope) -> "WSGIEnvironment":
 
 async def _run(threads: Executor, call: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+
+async def _observe_lateness() -> None:
+    while True:
+        due = monotonic() + TICK
+        await asyncio.sleep(TICK)
+        lateness.observe(monotonic() - due)
 
 
 async def _follow_lifespan(receive: Receive, send: Send) -> None:

@@ -11,7 +11,8 @@ from django_redis.cache import RedisCache  # type: ignore[import-untyped]
 from redis import Redis
 from redis.exceptions import RedisError
 
-from common.errors import GARBAGE, Kind, meaning_of
+from common.errors import meaning_of
+from common.meanings import GARBAGE, Kind
 from health.probes.answers import json_object
 from health.registry import Degraded, Failed
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import DatabaseError, OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -211,3 +212,21 @@ def test_an_unsafe_next_is_nothing_to_a_signed_in_user(client: Client, admin: Us
     headers = {"Accept": "text/html"} | ORIGIN
     answer = client.post("/api/v1/auth/logout", csrf_form(client) | {"next": UNSAFE[0]}, headers=headers)
     assert (answer.status_code, answer["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize(("error", "status"), [(OperationalError("lost"), 503), (DatabaseError("no such row"), 400)])
+def test_an_outage_while_a_session_is_saved_is_not_taken_for_a_deleted_session(
+    client: Client, admin: User, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    save = Session.save
+
+    def fail(session: Session, **options: Any) -> None:
+        if options["force_update"]:
+            raise error
+        save(session, **options)
+
+    client.get("/admin/login/")
+    form = csrf_form(client) | {"username": "root", "password": PASSWORD}
+    monkeypatch.setattr(Session, "save", fail)
+    answer = client.post("/admin/login/", form, headers={"Origin": "https://testserver"})
+    assert (answer.status_code, answer.get("Retry-After")) == (status, "5" if status == 503 else None)

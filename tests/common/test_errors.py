@@ -11,7 +11,7 @@ from django.db import Error, InternalError, OperationalError, ProgrammingError, 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from common import errors
+from common import errors, meanings
 from common.errors import explain
 from common.postgres.connection import DeadlineError
 
@@ -134,7 +134,7 @@ def test_the_cause_counts_if_a_library_wraps_it() -> None:
 
 
 def test_no_words_hold_a_secret() -> None:
-    rows = [*errors.SQLSTATE.values(), *errors.HTTP.values(), *(meaning for _, meaning in errors.TEXT)]
+    rows = [*meanings.SQLSTATE.values(), *meanings.HTTP.values(), *(meaning for _, meaning in meanings.TEXT)]
     every = [words for row in rows for words in (row.words, row.named)]
     assert not [words for words in every for secret in SECRETS if secret in words]
 

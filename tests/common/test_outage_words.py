@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from django.db import Error, connections
 
-from common.errors import Kind, explain, is_outage, kind_of
+from common.errors import explain, is_outage, kind_of
+from common.meanings import Kind
 from common.postgres.base import DatabaseWrapper
 from config.demo import postgres
 from config.demo.process import HOST, Server, free_port, launcher, until

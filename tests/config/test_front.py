@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.http import HttpResponse
 from common.postgres.deadline import remaining
 from config.serving import front
 from config.serving.front import Front
+from health.lateness import lateness
 from health.snapshot import snapshot
 from tests.config.asgi import GENEROUS, Client, ask, django, echo, run, until
 
@@ -175,3 +177,21 @@ def test_the_deadline_is_short_while_postgres_is_down(monkeypatch: pytest.Monkey
 
     run(main())
     assert left[0] <= 0.1
+
+
+def test_the_lateness_of_the_event_loop_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    observed: list[float] = []
+    monkeypatch.setattr(lateness, "observe", observed.append)
+
+    async def main() -> None:
+        client = Client(complete=False)
+        client.messages = [{"type": "lifespan.startup"}]
+        task = asyncio.ensure_future(Front(django(echo))({"type": "lifespan"}, client.receive, client.send))
+        await until(lambda: client.got)
+        time.sleep(0.6)  # the loop hangs
+        await until(lambda: observed)
+        client.gone.set()
+        await task
+
+    run(main())
+    assert max(observed) > 0.1

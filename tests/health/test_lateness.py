@@ -43,7 +43,7 @@ def test_short_delays_do_not_count() -> None:
 
 def test_a_delay_counts_before_the_thread_wakes_up() -> None:
     measured, stop = Lateness(), threading.Event()
-    waiting = threading.Thread(target=measured.wait, args=(stop, -1.0))  # as if due a second ago
+    waiting = threading.Thread(target=measured.wait, args=(stop, -1.0), daemon=True)  # as if due a second ago
     stop.wait = lambda timeout=None: threading.Event.wait(stop)  # type: ignore[method-assign]
     waiting.start()
     assert eventually(lambda: measured.late() > 0.9)

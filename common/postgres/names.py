@@ -1,18 +1,13 @@
 """Look up host names of PostgreSQL in a thread that the caller can leave: nothing interrupts getaddrinfo."""
 
-import os
 import socket
-from concurrent.futures import Future
+from functools import partial
 from ipaddress import ip_address
-from threading import Lock, Thread
-from typing import Any, Final
+from typing import Any
 
 from psycopg import OperationalError
 
-_lock: Final = Lock()
-# At most one thread per name, also while the name server hangs.
-_running: Final[dict[str, Future[list[str]]]] = {}
-os.register_at_fork(after_in_child=_running.clear)
+from common.bounded import within
 
 
 def resolved(host: str, port: Any, seconds: float) -> dict[str, str]:
@@ -37,18 +32,5 @@ def _addresses(name: str, seconds: float) -> list[str]:
         return [str(ip_address(name))]
     except ValueError:
         pass
-    with _lock:
-        if (future := _running.get(name)) is None:
-            future = _running[name] = Future()
-            Thread(target=_look_up, args=(name, future), name=f"look up {name}", daemon=True).start()
-    return future.result(seconds)
-
-
-def _look_up(name: str, future: Future[list[str]]) -> None:
-    try:
-        answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        future.set_result([str(address[0]) for *_, address in answers])
-    except Exception as error:
-        future.set_exception(error)
-    finally:
-        del _running[name]
+    answers = within(seconds, ("look up", name), partial(socket.getaddrinfo, name, None, type=socket.SOCK_STREAM))
+    return [str(address[0]) for *_, address in answers]

@@ -20,7 +20,7 @@ from consistency.scan.guards import Guard
 from consistency.scan.snapshot import limit_statement, limit_transaction, reading_only
 
 GRACE: Final = 0.3
-"""Seconds after the budget: PostgreSQL misses its deadline before, so a thread that is still stuck waits for a disk."""
+"""Seconds from the deadline of PostgreSQL to the end of the budget. A thread that is stuck then waits for a disk."""
 
 Reading: TypeAlias = tuple[list[Finding], int | None]
 """The findings and the number of examined objects."""
@@ -34,6 +34,7 @@ def confirmed_rows(
     CONSISTENCY_EXTERNAL_PAUSE is the time between the readings. Raises CheckError if too many objects are missing or a
     disk hangs, and TimeoutError after the budget.
     """
+    share = Budget(share.remaining() - GRACE)
     read = partial(_read, check, database, share, guard, compare_tables)
     first, total = _read_in_thread(check, read, share)
     guard.compare_missing(check, len(first), total)

@@ -117,7 +117,7 @@ def test_the_other_checks_of_a_request_are_answered_in_time(disk: Disk, monkeypa
 def test_postgresql_is_not_blamed_for_a_slow_disk(define: Define) -> None:
     def slow(using: str) -> Any:
         """Reads a slow disk, then the database"""
-        time.sleep(1.0)  # the budget is 0.9 s
+        time.sleep(0.7)  # the budget is 0.9 s, that of PostgreSQL 0.6 s
         keys = Identity.objects.values_list("pk", flat=True)
         yield from (Finding(object_type="thing", object_id=key, detail="") for key in keys)
 

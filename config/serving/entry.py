@@ -74,6 +74,7 @@ def start() -> WSGIHandler:
     try:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
         django = get_wsgi_application()
+        from config.openapi import build_schema  # needs the settings
     except SettingError as problem:
         sys.exit(problem.exit_with_line())
     if server().pid == os.getppid():
@@ -81,5 +82,6 @@ def start() -> WSGIHandler:
         die_with_parent(os.getppid(), signal.SIGKILL)
     sizes[REQUESTS] = settings.DATABASE_CONNECTIONS
     snapshot.refresh(budget=FIRST_PROBES_TIMEOUT)
+    build_schema()
     public.summary("")  # caches the git hash and the start time of the server
     return django

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def serve(log: Path, **variables: str) -> Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = serve(tmp_path / "web.log")
+    server = serve(tmp_path / "web.log", DEMO="1")  # plain HTTP
     yield server
     server.stop()
 
@@ -92,6 +93,15 @@ def test_both_workers_tell_the_same_uptime(server: Server) -> None:
     starts = [seconds - uptime / 1000 for seconds, uptime in told]
     assert max(starts) - min(starts) < 1.0
     assert 0 < told[0][1] < 60_000
+
+
+def test_the_first_requests_for_the_openapi_document_get_the_document(server: Server) -> None:
+    def status(_: int) -> int:
+        with urllib.request.urlopen(f"{server.url}/api/schema", timeout=60) as answer:
+            return int(answer.status)
+
+    with ThreadPoolExecutor(32) as clients:
+        assert set(clients.map(status, range(32))) == {200}
 
 
 def test_a_port_with_a_server_is_refused(server: Server) -> None:

@@ -12,7 +12,7 @@ FORMATS: Final = {"datestyle": "ISO", "intervalstyle": "postgres", "bytea_output
 # PostgreSQL then refuses a query that row-level security would filter.
 EVERY_ROW: Final = {"row_security": "off"}
 # Seconds. A look-up of credentials has 0.8 s, so a wait for a locked table must end before.
-LOCK_TIMEOUT: Final = 0.5
+LOCK_TIMEOUT: Final = 0.3
 LIMITS: Final = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 RESET_LIMITS: Final = "; ".join(f"RESET {name}" for name in LIMITS)
 SET_LIMITS: Final = ", ".join(f"set_config('{name}', %s, false)" for name in LIMITS)

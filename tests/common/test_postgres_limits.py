@@ -67,7 +67,7 @@ def test_a_session_has_shorter_timeouts_than_its_caller(connection: DatabaseWrap
         with deadline(seconds):
             values = settings(connection)
         assert all(0 < int(value) < seconds * 1000 for value in values.values()), seconds
-        assert int(values["lock_timeout"]) <= min(500, seconds * 250)
+        assert int(values["lock_timeout"]) <= min(300, seconds * 250)
     assert ask(connection, "SHOW client_connection_check_interval") == "1s"
 
 
@@ -135,7 +135,7 @@ def test_the_documents_give_the_timeouts_to_a_role(server: Server, admin: "psyco
     admin.execute(blocks()["pooler-role"].replace("ROLE continuity", "ROLE CURRENT_USER").encode())
     try:
         with psycopg.connect(server.url) as later:
-            assert later.execute("SHOW lock_timeout").fetchone() == ("500ms",)
+            assert later.execute("SHOW lock_timeout").fetchone() == ("300ms",)
             assert later.execute("SHOW client_connection_check_interval").fetchone() == ("1s",)
     finally:
         admin.execute("ALTER ROLE CURRENT_USER RESET ALL")

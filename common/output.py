@@ -11,8 +11,8 @@ from json import dumps
 from pathlib import Path
 from typing import IO, Any, Final
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Column, Table
 from rich.text import Text
 
 from common.arguments import InvalidInputError
@@ -20,13 +20,39 @@ from common.text import printable
 
 WIDTH_WITHOUT_TERMINAL: Final = 100_000
 """Columns for pipes and files: no line is ever folded."""
+MAX_PADDING: Final = 60
+MAX_CELL: Final = 4096
+"""Characters. Names of uploads may have megabytes."""
 MEMORY_LIMIT: Final = 1_000_000
 """Bytes of a held report in memory. A longer report goes to a temporary file."""
 
 
+class _Table(Table):
+    """A table for pipes too, where rich would pad every row to the longest cell."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if console.width != WIDTH_WITHOUT_TERMINAL:
+            yield from super().__rich_console__(console, options)
+            return
+        headings = [[Text(str(column.header), "bold")] if self.show_header else [] for column in self.columns]
+        columns = [
+            _padded([*heading, *column.cells], column) for heading, column in zip(headings, self.columns, strict=True)
+        ]
+        yield from map(Text("  ").join, zip(*columns, strict=True))
+
+
+def _padded(cells: Iterable[RenderableType], column: Column) -> list[Text]:
+    texts = [cell if isinstance(cell, Text) else Text(str(cell)) for cell in cells]
+    width = min(MAX_PADDING, max(text.cell_len for text in texts))
+    for text in texts:
+        pad = text.pad_left if column.justify == "right" else text.pad_right
+        pad(max(0, width - text.cell_len))
+    return texts
+
+
 def new_table(*headings: str, numbers: Iterable[str] = ()) -> Table:
     """Return a table without borders. Columns named in `numbers` are aligned to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
     return table
@@ -58,8 +84,19 @@ def table_text(columns: Iterable[str], rows: Iterable[Iterable[object]], *, term
     """Return a table of plain values as text. None is empty; control characters are escaped."""
     table = new_table(*columns)
     for row in rows:
-        table.add_row(*(printable("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(cell_text("" if cell is None else str(cell)) for cell in row))
     return render(table, terminal=terminal)
+
+
+def cell_text(value: str) -> str:
+    """Return the printable text of a cell, cut at MAX_CELL characters."""
+    text = printable(value[: MAX_CELL + 1])
+    return text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}…"
+
+
+def terminal_lines(text: str) -> str:
+    """Return CSV or JSON with every control character as an escape, for a terminal. Line ends stay."""
+    return "\n".join(map(printable, text.replace("\r\n", "\n").split("\n")))
 
 
 def json_list(name: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from common.output import new_table, render
+from common.output import cell_text, new_table, render
 from common.text import printable
 from common.times import format_instant, time_left
 from consistency.history.changes import Changes, RecordedScan
@@ -134,7 +134,7 @@ def _rows(rows: Sequence[Row]) -> Padding:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     table = new_table(*keys)
     for row in rows:
-        table.add_row(*(printable(row.get(key) or "") for key in keys))
+        table.add_row(*(cell_text(row.get(key) or "") for key in keys))
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 

@@ -163,6 +163,17 @@ def test_the_list_shows_every_state_and_no_hash(db: None) -> None:
         assert "sha512" not in printed
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_name_from_the_admin_does_nothing_to_a_terminal(db: None, terminal: bool) -> None:
+    name = "red\x9b31m \u202e"
+    APIKey.objects.create_key(name=name)
+    out = StringIO()
+    out.isatty = lambda: terminal  # type: ignore[method-assign]
+    call_command("list_api_keys", "--format", "json", stdout=out)
+    assert json.loads(out.getvalue())[0]["name"] == name
+    assert ("\x9b" in out.getvalue()) is not terminal
+
+
 def test_an_empty_list_says_how_to_begin(db: None) -> None:
     assert call("list_api_keys") == ("", "There are no API keys. Create one: manage.py create_api_key NAME\n")
     assert call("list_api_keys", "--format", "json") == ("[]\n", "")

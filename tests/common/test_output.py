@@ -12,13 +12,47 @@ from rich.text import Text
 
 from common import output
 from common.arguments import InvalidInputError
-from common.output import has_colour, held_report, json_list, new_table, render, table_text, whole_file
+from common.output import (
+    has_colour,
+    held_report,
+    json_list,
+    new_table,
+    render,
+    table_text,
+    terminal_lines,
+    whole_file,
+)
 
 
 # --- Tables and lists ------------------------------------------------------------------------------------
 def test_a_table_of_values_has_no_spaces_at_line_ends_and_escapes_control_characters() -> None:
     text = table_text(("id", "name"), [(1, None), (20, "\x1b[31mred"), (3, "x" * 3000)])
     assert text == "id  name\n1\n20  \\x1b[31mred\n3   " + "x" * 3000 + "\n"
+
+
+def test_a_long_cell_is_cut_and_pads_no_other_row() -> None:
+    lines = table_text(("name", "n"), [("a", 1), ("x" * 70, 2), ("y" * 100_000, 3), ("漢" * 31, 4)]).splitlines()
+    assert lines == [
+        "name" + " " * 58 + "n",
+        "a" + " " * 61 + "1",
+        "x" * 70 + "  2",
+        "y" * 4096 + "…  3",
+        "漢" * 31 + "  4",
+    ]
+    assert len(table_text(("name",), [("\x1b" * 100_000,)])) < 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('a,"\x1b[31m\r\x07\x9b\n"\r\nb\r\n', 'a,"\\x1b[31m\\r\\x07\\x9b\n"\nb\n'),
+        ('{"a": "\x7f\u202e"}\n', '{"a": "\\x7f\\u202e"}\n'),
+        ("\r", "\\r"),
+        ("", ""),
+    ],
+)
+def test_lines_for_a_terminal_hold_no_control_character(text: str, shown: str) -> None:
+    assert terminal_lines(text) == shown
 
 
 def test_a_table_folds_at_the_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:

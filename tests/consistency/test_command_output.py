@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,27 @@ def test_a_hostile_name_does_nothing_to_a_terminal(how: str) -> None:
     assert not [char for char in out if not char.isprintable() and char != "\n"]
     if how == "text":
         assert r"\x1b[31mred\x1b]0;title\x07\n\u202e\x9b[bold]name[/bold]" in out
+
+
+@pytest.mark.parametrize("how", ["json", "ndjson", "csv"])
+def test_on_a_terminal_every_format_is_escaped_and_a_pipe_gets_every_byte(how: str) -> None:
+    File.objects.create(file_uuid="hostile", file_name=f"{HOSTILE}\r\x7f", status="processing")
+    written, terminal = run("stale_processing", "--format", how)[1], Terminal()
+    with suppress(SystemExit):
+        call_command("check_consistency", "stale_processing", "--format", how, stdout=terminal, stderr=io.StringIO())
+    assert not [char for char in terminal.getvalue() if not char.isprintable() and char != "\n"]
+    assert (
+        r"\x1b[31mred\x1b]0;title\x07" if how == "csv" else r"\u001b[31mred\u001b]0;title\u0007"
+    ) in terminal.getvalue()
+    assert how != "csv" or f'"{HOSTILE}\r\x7f"' in written
+
+
+def test_a_name_without_end_is_cut_in_the_text() -> None:
+    File.objects.create(file_uuid="long", file_name="a" * 100_000, status="processing")
+    a_file("short", "processing")
+    lines = run("stale_processing")[1].splitlines()
+    assert max(map(len, lines)) < 4300
+    assert "  short.mp4" + " " * 53 + "short      processing  job_id is null" in lines
 
 
 def test_the_printed_sql_returns_the_findings() -> None:

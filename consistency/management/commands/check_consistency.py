@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from common.choices import validate_choice
 from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, USAGE, ContinuityCommand
-from common.output import has_colour, held_report, whole_file
+from common.output import has_colour, held_report, terminal_lines, whole_file
 from common.text import printable
 from consistency.history.changes import RecordedScan
 from consistency.history.locks import AlreadyRunningError
@@ -123,7 +123,10 @@ class Command(ContinuityCommand):
                 raise
             if not self.options["quiet"] or self._needs_attention(result):
                 held.seek(0)
-                for block in iter(partial(held.read, BLOCK_SIZE), ""):
+                blocks: Iterable[str] = iter(partial(held.read, BLOCK_SIZE), "")
+                if self.stdout.isatty() and self.options["format"] in STREAM_FORMATS:
+                    blocks = map(terminal_lines, held)
+                for block in blocks:
                     self._write(block)
         return result
 

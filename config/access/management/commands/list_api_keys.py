@@ -30,7 +30,7 @@ examples:
     def run(self, *args: Any, **options: Any) -> None:
         entries = [_entry(key) for key in APIKey.objects.order_by("-created")]
         if options["format"] == "json":
-            self.stdout.write(json.dumps(entries, indent=2, ensure_ascii=False))
+            self.stdout.write(json.dumps(entries, indent=2, ensure_ascii=self.stdout.isatty()))
         elif entries:
             rows = [[entry[column] or "never" for column in COLUMNS] for entry in entries]
             self.stdout.write(table_text(COLUMNS, rows))

@@ -86,6 +86,12 @@ class Connection(psycopg.Connection[Any]):
             # Half a result may be in the socket, so the connection is useless. finish() never blocks.
             self.pgconn.finish()
             raise
+        except psycopg.DatabaseError as error:
+            if type(error) is not psycopg.DatabaseError:
+                raise
+            # The server sends no PostgreSQL. psycopg has no class for the error, and keeps the connection.
+            self.pgconn.finish()
+            raise psycopg.OperationalError(str(error)) from error
 
     def _wait_until_deadline(self, seconds: float, gen: PQGen[RV], interval: float) -> RV:
         try:

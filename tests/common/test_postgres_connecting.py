@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import OperationalError, connections
 
@@ -117,3 +118,16 @@ def test_addresses_and_folders_need_no_name_server(monkeypatch: pytest.MonkeyPat
     for host, meaning in (("127.0.0.1", "refused"), ("/nowhere", "No such file")):
         with pytest.raises(OperationalError, match=meaning), deadline(60):
             ask(connect(HOST=host, PORT=1))
+
+
+# --- Garbage ---------------------------------------------------------------------------------------------
+def test_an_answer_that_is_no_postgresql_closes_the_connection_as_an_outage(connection: DatabaseWrapper) -> None:
+    def answer() -> Any:
+        yield from ()
+        raise psycopg.DatabaseError("lost synchronization with server")
+
+    connection.ensure_connection()
+    opened: Any = connection.connection
+    with pytest.raises(psycopg.OperationalError):
+        opened.wait(answer())
+    assert opened.closed

@@ -110,18 +110,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Take a connection from the pool, or open a new connection."""
         if (pool := pool_of(self.settings_dict)) is None:
             super().connect()
-        elif (connection := pool.take()) is not None:
-            self._adopt(connection)
-        else:
-            try:
+            return
+        connection = pool.take()
+        try:
+            if connection is None:
                 super().connect()
-            except BaseException:
-                # A session that is only half set up serves nobody.
-                pool.give(None)
-                if self.connection is not None:
-                    self.connection.close()
-                    self.connection = None
-                raise
+            else:
+                self._adopt(connection)
+        except BaseException:
+            # A session that is only half set up serves nobody.
+            pool.give(None)
+            if self.connection is not None:
+                self.connection.close()
+                self.connection = None
+            raise
         self.connection.pool = pool
 
     def _adopt(self, connection: Any) -> None:

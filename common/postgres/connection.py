@@ -87,9 +87,9 @@ class Connection(psycopg.Connection[Any]):
             self.pgconn.finish()
             raise
         except psycopg.DatabaseError as error:
-            if type(error) is not psycopg.DatabaseError:
+            if type(error) not in (psycopg.DatabaseError, psycopg.errors.InvalidCatalogName):
                 raise
-            # The server sends no PostgreSQL. psycopg has no class for the error, and keeps the connection.
+            # The server sends no PostgreSQL, or PgBouncer knows no such database. psycopg keeps the connection.
             self.pgconn.finish()
             raise psycopg.OperationalError(str(error)) from error
 

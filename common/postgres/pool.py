@@ -55,7 +55,7 @@ class Pool:
                 if not self._places.acquire(timeout=WAIT_TIMEOUT if seconds is None else seconds / 2):
                     raise self._error
         while connection := self._pop():
-            if not _is_readable(connection):
+            if not connection.closed and not _is_readable(connection):
                 return connection
             connection.close()
         return None

@@ -121,10 +121,13 @@ def test_addresses_and_folders_need_no_name_server(monkeypatch: pytest.MonkeyPat
 
 
 # --- Garbage ---------------------------------------------------------------------------------------------
-def test_an_answer_that_is_no_postgresql_closes_the_connection_as_an_outage(connection: DatabaseWrapper) -> None:
+@pytest.mark.parametrize("error", [psycopg.DatabaseError, psycopg.errors.InvalidCatalogName])
+def test_an_answer_that_is_no_postgresql_closes_the_connection_as_an_outage(
+    connection: DatabaseWrapper, error: type[Exception]
+) -> None:
     def answer() -> Any:
         yield from ()
-        raise psycopg.DatabaseError("lost synchronization with server")
+        raise error("lost synchronization with server")
 
     connection.ensure_connection()
     opened: Any = connection.connection

@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
 import psycopg
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.db.transaction import atomic, on_commit
 
 from common.errors import is_outage
@@ -182,3 +183,16 @@ def test_the_end_of_a_request_gives_back_what_a_cursor_kept(connection: Database
     connection.close_if_unusable_or_obsolete()
     assert (connection.connection, cursor.closed) == (None, False)
     assert ask(connection) == 1
+
+
+def test_a_query_after_the_deadline_leaves_the_place_of_an_idle_connection_free(connect: Connect) -> None:
+    """A probe waits for a disk beyond its deadline, and then queries PostgreSQL."""
+    reading = connections["default"].settings_dict["OPTIONS"] | {"read_only": True}
+    for _ in range(SIZE):
+        ask(connect(OPTIONS=reading))
+        late = connect()  # takes the connection, and has to allow writing
+        with ended_by_the_deadline(), deadline(SHORT):
+            sleep(2 * SHORT)
+            ask(late)
+    with deadline(60):
+        ask(connect())

@@ -14,9 +14,11 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from common.errors import DATABASE_ERRORS, explain, first_line, is_outage, is_read_only, missing_table
+from common.errors import DATABASE_ERRORS, explain, first_line, is_outage, is_read_only, is_timeout, missing_table
 from common.postgres.pool import TooManyRequestsError
 from config import outage
+from health.runs.result import OK
+from health.snapshot import snapshot
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ MESSAGES: Final = {
     413: "The body is too large.",
     500: "Unexpected error. The log has the details.",
 }
+TOO_SLOW: Final = "The request took too long. Try again in a few seconds."
 TOO_MANY_REQUESTS: Final = "Too many requests wait for PostgreSQL. Try again in a second."
 REFUSED: Final = "PostgreSQL answers, but {}. Try again in a few seconds."
 READ_ONLY: Final = "PostgreSQL is read-only now (a standby, or set so). Nothing can be saved, so nobody can sign in."
@@ -129,6 +132,9 @@ def _translated(error: BaseException | None) -> Any:
         return _unavailable(TOO_MANY_REQUESTS, wait=1)
     if not isinstance(error, DATABASE_ERRORS):
         return error
+    if is_timeout(error) and snapshot.result("postgres").status == OK:
+        log.warning("A request took too long, and PostgreSQL answers the probe. %s", first_line(error))
+        return _unavailable(TOO_SLOW, wait=5)
     outage.report(error)
     if not is_outage(error) and (meaning := explain(error)):
         return _unavailable(REFUSED.format(meaning), wait=5)

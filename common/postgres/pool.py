@@ -109,6 +109,16 @@ def using(group: str) -> Iterator[None]:
         _group.reset(token)
 
 
+@contextmanager
+def unlimited(group: str) -> Iterator[None]:
+    """Let each wrapper of the group have a connection of its own inside the block, in every thread."""
+    size = sizes.pop(group)
+    try:
+        yield
+    finally:
+        sizes[group] = size
+
+
 def pool_of(settings: Mapping[str, Any]) -> Pool | None:
     """Return the pool of the current group for a database; None without a limit."""
     group = _group.get()

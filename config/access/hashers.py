@@ -11,7 +11,7 @@ from rest_framework.exceptions import Throttled
 AT_ONCE: Final = 2
 # Waiting sign-ins hold request threads, so few may wait.
 WAITING: Final = 4
-PATIENCE: Final = 1.0
+PATIENCE: Final = 2.0
 
 _queue = BoundedSemaphore(AT_ONCE + WAITING)
 _slots = BoundedSemaphore(AT_ONCE)

@@ -16,6 +16,8 @@ from config import outage as outage_module
 from config.access import keys
 from config.access.tokens import AccessToken
 from config.errors import sentence
+from health.runs.result import ProbeResult
+from health.snapshot import snapshot
 from tests.access.conftest import (
     PASSWORD,
     Outage,
@@ -255,3 +257,14 @@ def test_an_outage_is_logged_once_and_once_when_it_is_over(
         client.get("/api/raises/rows")
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert [words.partition(";")[0] for words in said] == ["PostgreSQL does not answer", "PostgreSQL answers again"] * 2
+
+
+def test_a_request_that_takes_too_long_is_no_outage_while_the_probe_is_answered(
+    client: Client, transactional_db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(snapshot, "result", lambda name: ProbeResult(status="ok"))
+    with deadline(0):
+        answer = client.get("/page/rows")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert answer.json() == {"detail": "The request took too long. Try again in a few seconds."}
+    assert "PostgreSQL does not answer" not in caplog.text

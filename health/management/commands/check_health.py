@@ -14,6 +14,7 @@ from common.budget import Budget
 from common.choices import validate_choice
 from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, ContinuityCommand
 from common.output import has_colour, new_table, render
+from common.postgres import pool
 from health.registry import PROBES
 from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, overall
 from health.snapshot import Snapshot
@@ -108,10 +109,12 @@ def _run_probes(names: list[str], timeout: float, *, log: bool) -> dict[str, Pro
         logger.setLevel(logging.CRITICAL + 1)
     snapshot, budget = Snapshot(refreshing=False), Budget(timeout)
     try:
-        results = snapshot.refresh(names or None, budget=timeout)
-        while (unfinished := _unfinished(results)) and budget.remaining():
-            sleep(PAUSE)
-            results |= snapshot.refresh(unfinished, budget=budget.remaining(), fresh=True)
+        # All probes run at the same time, and the wait for a shared connection would count for the deadline.
+        with pool.unlimited(pool.PROBES):
+            results = snapshot.refresh(names or None, budget=timeout)
+            while (unfinished := _unfinished(results)) and budget.remaining():
+                sleep(PAUSE)
+                results |= snapshot.refresh(unfinished, budget=budget.remaining(), fresh=True)
         return results
     finally:
         snapshot.close()

@@ -1,6 +1,7 @@
 """The daemon thread of one probe: one run at a time, which callers may stop waiting for at any moment."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Final
 
 from django.db import connections
 
-from common.errors import no_answer_for
+from common.errors import no_answer, no_answer_for
 from health.lateness import lateness
 from health.registry import Probe
 from health.runs.executor import GRACE, OVERLOADED, ProbeExecutor
@@ -17,6 +18,7 @@ from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
 
+NUMBER: Final = re.compile(r"[\d.]+")
 # An error of a probe with a long TTL is checked again after so many seconds.
 ERROR_TTL: Final = 30.0
 
@@ -101,7 +103,7 @@ class Runner:
         if (last is None or last.status != ERROR) and is_late():
             return self._error(OVERLOADED, now - (last.measured if last else now), known=False, status=DEGRADED)
         if since is not None and is_overdue:
-            return self._error(no_answer_for(now - (last.measured if last else since)), now - since)
+            return self._error(no_answer(self.probe.deadline), now - since)
         if last is None:
             return self._error("no answer yet", now - self._started_at if self._started_at else 0.0, known=False)
         return self._error(no_answer_for(now - last.measured), now - last.measured, known=False)
@@ -166,8 +168,7 @@ class Runner:
             self._condition.notify_all()
 
     def _log_change(self, result: ProbeResult) -> None:
-        before = (self._last.status, self._last.reason) if self._last else (OK, None)
-        if before != (result.status, result.reason):
+        if _state(self._last) != _state(result):
             level = logging.INFO if result.status == OK else logging.WARNING
             ending = f": {result.reason}" if result.reason else " again"
             line = "Probe %s is %s%s."
@@ -176,3 +177,8 @@ class Runner:
     def _error(self, reason: str, waited: float, *, known: bool = True, status: str = ERROR) -> ProbeResult:
         value = self.executor.known_values()
         return ProbeResult(status=status, reason=reason, value=value, latency_ms=milliseconds(waited), known=known)
+
+
+def _state(result: ProbeResult | None) -> tuple[str, str]:
+    """Return the status and the reason without numbers: another number of seconds is no news."""
+    return (result.status, NUMBER.sub("", result.reason or "")) if result else (OK, "")

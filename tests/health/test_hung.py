@@ -76,7 +76,7 @@ def test_a_disk_that_hangs_leaves_the_rest_of_the_report_whole(
     hang(os, "scandir", lambda path=None: os.fspath(path or ".") == str(tmp_path))
     for _ in range(3):
         body = detailed()
-        assert body["pipeline"]["error"].startswith("no answer for")
+        assert body["pipeline"]["error"].startswith("no answer within")
         assert {value for key, value in body["pipeline"].items() if key != "error"} == {None}
         assert (body["status"], body["schema"]["ok"]) == ("ok", True)
     assert threads_of("pipeline") == 1
@@ -103,7 +103,7 @@ def test_fifty_reports_beside_a_file_that_hangs_leave_one_thread(
     (tmp_path / file).write_text("{}")
     hang(os, call, lambda path, *_, **__: os.fsdecode(path) == str(tmp_path / file))
     reports = [detailed() for _ in range(50)]
-    assert all(body[probe]["error"].startswith("no answer for") for body in reports)
+    assert all(body[probe]["error"].startswith("no answer within") for body in reports)
     assert all((body["status"], body["schema"]["ok"]) == ("ok", True) for body in reports)
     assert threads_of(probe) == 1
     back.set()
@@ -130,7 +130,7 @@ def test_a_folder_of_migrations_that_hangs_leaves_the_applied_migrations_known(
     hang(os, "scandir", lambda path=None: os.fspath(path or ".") == str(tmp_path))
     for _ in range(3):
         schema = detailed()["schema"]
-        assert schema.pop("error").startswith("no answer for")
+        assert schema.pop("error").startswith("no answer within")
         assert schema == {"table_exists": True, "applied": [{"filename": "one.sql"}], "required": None, "ok": None}
     back.set()
     assert eventually(lambda: detailed()["schema"]["ok"] is not None)
@@ -144,7 +144,7 @@ def test_a_name_server_that_hangs_leaves_the_other_services_alone(
     for _ in range(3):
         body = detailed()
         assert body["services"]["redis"]["status"] == "error"
-        assert body["services"]["redis"]["error"].startswith("no answer for")
+        assert body["services"]["redis"]["error"].startswith("no answer within")
         assert body["services"]["redis"]["latency_ms"] >= 1000
         assert body["services"]["postgres"]["status"] == "ok"
         assert body["status"] == "degraded"

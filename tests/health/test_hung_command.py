@@ -45,8 +45,8 @@ def test_it_reports_and_ends(command: "subprocess.Popen[str]") -> None:
     out, err = command.communicate(timeout=60)
     assert (command.returncode, err) == (1, "")
     report = json.loads(out)
-    assert report["pipeline"]["error"].startswith("no answer for")
-    assert report["services"]["redis"]["error"].startswith("no answer for")
+    assert report["pipeline"]["error"].startswith("no answer within")
+    assert report["services"]["redis"]["error"].startswith("no answer within")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

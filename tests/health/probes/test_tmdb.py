@@ -183,7 +183,7 @@ def test_the_settings_are_known_before_and_without_a_run(
     assert (snapshot.result("tmdb").reason, snapshot.result("tmdb").value) == ("no answer yet", expected)
     result = snapshot.refresh(budget=30)["tmdb"]
     assert result.reason
-    assert result.reason.startswith("no answer for")
+    assert result.reason.startswith("no answer within")
     assert result.value == expected
 
 

@@ -28,7 +28,7 @@ def test_a_probe_that_hangs_delays_nobody_and_leaves_one_thread(
         assert time.monotonic() - begin < 5
         assert results["well"].status == "ok"
         assert results["stuck"].status == "error"
-        assert results["stuck"].reason == "no answer for 1 s"
+        assert results["stuck"].reason == "no answer within 0.2 s"
     assert (gate.visits, threads_of("stuck")) == (1, 1)
     gate.open.set()
     assert eventually(lambda: snapshot.refresh(budget=PATIENT)["stuck"].status == "ok")
@@ -212,3 +212,19 @@ def test_a_fresh_refresh_runs_a_required_probe_once(registry: Registry, snapshot
 
     snapshot_of(registry).refresh(budget=PATIENT, fresh=True)
     assert len(runs) == 1
+
+
+def test_a_change_of_the_seconds_alone_is_not_logged(
+    registry: Registry, snapshot_of: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    seconds = iter(range(1, 99))
+
+    @probe("silent", ttl=0.01, registry=registry)
+    def silent() -> None:
+        """Silent."""
+        raise Failed(f"no answer within {next(seconds)}.5 s")
+
+    snapshot = snapshot_of(registry)
+    for _ in range(3):
+        snapshot.refresh(budget=PATIENT, fresh=True)
+    assert sum("silent is error" in record.getMessage() for record in caplog.records) == 1

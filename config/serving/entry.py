@@ -71,15 +71,15 @@ def json_reply(answer: public.Answer) -> Reply:
 
 def start() -> WSGIHandler:
     """Load Django and run every probe once, so that the first request meets a filled snapshot."""
+    if server().pid == os.getppid():
+        # A killed server would leave its workers behind, which hold the port.
+        die_with_parent(os.getppid(), signal.SIGKILL)
     try:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
         django = get_wsgi_application()
         from config.openapi import build_schema  # needs the settings
     except SettingError as problem:
         sys.exit(problem.exit_with_line())
-    if server().pid == os.getppid():
-        # A killed server would leave its workers behind, which hold the port.
-        die_with_parent(os.getppid(), signal.SIGKILL)
     sizes[REQUESTS] = settings.DATABASE_CONNECTIONS
     snapshot.refresh(budget=FIRST_PROBES_TIMEOUT)
     build_schema()

@@ -2,7 +2,7 @@
 
 import os
 from argparse import ArgumentTypeError
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management import CommandError, CommandParser
@@ -10,6 +10,8 @@ from django.core.management import CommandError, CommandParser
 from common.arguments import parse_count, parse_port
 from common.commands import USAGE, ContinuityCommand
 from config.serving.granian import PortError, command, require_free
+
+MOST: Final = 100
 
 
 class Command(ContinuityCommand):
@@ -27,10 +29,10 @@ examples:
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
         parser.add_argument("--port", type=parse_port, default=8000, help="default: 8000")
-        parser.add_argument("--workers", type=_at_least_one, default=2, metavar="N", help="processes, default: 2")
+        parser.add_argument("--workers", type=_few, default=2, metavar="N", help="processes, default: 2")
         parser.add_argument(
             "--threads",
-            type=_at_least_one,
+            type=_few,
             default=settings.REQUEST_THREADS,
             metavar="N",
             help="threads per worker for requests, default: REQUEST_THREADS (16)",
@@ -48,7 +50,7 @@ examples:
         os.execv(program[0], program)  # noqa: S606 - granian replaces this process and receives its signals
 
 
-def _at_least_one(text: str) -> int:
-    if (number := parse_count(text)) > 0:
+def _few(text: str) -> int:
+    if 0 < (number := parse_count(text)) <= MOST:
         return number
-    raise ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST}")

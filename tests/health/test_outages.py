@@ -21,16 +21,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.mark.parametrize("how", ["silent", "refused"])
 @pytest.mark.parametrize("name", ["postgres", "redis", "qdrant"])
-def test_with_one_server_away_all_is_answered_in_time_and_true(service: Service, name: str, how: str) -> None:
+def test_with_one_server_away_all_is_answered_in_time_and_true(
+    service: Service, busy_threads: int, name: str, how: str
+) -> None:
     assert eventually(service.is_ok, 30)
-    threads = _threads_when_busy(service)
     _take_away(service.servers[name], how)
     try:
         service.get("/health/detailed", key=True)  # before anybody knows
         assert eventually(lambda: _all_say_degraded(service), 20)
         _check_public(service)
         _check_detailed(service, name)
-        assert service.threads() <= threads + 4
+        assert service.threads() <= busy_threads + 4
     finally:
         if how == "silent":
             service.servers[name].resume()
@@ -41,8 +42,10 @@ def test_with_one_server_away_all_is_answered_in_time_and_true(service: Service,
     assert {part["status"] for part in detailed.body["services"].values()} == {"ok"}
 
 
-def _threads_when_busy(service: Service) -> int:
+@pytest.fixture(scope="module")
+def busy_threads(service: Service) -> int:
     """Return the number of threads after both workers have started all request threads and all probe threads."""
+    assert eventually(service.is_ok, 30)
     counts: list[int] = []
     for _ in until(30, step=0):
         with ThreadPoolExecutor(REQUESTS) as pool:

@@ -52,7 +52,8 @@ class ParameterField(forms.Field):
                 raise ValidationError("the parameter may be given once.")
             return self.parse(value[0]) if value else None
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            # A text of its own would be a format: django-filter applies `%` to every message.
+            raise ValidationError("%(problem)s", params={"problem": error}) from None
 
 
 class Parameter(django_filters.Filter):  # type: ignore[misc]

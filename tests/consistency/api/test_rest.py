@@ -154,6 +154,8 @@ def test_a_mute_that_a_scan_exceeds_suppresses_nothing(read: Ask) -> None:
         ("/anomalies?check=stale_procesing", "Did you mean 'stale_processing'?"),
         ("/anomalies?check=", "unknown check ''."),
         ("/anomalies?check=%00", "NUL"),
+        ("/anomalies?check=50%25s", "unknown check '50%s'."),
+        ("/anomalies?since=50%25", "since: '50%' is no time."),
         ("/anomalies?silenced=yes", "Allowed: 0, 1."),
         ("/anomalies?database=replica", "Allowed: default."),
         (

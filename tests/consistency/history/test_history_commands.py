@@ -147,6 +147,7 @@ def test_suppressed_anomalies_are_shown_with_the_remaining_time() -> None:
         (("show_anomalies", "--state", "opne"), "Did you mean 'open'?"),
         (("show_anomalies", "--severity", "bad"), "Allowed: info, warn, error."),
         (("show_anomalies", "--since", "soon"), "is no time"),
+        (("show_anomalies", "--since", "50%"), "'50%' is no time"),
         (("show_anomalies", "--scan", "last"), "scan: 'last' is not a whole number"),
         (("show_anomalies", "--uuid", "a", "--uuid", "b"), "uuid: the parameter may be given once"),
         (("show_anomalies", "--limit", "9" * 20), "is not a whole number"),

@@ -3,9 +3,19 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
+
+# Files of 30 seconds and more. A worker that begins such a file last runs alone.
+SLOW = ("differential", "docs_demo", "outages", "demo", "review", "schemathesis", "table")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Run the slow files first. The wrapper ends after pytest-randomly has shuffled."""
+    yield
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in SLOW)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

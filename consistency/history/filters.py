@@ -147,7 +147,7 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
     scan = Parameter(
         lambda number: Q(appeared_scan=number),
         parse=parse_count,
-        schema={"type": "integer", "minimum": 0},
+        schema={"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
         help_text="New or returned in the scan of this number; with state=all also those resolved since.",
     )
     uuid = Parameter(

@@ -48,7 +48,7 @@ def within(seconds: float, key: Hashable, call: Callable[[], T]) -> T:
     lane.began, lane.until = monotonic(), now + seconds
     future: Future[T] = Future()
     thread = threading.Thread(
-        target=copy_context().run, args=(_run, lane, future, call), name="bounded call", daemon=True
+        target=copy_context().run, args=(_run, lane, future, call), name=f"bounded {key}", daemon=True
     )
     try:
         thread.start()

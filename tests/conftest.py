@@ -39,4 +39,4 @@ def no_probes_left_running() -> Iterator[None]:
 def left_behind() -> Callable[[], int]:
     """Return a function that counts the threads of bounded calls of this test."""
     before = set(threading.enumerate())
-    return lambda: sum(thread.name == "bounded call" for thread in set(threading.enumerate()) - before)
+    return lambda: sum(thread.name.startswith("bounded ") for thread in set(threading.enumerate()) - before)

@@ -96,7 +96,7 @@ def test_detailed_has_the_very_processors_and_services_of_the_sample(platform: S
     sample, live = contract("health_detailed"), body(platform, "/health/detailed")
     assert list(live["pipeline"]["processors"]) == list(sample["pipeline"]["processors"])
     assert list(live["services"]) == list(sample["services"])
-    assert set(live) == {*sample, "config", "consistency"}
+    assert set(live) == {*sample, "config", "consistency", "process"}
     assert list(live["config"]) == ["cache", "auto_pipeline", "watcher"]
 
 

@@ -86,7 +86,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def look_ups() -> int:
-    return sum(thread.name == "bounded call" for thread in threading.enumerate())
+    return sum(thread.name == "bounded ('look up', 'slow')" for thread in threading.enumerate())
 
 
 def test_it_leaves_a_name_server_that_hangs_and_at_most_one_thread(name_server: threading.Event) -> None:

@@ -218,7 +218,7 @@ def test_it_refuses_a_taken_port_before_it_does_anything(served: Served, tmp_pat
     port = served.address.rpartition(":")[2]
     done = manage("demo", "--data", tmp_path / "new", "--port", port, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"Port {port} on \S+ cannot be had \(.+\)\. Choose another with --port\.\n", done.stderr)
+    assert re.fullmatch(rf"Port {port} on \S+ cannot be used \(.+\)\. Choose another with --port\.\n", done.stderr)
     assert not (tmp_path / "new").exists()
 
 

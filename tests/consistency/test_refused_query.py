@@ -28,4 +28,5 @@ def test_a_query_that_the_planner_refuses_could_not_run_without_a_traceback(post
     assert (checks["stale_processing"]["count"], checks["unregistered_with_uuid"]["count"]) == (1, 0)
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
-    assert len([line for line in ended.stderr.splitlines() if "A check could not run: FULL JOIN" in line]) == 2
+    # The log has a repeated cause once a minute.
+    assert len([line for line in ended.stderr.splitlines() if "A check could not run: FULL JOIN" in line]) == 1

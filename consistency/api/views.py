@@ -7,6 +7,7 @@ from django.db.models import Model
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
@@ -245,8 +246,8 @@ class AnomaliesViewSet(HistoryViewSet):
     allowed_parameters = {"list": (*AnomalyFilter.base_filters, *PAGE_PARAMETERS)}
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """Add the mutes in force, read once per request."""
-        return super().get_serializer_context() | {"mutes": active_mutes()}
+        """Add the mutes in force, read at most once per request. The OpenAPI document needs no database."""
+        return super().get_serializer_context() | {"mutes": SimpleLazyObject(active_mutes)}
 
     @extend_schema(
         operation_id="consistency_acknowledge",

@@ -28,11 +28,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def no_probes_left_running() -> Iterator[None]:
-    """Close the connections of the probes' threads: PostgreSQL drops no database with connections."""
+    """Close the connections of probes and requests: PostgreSQL drops no database with connections."""
     yield
+    from common.postgres import pool
     from health.snapshot import snapshot
 
     snapshot.close()
+    pool.close_idle(pool.REQUESTS)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def prepare(argv: list[str]) -> None:
         try:
             require_free(HOST, demo.port)
         except PortError as problem:
-            _fail(str(problem), USAGE)
+            _fail(f"{problem} Choose another with --port.", USAGE)
     cleanup = ExitStack()
     atexit.register(cleanup.close)
     cleanup.enter_context(_lock(demo.data))

@@ -12,7 +12,7 @@ OPTIONS += ["--respawn-failed-workers", "--respawn-interval", "1"]
 
 
 class PortError(Exception):
-    """The address cannot be used. The message names the address and the next step."""
+    """The address cannot be used. The message names the address and the reason."""
 
 
 def require_free(host: str, port: int) -> None:
@@ -22,7 +22,22 @@ def require_free(host: str, port: int) -> None:
         socket.create_server(address[:2], family=family).close()
     except OSError as problem:
         reason = str(problem.strerror).partition(" (")[0]  # create_server() appends the address
-        raise PortError(f"Port {port} on {host} cannot be used ({reason}). Choose another with --port.") from problem
+        raise PortError(f"Port {port} on {host} cannot be used ({reason}).") from problem
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Return a socket that keeps other calls for this address out, also across exec. Raise PortError if kept out.
+
+    granian binds the port seconds after its start.
+    """
+    guard = socket.socket(socket.AF_UNIX)
+    guard.set_inheritable(True)
+    try:
+        guard.bind(f"\0continuity {host} {port}")
+    except OSError as problem:
+        guard.close()
+        raise PortError(f"Another server starts on port {port} of {host}.") from problem
+    return guard
 
 
 def command(host: str, port: int, workers: int) -> list[str]:

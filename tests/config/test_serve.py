@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from config.demo import serving
-from config.demo.process import HOST, ROOT, Program, Server, start
+from config.demo.process import HOST, ROOT, Program, Server, free_port, start
 from tests.health.conftest import eventually
 from tests.processes import all_gone
 
@@ -110,8 +110,21 @@ def test_a_port_with_a_server_is_refused(server: Server) -> None:
     assert ended.returncode == 2
     assert (
         ended.stderr == f"CommandError: Port {server.port} on {HOST} cannot be used (Address already in use). Choose"
-        " another with --port.\n"
+        " another with --host or --port.\n"
     )
+
+
+def test_two_servers_that_start_at_the_same_moment_do_not_share_a_port(tmp_path: Path) -> None:
+    """granian binds the port later than the second command looks."""
+    port = free_port()
+    started = [subprocess.Popen(serving.command(port), cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    try:
+        assert eventually(lambda: any(each.poll() == 2 for each in started), 60)
+        assert [each.poll() for each in started].count(None) == 1
+    finally:
+        for each in started:
+            each.terminate()
+            each.communicate()
 
 
 def test_slow_clients_do_not_silence_health(server: Server) -> None:

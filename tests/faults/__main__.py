@@ -77,6 +77,9 @@ def main() -> int:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="run the rows whose name contains a text")
     parser.add_argument("--quick", action="store_true", help="without load and commands: compare the answers only")
     options = parser.parse_args()
+    names = [*(row.name for row in ROWS), *(f"attack: {attack.name}" for attack in ATTACKS)]
+    if not any(_is_wanted(name, options.texts) for name in names):
+        parser.error(f"no row contains {' or '.join(map(repr, options.texts))}")
     results = []
     for truth, result in run(options.texts, load=not options.quick):
         results.append((truth, result))

@@ -72,6 +72,7 @@ class Front:
         self._threads = ThreadPoolExecutor(settings.REQUEST_THREADS, "request")
         self._free_threads = asyncio.Semaphore(settings.REQUEST_THREADS)
         self._stream_threads = ThreadPoolExecutor(STREAM_THREADS, "stream")
+        self._close_threads = ThreadPoolExecutor(1, "close")
         self._waiting = 0
         self._received = 0  # bytes of bodies that are not complete
 
@@ -175,7 +176,7 @@ class Front:
             while True:
                 await asyncio.wait((piece, gone), return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
-                    await asyncio.to_thread(stream.close)  # ends the query that the piece waits for
+                    await _run(self._close_threads, stream.close)  # ends the query that the piece waits for
                     return
                 if not (part := await piece):
                     break
@@ -188,7 +189,7 @@ class Front:
         finally:
             gone.cancel()
             await asyncio.wait((piece,))
-            await asyncio.to_thread(stream.close)
+            await _run(self._close_threads, stream.close)
 
 
 class Stream:

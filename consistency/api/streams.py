@@ -52,17 +52,23 @@ class FindingStream:
         except BaseException:
             self._places.release()
             raise
+        self._is_closed = False
         self._pieces = self._write(stream_format)
         self._head = next(self._pieces)
 
     def __iter__(self) -> Iterator[str]:
-        return filter(None, chain([self._head], self._pieces))
+        for piece in filter(None, chain([self._head], self._pieces)):
+            if self._is_closed:
+                self._pieces.close()
+                return
+            yield piece
 
     def close(self) -> None:
-        """End the scan. If another thread waits for the next piece, end the query that the thread waits for."""
+        """End the scan. If another thread waits for the next piece, end the query; that thread ends the scan."""
+        self._is_closed = True
         try:
             self._pieces.close()
-        except ValueError:  # the generator runs
+        except ValueError:  # the generator runs. Django calls close() only once
             self._engine.stop("the client has gone")
 
     def _write(self, stream_format: StreamFormat) -> Generator[str, None, None]:

@@ -88,7 +88,7 @@ def test_closing_a_stream_ends_the_query_that_another_thread_waits_for(define: D
     stream.close()
     reader.join(60)
     assert not reader.is_alive()
-    stream.close()
+    assert stream._engine.connection.connection is None
     assert eventually(lambda: not sleeping(), 60)
     all_places_are_free()
 
@@ -100,3 +100,20 @@ def sleeping() -> bool:
         )
         found: bool = cursor.fetchone()[0]
     return found
+
+
+def test_a_stream_that_is_closed_while_a_piece_is_made_ends_with_the_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    many_stale(3 * CHUNK_SIZE)
+    stream = open_stream()
+    rows = type(STREAM_FORMATS["ndjson"]).rows
+
+    def closed_meanwhile(self: object, *arguments: object) -> str:
+        stream.close()  # as another thread does
+        return rows(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(STREAM_FORMATS["ndjson"]), "rows", closed_meanwhile)
+    monkeypatch.setattr(stream._engine, "stop", lambda reason: None)
+    assert len(list(stream)) == 1  # the piece of the beginning
+    assert stream._engine.connection.connection is None
+    monkeypatch.undo()
+    all_places_are_free()

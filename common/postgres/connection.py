@@ -14,6 +14,8 @@ from common.postgres.names import resolved
 
 # Seconds after the deadline for the request to cancel. PostgreSQL needs milliseconds, or does not answer.
 CANCEL_TIMEOUT: Final = 0.1
+# The server sends garbage, or PgBouncer knows no such database.
+NO_POSTGRESQL: Final = (psycopg.DatabaseError, psycopg.InternalError, psycopg.errors.InvalidCatalogName)
 RV = TypeVar("RV")
 
 
@@ -87,9 +89,9 @@ class Connection(psycopg.Connection[Any]):
             self.pgconn.finish()
             raise
         except psycopg.DatabaseError as error:
-            if type(error) not in (psycopg.DatabaseError, psycopg.errors.InvalidCatalogName):
+            if type(error) not in NO_POSTGRESQL:
                 raise
-            # The server sends no PostgreSQL, or PgBouncer knows no such database. psycopg keeps the connection.
+            # psycopg keeps the connection, and Django does not take the error for an outage.
             self.pgconn.finish()
             raise psycopg.OperationalError(str(error)) from error
 

@@ -121,7 +121,7 @@ def test_addresses_and_folders_need_no_name_server(monkeypatch: pytest.MonkeyPat
 
 
 # --- Garbage ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("error", [psycopg.DatabaseError, psycopg.errors.InvalidCatalogName])
+@pytest.mark.parametrize("error", [psycopg.DatabaseError, psycopg.InternalError, psycopg.errors.InvalidCatalogName])
 def test_an_answer_that_is_no_postgresql_closes_the_connection_as_an_outage(
     connection: DatabaseWrapper, error: type[Exception]
 ) -> None:

@@ -62,6 +62,12 @@ class Pool:
 
     def give(self, connection: Connection | None, *, keep: bool = True) -> None:
         """Free the place. With `keep`, save the connection for the next caller, unless it is broken or busy."""
+        try:
+            self._keep_or_close(connection, keep=keep)
+        finally:
+            self._places.release()
+
+    def _keep_or_close(self, connection: Connection | None, *, keep: bool) -> None:
         if connection and keep and connection.pgconn.transaction_status == TransactionStatus.IDLE:
             with self._lock:
                 self._idle.append((monotonic(), connection))
@@ -70,7 +76,6 @@ class Pool:
                     Thread(target=self._reap, name="idle connections", daemon=True).start()
         elif connection:
             connection.close()
-        self._places.release()
 
     def close_idle(self, older_than: float = 0.0) -> None:
         """Close the connections that were not used for so many seconds."""

@@ -49,7 +49,7 @@ class RotatingToken:
         """Check the claims. Another service may sign with the same key, and use other claims. Raises TokenError."""
         try:
             super().verify()  # type: ignore[misc]
-        except (OverflowError, TypeError, ValueError):  # an `exp` that is no time
+        except (OSError, OverflowError, TypeError, ValueError):  # an `exp` that is no time
             raise TokenError("Token is invalid") from None
         if not USER_ID.fullmatch(str(self.payload.get("user_id"))):
             raise TokenError("Token names no user")

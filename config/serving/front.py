@@ -158,7 +158,7 @@ class Front:
         with deadline(seconds, since=complete):
             chunks = self._django(environ, start_response)
         [(status, headers)] = started
-        if getattr(chunks, "streaming", True):
+        if getattr(chunks, "streaming", True) and not isinstance(chunks, FileWrapper):
             close_old_connections()  # Django does so at the end of the stream, in another thread
             return Stream(status, headers, chunks)
         try:
@@ -188,7 +188,7 @@ class Front:
             log.warning("A stream was ended, because the client read nothing for %.0f s.", READ_TIMEOUT)
         finally:
             gone.cancel()
-            await asyncio.wait((piece,))
+            await asyncio.gather(piece, return_exceptions=True)
             await _run(self._close_threads, stream.close)
 
 
@@ -205,7 +205,7 @@ class Stream:
         return next(filter(None, self._iterator), b"")
 
     def close(self) -> None:
-        """End the response. May be called again, and while another thread waits for the next piece."""
+        """End the response, also while another thread waits for the next piece. Django ends a response once."""
         if close := getattr(self._chunks, "close", None):
             close()
 

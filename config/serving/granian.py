@@ -8,6 +8,9 @@ APPLICATION: Final = "config.asgi:application"
 # A worker with a stuck thread is killed after 4 seconds. Without the last two options, the end of one worker ends the
 # server.
 OPTIONS = ["--interface", "asgi", "--no-ws", "--workers-kill-timeout", "4"]
+# Each connection takes a place of --backpressure, 512 by default: idle clients would keep others out. An idle HTTP/2
+# connection never ends.
+OPTIONS += ["--backpressure", "16384", "--http", "1", "--http1-header-read-timeout", "10000"]
 OPTIONS += ["--respawn-failed-workers", "--respawn-interval", "1"]
 
 

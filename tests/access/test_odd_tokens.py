@@ -35,7 +35,7 @@ ODD: tuple[Any, ...] = (
     "x" * 3000,
 )
 IDS: tuple[Any, ...] = (*ODD, 0, -1, 10**30, -(10**30), "01", "\u0663", MISSING)
-TIMES: tuple[Any, ...] = (*ODD, "soon", "4000000000", -1, 10**12, 10**30, "9" * 400, -INFINITY, MISSING)
+TIMES: tuple[Any, ...] = (*ODD, "soon", "4000000000", -1, 10**12, 10**17, 1e18, 10**30, "9" * 400, -INFINITY, MISSING)
 CLAIMS: list[tuple[str, Any]] = [
     *(("user_id", value) for value in IDS),
     *(("exp", value) for value in TIMES),

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 from common.choices import validate_choice
 from common.commands import CLEAN, COULD_NOT_CHECK, FOUND, USAGE, ContinuityCommand
 from common.output import has_colour, held_report, terminal_lines, whole_file
+from common.postgres.deadline import deadline
 from common.text import printable
 from consistency.history.changes import RecordedScan
 from consistency.history.locks import AlreadyRunningError
@@ -39,6 +40,7 @@ Write: TypeAlias = Callable[[str], object]
 BLOCK_SIZE: Final = 65_536
 DEFAULT_LIMITS: Final = {"text": 10, "json": 100}
 PASS_TIMEOUT: Final = 60.0
+RECORDING_TIMEOUT: Final = 120.0
 STREAM_TIMEOUT: Final = 300.0
 # Options that need a recorded scan, each with an option that records nothing.
 UNRECORDED: Final = (
@@ -159,7 +161,7 @@ class Command(ContinuityCommand):
         pause = settings.CONSISTENCY_CONFIRM if self.options["confirm"] is None else self.options["confirm"]
         if pause and self.stderr.isatty():
             self.stderr.write(f"Running two passes, {pause:g} s apart.")
-        options = {
+        options: dict[str, Any] = {
             "database": database,
             "timeout": self.options["timeout"] or (STREAM_TIMEOUT if name in STREAM_FORMATS else PASS_TIMEOUT),
             "confirm": pause,
@@ -167,16 +169,17 @@ class Command(ContinuityCommand):
             "progress": progress,
             "consume": consume,
         }
-        if self.options["no_record"]:
-            return Recorded(database=database, report=read_scan(checks, **options))
-        self.recorded = record_scan(
-            checks,
-            trigger=Trigger.COMMAND,
-            accept=[guard for guard in (TABLES, RATIO) if self.options[f"accept_{guard}"]],
-            before_recording=progress.recording,
-            keep=not self.options["dry_run_notices"],
-            **options,
-        )
+        with deadline(2 * options["timeout"] + pause + RECORDING_TIMEOUT):
+            if self.options["no_record"]:
+                return Recorded(database=database, report=read_scan(checks, **options))
+            self.recorded = record_scan(
+                checks,
+                trigger=Trigger.COMMAND,
+                accept=[guard for guard in (TABLES, RATIO) if self.options[f"accept_{guard}"]],
+                before_recording=progress.recording,
+                keep=not self.options["dry_run_notices"],
+                **options,
+            )
         return self.recorded
 
     # --- Changes and notices -----------------------------------------------------------------------------

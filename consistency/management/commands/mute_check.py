@@ -21,7 +21,6 @@ class Command(ContinuityCommand):
         "Mute a check: for a time, its findings affect no status, no exit code and no notice. The mute also ends when "
         "the count rises or the check is clean, unless --sticky is given. A check that could not run is never muted."
     )
-    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument

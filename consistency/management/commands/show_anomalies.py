@@ -25,7 +25,7 @@ COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since",
 
 class Command(ContinuityCommand):
     help = "Show the recorded anomalies, newest first. Without filters, show the open anomalies."
-    database_timeout = None
+    database_timeout = 300.0
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_filters(parser, AnomalyFilter)

@@ -30,7 +30,6 @@ COLUMNS: Final = (
 
 class Command(ContinuityCommand):
     help = "Show the recorded scans, newest first, with the new, returned and resolved anomalies of each scan."
-    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_filters(parser, ScanFilter)

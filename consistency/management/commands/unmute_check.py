@@ -14,7 +14,6 @@ from consistency.management.shared import history_transaction
 
 class Command(ContinuityCommand):
     help = "End the mute of a check. A retired check can be unmuted too."
-    database_timeout = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("check", metavar="CHECK", help="name of the check")

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from common.commands import COULD_NOT_CHECK, USAGE
 from config.demo import messages, published, sample_database
@@ -49,6 +50,7 @@ class Command(DemoOptions):
             raise CommandError(str(problem), returncode=COULD_NOT_CHECK) from problem
         demo.servers.append(web)
         self._print(messages.access(demo.url, password, key, revoked))
+        connections.close_all()
         if not watch(web, demo.servers[:-1], self.stderr.write):
             log = demo.data / "web.log"
             raise CommandError(f"The web server has ended: {tail(log)} (log: {log})", returncode=COULD_NOT_CHECK)

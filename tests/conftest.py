@@ -35,6 +35,7 @@ def no_probes_left_running() -> Iterator[None]:
 
     snapshot.close()
     pool.close_idle(pool.REQUESTS)
+    pool.sizes.pop(pool.REQUESTS, None)  # set by the import of config.wsgi
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from config.demo.process import HOST, Server, until
 from health.registry import PROBES
+from health.runs.executor import OVERLOADED
 from health.runs.result import ProbeResult
 from health.snapshot import Snapshot
 from tests.fakes import HTML, answering, http
@@ -25,7 +26,11 @@ def ask(snapshot_of: Callable[..., Snapshot]) -> Callable[[str], tuple[str, str 
     """Return a function that runs a probe with new connections, and returns status and reason."""
 
     def result(name: str) -> tuple[str, str | None]:
-        answer: ProbeResult = snapshot_of({name: PROBES[name]}).refresh(budget=PATIENT)[name]
+        snapshot = snapshot_of({name: PROBES[name]})
+        answers: Iterator[ProbeResult] = (
+            snapshot.refresh(budget=PATIENT, fresh=True)[name] for _ in until(PATIENT, step=0.1)
+        )
+        answer = next(each for each in answers if each.reason != OVERLOADED)  # on a busy machine
         return answer.status, answer.reason
 
     return result

@@ -38,6 +38,12 @@ def no_probes_left_running() -> Iterator[None]:
     pool.sizes.pop(pool.REQUESTS, None)  # set by the import of config.wsgi
 
 
+@pytest.fixture(autouse=True)
+def no_command_ends_the_process_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a command line, a command leaves stuck threads by the end of the process, with the tests in it."""
+    monkeypatch.setattr("common.commands._leave_threads", lambda code: None)
+
+
 @pytest.fixture
 def left_behind() -> Callable[[], int]:
     """Return a function that counts the threads of bounded calls of this test."""

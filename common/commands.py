@@ -1,6 +1,7 @@
 """The base class of all management commands: usage errors, signals, output errors and exit codes."""
 
 import atexit
+import gc
 import io
 import logging
 import os
@@ -56,6 +57,9 @@ class ContinuityCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command from a command line. The end of the process waits for no thread."""
+        # Python ignores an exception in a finalizer, also the SystemExit of a signal. The finalizers of the start run now.
+        gc.collect()
+        gc.freeze()
         try:
             super().run_from_argv(argv)
         except SystemExit as end:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
@@ -76,7 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.open_cursors: WeakSet[QuietClose] = WeakSet()
+        self.open_cursors: set[QuietClose] = set()
         self.read_only: bool = self.settings_dict["OPTIONS"].get("read_only", False)
         if self.read_only:
             self.execute_wrappers.append(in_transaction)

@@ -136,7 +136,7 @@ def test_a_refusal_is_an_error_at_once_and_stays_an_error(base: Snapshot, world:
 
 
 def test_a_late_refusal_is_a_refusal(registry: Registry, snapshot_of: Make) -> None:
-    @probe("away", ttl=1.0, deadline=0.2, client=StringIO, registry=registry)
+    @probe("away", ttl=1.0, deadline=0.5, client=StringIO, registry=registry)
     def away(client: StringIO) -> None:
         """Away."""
         for _ in range(10):

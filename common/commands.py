@@ -57,7 +57,7 @@ class ContinuityCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command from a command line. The end of the process waits for no thread."""
-        # Python ignores an exception in a finalizer, also the SystemExit of a signal. The finalizers of the start run now.
+        # Python ignores an exception in a finalizer, also the SystemExit of a signal. Finalizers of the start run now.
         gc.collect()
         gc.freeze()
         try:

@@ -83,7 +83,8 @@ def no_answer_for(seconds: float) -> str:
 
 def is_timeout(error: BaseException) -> bool:
     """Return whether the wait for an answer ended too early or too late. A refusal is no timeout."""
-    return explain(error) == no_answer(0)
+    meaning = meaning_of(error)
+    return meaning is not None and meaning.words == no_answer(0)
 
 
 def is_outage(error: BaseException) -> bool:

@@ -72,8 +72,8 @@ class Pool:
             with self._lock:
                 self._idle.append((monotonic(), connection))
                 if not self._reaping:
-                    self._reaping = True
                     Thread(target=self._reap, name="idle connections", daemon=True).start()
+                    self._reaping = True
         elif connection:
             connection.close()
 

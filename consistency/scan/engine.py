@@ -124,9 +124,9 @@ class Engine:
     def stop(self, reason: str) -> None:
         """End the scan: at the next chunk, or in the query that another thread waits for."""
         self._stop_reason, self._budget = reason, Budget(0)
-        if self.connection.connection is not None:
+        if (connection := self.connection.connection) is not None:  # the other thread may close the connection
             with suppress(psycopg.Error):
-                self.connection.connection.cancel_safe(timeout=CLOSE_TIMEOUT)
+                connection.cancel_safe(timeout=CLOSE_TIMEOUT)
 
     def __iter__(self) -> Generator[Chunk, None, None]:
         chunks = self._chunks()

@@ -144,8 +144,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while link is not None and link not in visited:
         visited.append(link)
         yield link
-        # qdrant-client keeps the cause as `source`, and raises from None.
-        link = link.__cause__ or getattr(link, "source", None) or link.__context__
+        link = link.__cause__ or link.__context__
 
 
 def _by_code(error: BaseException) -> Meaning | None:

@@ -1,18 +1,16 @@
 """Keep the log short in an outage: each cause once a minute, and no traceback for an outage."""
 
 import logging
-import re
 from threading import Lock
 from time import monotonic
 from typing import Final
 
 from common.errors import first_line, is_outage
+from common.text import without_numbers
 
 PERIOD: Final = 60.0
 # Seconds until a cause and its number of dropped records are forgotten.
 MEMORY: Final = 10 * PERIOD
-# Ports, process numbers and addresses of objects differ between repeats.
-NUMBERS: Final = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 class RepeatFilter(logging.Filter):
@@ -52,7 +50,7 @@ def _cause(record: logging.LogRecord) -> object:
         while place.tb_next:
             place = place.tb_next
         return type(record.exc_info[1]), place.tb_frame.f_code, place.tb_lineno
-    return record.name, record.levelno, NUMBERS.sub("#", record.getMessage())
+    return record.name, record.levelno, without_numbers(record.getMessage())
 
 
 def _set_message(record: logging.LogRecord, message: str) -> None:

@@ -1,7 +1,6 @@
 """The daemon thread of one probe: one run at a time, which callers may stop waiting for at any moment."""
 
 import logging
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Final
 from django.db import connections
 
 from common.errors import no_answer, no_answer_for
+from common.text import without_numbers
 from health.lateness import lateness
 from health.registry import Probe
 from health.runs.executor import GRACE, OVERLOADED, ProbeExecutor
@@ -18,7 +18,6 @@ from health.runs.result import DEGRADED, ERROR, OK, ProbeResult, milliseconds
 
 log = logging.getLogger(__name__)
 
-NUMBER: Final = re.compile(r"[\d.]+")
 # An error of a probe with a long TTL is checked again after so many seconds.
 ERROR_TTL: Final = 30.0
 
@@ -181,4 +180,4 @@ class Runner:
 
 def _state(result: ProbeResult | None) -> tuple[str, str]:
     """Return the status and the reason without numbers: another number of seconds is no news."""
-    return (result.status, NUMBER.sub("", result.reason or "")) if result else (OK, "")
+    return (result.status, without_numbers(result.reason or "")) if result else (OK, "")

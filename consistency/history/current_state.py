@@ -16,7 +16,8 @@ from common.postgres.deadline import deadline
 from consistency.expressions import text
 from consistency.history.suppression import load_baseline
 from consistency.models import File, MonitorJob
-from consistency.models.history import PREFIX_LENGTH, Anomaly, prefix
+from consistency.models.conditions import PREFIX_LENGTH, prefix
+from consistency.models.history import Anomaly
 from consistency.registry import CHECKS, Query
 from consistency.scan.findings import NO_KEY, finding_columns, finding_values, rows
 from consistency.scan.guards import Baseline, Guard

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from common.choices import validate_choice
 from consistency.history.suppression import SuppressionError
-from consistency.models.history import OPEN, PREFIX_LENGTH, Anomaly, Mute, Scan, ScanCheck, State, prefix
+from consistency.models.conditions import NEEDS_REVIEW, OPEN, PREFIX_LENGTH, prefix
+from consistency.models.history import Anomaly, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS
 
 STATES = ("open", *State.values, "acknowledged", "muted", "retired", "all")
@@ -120,6 +121,11 @@ def muted(mutes: list[Mute] | None = None) -> Q:
 def unsuppressed() -> Q:
     """Match open anomalies that are neither acknowledged nor muted."""
     return OPEN & (Q(acknowledged_until__isnull=True) | Q(acknowledged_until__lte=timezone.now())) & ~muted()
+
+
+def needs_review() -> Q:
+    """Match unsuppressed anomalies that nobody reviewed since they were found or returned."""
+    return NEEDS_REVIEW & unsuppressed()
 
 
 def suppressed(value: bool) -> Q:

@@ -70,7 +70,7 @@ WITH over AS MATERIALIZED (
             OR f.detail IS NOT NULL AND (a.resolved_at IS NOT NULL OR a.detail <> f.detail))),
 ended AS (
     UPDATE consistency_anomaly a SET acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_until = NULL,
-        acknowledged_reason = NULL
+        acknowledged_reason = NULL, acknowledged_category = NULL
     WHERE a.id = ANY (ARRAY(SELECT id FROM over)))
 INSERT INTO consistency_anomalyevent (anomaly_id, kind, at, by, text, scan)
 SELECT id, 'acknowledgement_ended', %(now)s, '', text, %(scan)s FROM over"""  # noqa: S608 - constants
@@ -98,7 +98,7 @@ RETURN_RESOLVED: Final = f"""
 WITH changed AS (
     UPDATE consistency_anomaly a SET {_SET_CONTENT}, appeared_at = %(at)s, appeared_scan = %(scan)s,
         appeared_run = r.number, appeared_event = {_EVENT_ID}, returned_count = a.returned_count + 1,
-        resolved_at = NULL, resolved_event = NULL
+        reviewed_at = NULL, resolved_at = NULL, resolved_event = NULL
     FROM scan_finding f JOIN {RUNS} ON r.check_name = f.check_name
     WHERE {_SAME} AND a.resolved_at IS NOT NULL
     RETURNING a.id, a.check_name, a.appeared_event AS event),

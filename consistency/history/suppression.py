@@ -13,7 +13,18 @@ from django.utils import timezone
 from common.arguments import InvalidInputError
 from common.errors import explain, is_missing_table
 from consistency.history.locks import bounded_transaction, changing_anomalies
-from consistency.models.history import OPEN, Anomaly, AnomalyEvent, EventKind, Mute, MuteEnd, Scan, ScanCheck
+from consistency.models.history import (
+    NEEDS_REVIEW,
+    OPEN,
+    Anomaly,
+    AnomalyEvent,
+    Category,
+    EventKind,
+    Mute,
+    MuteEnd,
+    Scan,
+    ScanCheck,
+)
 from consistency.registry import Check
 from consistency.scan.engine import CHUNK_SIZE
 from consistency.scan.guards import Baseline
@@ -24,7 +35,7 @@ LOAD_TIMEOUT: Final = 10.0
 """Seconds that a scan waits for the suppressions. A million acknowledgements take several seconds."""
 LOAD_LOCK_TIMEOUT: Final = 1.0
 NO_ACKNOWLEDGEMENT: Final = dict.fromkeys(
-    ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason")
+    ("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason", "acknowledged_category")
 )
 
 
@@ -59,16 +70,33 @@ def change(
     return len(keys)
 
 
-def acknowledge(anomalies: Iterable[int], *, until: datetime, by: str, reason: str, wait: float | None = None) -> int:
-    """Acknowledge the open anomalies among these primary keys; return the number."""
+def mark_reviewed(anomalies: Iterable[int], *, by: str, wait: float | None = None) -> int:
+    """Mark the anomalies among these primary keys that need review as reviewed; return the number."""
+    values = {"reviewed_at": timezone.now()}
+    return change(anomalies, EventKind.REVIEWED, by=by, text="", only=NEEDS_REVIEW, values=values, wait=wait)
+
+
+def acknowledge(
+    anomalies: Iterable[int],
+    *,
+    until: datetime,
+    by: str,
+    reason: str,
+    category: Category | None = None,
+    wait: float | None = None,
+) -> int:
+    """Acknowledge the open anomalies among these primary keys, and mark them as reviewed; return the number."""
     _validate(until, longest_acknowledgement(), by, reason)
+    now = timezone.now()
     values = {
         "acknowledged_by": by,
-        "acknowledged_at": timezone.now(),
+        "acknowledged_at": now,
         "acknowledged_until": until,
         "acknowledged_reason": reason,
+        "acknowledged_category": category,
+        "reviewed_at": now,
     }
-    text = f"until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+    text = f"{f'as {category.label.lower()} ' if category else ''}until {until:%Y-%m-%d %H:%M} UTC: {reason}"
     return change(anomalies, EventKind.ACKNOWLEDGED, by=by, text=text, only=OPEN, values=values, wait=wait)
 
 
@@ -86,9 +114,10 @@ def end_acknowledgement(anomalies: Iterable[int], *, by: str = "", reason: str =
 
 
 def assign(anomalies: Iterable[int], *, to: str | None, by: str, reason: str = "", wait: float | None = None) -> int:
-    """Assign anomalies (primary keys) to a person or, with None, to nobody; return the number."""
+    """Assign anomalies (primary keys) to a person, which marks them as reviewed, or to nobody; return the number."""
     text = f"to {to or 'nobody'}" + (f": {reason}" if reason else "")
-    return change(anomalies, EventKind.ASSIGNED, by=by, text=text, values={"assignee": to}, wait=wait)
+    values = {"assignee": to} | ({"reviewed_at": timezone.now()} if to else {})
+    return change(anomalies, EventKind.ASSIGNED, by=by, text=text, values=values, wait=wait)
 
 
 def comment(anomalies: Iterable[int], *, note: str, by: str, wait: float | None = None) -> int:

@@ -33,6 +33,15 @@ class EventKind(models.TextChoices):
     COMMENTED = "commented"
 
 
+class Category(models.TextChoices):
+    """Kind of reason for an acknowledgement, so that reasons can be counted."""
+
+    EXPECTED = "expected"
+    BEING_REPAIRED = "being_repaired"
+    FALSE_ALARM = "false_alarm"
+    LATER = "later"
+
+
 ACKNOWLEDGEMENT_EVENTS = (EventKind.ACKNOWLEDGED.value, EventKind.ACKNOWLEDGEMENT_ENDED.value)
 
 

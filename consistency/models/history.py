@@ -5,27 +5,23 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Collate, Left
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from common.text import printable
 from consistency.models.choices import ACKNOWLEDGEMENT_EVENTS as ACKNOWLEDGEMENT_EVENTS
+from consistency.models.choices import Category as Category
 from consistency.models.choices import EventKind as EventKind
 from consistency.models.choices import MuteEnd as MuteEnd
 from consistency.models.choices import State as State
 from consistency.models.choices import Trigger as Trigger
+from consistency.models.conditions import NEEDS_REVIEW as NEEDS_REVIEW
+from consistency.models.conditions import OPEN as OPEN
+from consistency.models.conditions import cause, prefix
 from consistency.models.tasks import BackgroundTask as BackgroundTask
 from consistency.registry import CHECKS, Severity
 
-OPEN = Q(resolved_at__isnull=True)
-PREFIX_LENGTH = 100
-"""Characters of an identifier or a name that an index holds. A whole text may be longer than an index entry can be."""
 SEVERITY_CHOICES = [(level.value, level.word) for level in Severity]
-
-
-def prefix(field: str) -> Collate:
-    """Return the first characters of a text in byte order, for an index that serves searches by prefix."""
-    return Collate(Left(field, PREFIX_LENGTH), "C")
 
 
 class CheckRecord(models.Model):
@@ -134,6 +130,12 @@ class Anomaly(CheckRecord):
     object_id = models.TextField()
     severity = models.PositiveSmallIntegerField(choices=SEVERITY_CHOICES)
     detail = models.TextField(help_text="Detail when last seen.")
+    cause = models.GeneratedField(
+        expression=cause("detail"),
+        output_field=models.TextField(),
+        db_persist=True,
+        help_text="The detail without its numbers: groups the anomalies of a check.",
+    )
     file_uuid = models.TextField(null=True, blank=True)
     file_name = models.TextField(null=True, blank=True)
     status = models.TextField("file's status", null=True, blank=True)
@@ -144,6 +146,7 @@ class Anomaly(CheckRecord):
     appeared_event = models.BigIntegerField(
         unique=True, help_text="Id of the event found or returned: the order of lists."
     )
+    reviewed_at = models.DateTimeField(null=True, blank=True, help_text="Review since last found new or returned.")
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_event = models.BigIntegerField(null=True, blank=True, help_text="Id of the event: the order of lists.")
     returned_count = models.PositiveIntegerField()
@@ -153,6 +156,7 @@ class Anomaly(CheckRecord):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_until = models.DateTimeField(null=True, blank=True)
     acknowledged_reason = models.TextField(null=True, blank=True)
+    acknowledged_category = models.TextField(choices=Category.choices, null=True, blank=True)
     assignee = models.TextField(null=True, blank=True)
     note = models.TextField(blank=True, default="", db_default="")
 
@@ -170,7 +174,12 @@ class Anomaly(CheckRecord):
         ]
         indexes: ClassVar = [
             models.Index(fields=["-appeared_event"], condition=OPEN, name="anomaly_open_appeared"),
-            models.Index(fields=["check_name", "-appeared_event"], condition=OPEN, name="anomaly_open_check"),
+            models.Index(fields=["-severity", "-appeared_event"], condition=OPEN, name="anomaly_open_severity"),
+            models.Index(fields=["-severity", "-appeared_event"], condition=NEEDS_REVIEW, name="anomaly_needs_review"),
+            models.Index(
+                fields=["check_name", "-severity", "-appeared_event"], condition=OPEN, name="anomaly_open_of_check"
+            ),
+            models.Index(fields=["check_name", "cause", "-appeared_event"], condition=OPEN, name="anomaly_open_cause"),
             models.Index(fields=["-resolved_event"], condition=~OPEN, name="anomaly_resolved"),
             models.Index(fields=["resolved_at"], condition=~OPEN, name="anomaly_resolved_at"),
             models.Index(fields=["appeared_scan"], name="anomaly_appeared_scan"),
@@ -191,7 +200,7 @@ class Anomaly(CheckRecord):
         return f"{self.check_name}: {self.object_type} {printable(self.object_id)}"
 
     def _annotated(self, name: str) -> Any:
-        """Return an annotation of the manager; None for a row from another manager."""
+        """Return an annotation of the manager, else None."""
         return getattr(self, name, None)
 
     @property
@@ -241,6 +250,7 @@ class AnomalyEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["anomaly", "-id"], name="event_of_anomaly"),
             models.Index(fields=["-id"], condition=~Q(by=""), name="event_by_person"),
+            models.Index(fields=["scan", "kind", "-id"], condition=Q(scan__isnull=False), name="event_of_scan"),
             models.Index(
                 fields=["anomaly", "-id"], condition=Q(kind__in=ACKNOWLEDGEMENT_EVENTS), name="event_acknowledgement"
             ),

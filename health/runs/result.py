@@ -28,6 +28,8 @@ class ProbeResult:
     measured: float = 0.0
     """Monotonic instant at which the run ended."""
     checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    since: datetime | None = None
+    """Time of the change to this status; None if this process has seen no other status."""
 
     def message(self, title: str) -> str:
         """Return the reason or the note, else the title of the probe."""

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
@@ -162,7 +163,7 @@ class Runner:
                 result = replace(last, measured=monotonic()) if last.status == ERROR else None
             if result is not None:
                 self._log_change(result)
-                self._last = result
+                self._last = replace(result, since=self._since(result.status, result.checked_at))
             self._finished = self._started
             self._condition.notify_all()
 
@@ -175,7 +176,15 @@ class Runner:
 
     def _error(self, reason: str, waited: float, *, known: bool = True, status: str = ERROR) -> ProbeResult:
         value = self.executor.known_values()
-        return ProbeResult(status=status, reason=reason, value=value, latency_ms=milliseconds(waited), known=known)
+        # A run without answer ends the status of the last answer at the time of that answer.
+        since = self._since(status, self._last.checked_at) if self._last else None
+        latency_ms = milliseconds(waited)
+        return ProbeResult(status=status, reason=reason, value=value, latency_ms=latency_ms, known=known, since=since)
+
+    def _since(self, status: str, changed_at: datetime) -> datetime | None:
+        if self._last is None or self._last.status == status:
+            return self._last.since if self._last else None
+        return changed_at
 
 
 def _state(result: ProbeResult | None) -> tuple[str, str]:

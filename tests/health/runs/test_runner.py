@@ -228,3 +228,38 @@ def test_a_change_of_the_seconds_alone_is_not_logged(
     for _ in range(3):
         snapshot.refresh(budget=PATIENT, fresh=True)
     assert sum("silent is error" in record.getMessage() for record in caplog.records) == 1
+
+
+# --- Since when ------------------------------------------------------------------------------------------
+def test_a_result_carries_the_time_of_the_last_change_of_the_status(registry: Registry, snapshot_of: Make) -> None:
+    reasons = iter(["", "", "gone", "still gone", ""])
+
+    @probe("base", ttl=0.01, registry=registry)
+    def base() -> None:
+        """Base."""
+        if reason := next(reasons):
+            raise Failed(reason)
+
+    snapshot = snapshot_of(registry)
+    first, same, gone, still, back = (snapshot.refresh(budget=PATIENT, fresh=True)["base"] for _ in range(5))
+    assert (first.since, same.since) == (None, None), "no change is known"
+    assert gone.since == gone.checked_at
+    assert still.since == gone.since, "another reason is no other status"
+    assert back.since == back.checked_at
+
+
+def test_a_run_without_answer_is_dated_by_the_last_answer(registry: Registry, snapshot_of: Make, gate: Gate) -> None:
+    gate.open.set()
+
+    @probe("stuck", ttl=0.1, deadline=0.1, registry=registry)
+    def stuck() -> None:
+        """Stuck."""
+        gate.wait()
+
+    snapshot = snapshot_of(registry)
+    answer = snapshot.refresh(budget=PATIENT)["stuck"]
+    gate.open.clear()
+    snapshot.refresh(budget=PATIENT, fresh=True)
+    assert eventually(lambda: snapshot.result("stuck").reason == "no answer within 0.1 s")
+    assert snapshot.result("stuck").since == answer.checked_at
+    gate.open.set()

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -194,3 +195,14 @@ def test_a_table_that_is_locked_lets_no_revoked_key_in(client: Client, transacti
     keys.revoke(key.prefix)
     with locked_for_long(APIKey):
         assert whoami(client, secret).status_code == 503
+
+
+@pytest.mark.parametrize("path", ["", "{}/change/"])
+def test_the_admin_shows_the_state_in_words_and_no_red_cross(client: Client, db: None, path: str) -> None:
+    healthy = keys.issue("healthy", 1)[0]
+    person = User.objects.create_user("bob", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client.force_login(person)
+    html = client.get(f"/admin/rest_framework_api_key/apikey/{path.format(quote(healthy.pk))}").content.decode()
+    assert ">active<" in html
+    assert "icon-no" not in html

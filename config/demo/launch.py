@@ -74,12 +74,12 @@ def prepared_demo() -> Demo | None:
 class DemoOptions(ContinuityCommand):
     """The command line of `manage.py demo`, parsed twice: without settings by `prepare`, then by Django."""
 
-    help = "Start a sample platform on PostgreSQL, Valkey and Qdrant of its own, scan it, serve it on loopback."
+    help = "Start PostgreSQL, Valkey and Qdrant with a sample platform, scan the data, and serve on loopback."
     database_timeout = None
     _called_from_command_line = True  # print usage errors, as argparse does
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=parse_port, default=8000, help="where to serve, on loopback (default 8000)")
+        parser.add_argument("--port", type=parse_port, default=8000, help="port, on loopback (default 8000)")
         parser.add_argument(
             "--data",
             type=Path,
@@ -90,7 +90,7 @@ class DemoOptions(ContinuityCommand):
         parser.add_argument(
             "--files", type=_files, metavar="N", help=f"size of a new sample platform (default {DEFAULT})"
         )
-        parser.add_argument("--no-serve", action="store_true", help="do everything except serve, then end")
+        parser.add_argument("--no-serve", action="store_true", help="load and scan, without a server, then end")
 
 
 def prepare(argv: list[str]) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import IntegrityError
 
 from common.arguments import InvalidInputError, parse_count
@@ -224,3 +224,12 @@ def test_a_signal_ends_a_command_with_a_stuck_thread(fifo: str, number: signal.S
         process.send_signal(number)
         assert process.communicate(timeout=60) == ("cleaned up\n", "")
     assert process.returncode == 128 + number
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, app in get_commands().items() if app.startswith(("config.", "health", "consistency"))]
+)
+def test_every_help_text_names_its_subject_before_the_default(name: str) -> None:
+    parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+    texts = [parser.description or "", *(action.help or "" for action in parser._actions)]
+    assert not [text for text in texts if text.startswith("default") or ". Changes" in text]

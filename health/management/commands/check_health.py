@@ -26,7 +26,7 @@ STYLES: Final = {OK: "green", DEGRADED: "yellow", ERROR: "red"}
 
 
 class Command(ContinuityCommand):
-    help = "Run all probes and report whether the platform is healthy. Changes nothing."
+    help = "Run all probes and report whether the platform is healthy. The command changes nothing."
     epilog = """\
 The probes are those of /health/detailed, run by this process. Without names, the essential probes decide the status,
 as in /health/detailed. The exit code also depends on the probes that --list-probes marks with "fails check_health".
@@ -48,11 +48,13 @@ exit codes:
 
     def add_arguments(self, parser: CommandParser) -> None:
         name = partial(validate_choice, "probe", allowed=PROBES)
-        parser.add_argument("probes", nargs="*", type=name, metavar="PROBE", help="default: all probes")
+        parser.add_argument("probes", nargs="*", type=name, metavar="PROBE", help="probes to run (default: all)")
         parser.add_argument("--format", choices=("text", "json"), default="text")
-        parser.add_argument("--fail-level", choices=LEVELS[1:], default=DEGRADED, help="default: degraded")
         parser.add_argument(
-            "--timeout", type=parse_seconds, default=DEFAULT_TIMEOUT, metavar="S", help="default: 10 seconds"
+            "--fail-level", choices=LEVELS[1:], default=DEGRADED, help="lowest status that fails (default: degraded)"
+        )
+        parser.add_argument(
+            "--timeout", type=parse_seconds, default=DEFAULT_TIMEOUT, metavar="S", help="limit in seconds (default: 10)"
         )
         parser.add_argument("--list-probes", action="store_true", help="print the name and title of every probe")
 

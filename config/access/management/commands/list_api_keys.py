@@ -25,7 +25,7 @@ examples:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+        parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
 
     def run(self, *args: Any, **options: Any) -> None:
         entries = [_entry(key) for key in APIKey.objects.order_by("-created")]

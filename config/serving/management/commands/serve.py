@@ -27,8 +27,8 @@ examples:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
-        parser.add_argument("--port", type=parse_port, default=8000, help="default: 8000")
+        parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address (default: 127.0.0.1)")
+        parser.add_argument("--port", type=parse_port, default=8000, help="port (default: 8000)")
         parser.add_argument("--workers", type=_few, default=2, metavar="N", help=f"processes, 1 to {MOST}, default: 2")
         parser.add_argument(
             "--threads",

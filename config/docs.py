@@ -9,6 +9,8 @@ class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI. Errors are JSON, because the view's templates render the document alone."""
 
     http_method_names = ["get", "head"]
+    # The library's template has no `lang`.
+    template_name = "docs.html"
     # Swagger UI has a dark theme, but does not follow the browser's preference.
     template_name_js = "docs.js"
 

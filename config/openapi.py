@@ -1,5 +1,6 @@
 """The OpenAPI document: made once per process, with the errors that every operation may return."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from threading import Lock
@@ -23,6 +24,7 @@ FAILURES: Final = {
     429: "Too many failures, or too many sign-ins at once. Retry-After gives the seconds to wait.",
     503: "PostgreSQL does not answer, or too many requests wait. Retry-After gives the seconds to wait.",
 }
+SENTENCE_END: Final = re.compile(r"\.(?:\s+|$)")
 
 _building = Lock()
 
@@ -48,6 +50,16 @@ def add_failures(result: Schema, **_: Any) -> Schema:
             for code, response in responses.items():
                 if code >= "400":
                     response.setdefault("content", DETAIL)
+    return result
+
+
+def add_summaries(result: Schema, **_: Any) -> Schema:
+    """Turn the first sentence of a description into the summary."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["summary"], *rest = SENTENCE_END.split(operation.pop("description"), maxsplit=1)
+            if text := "".join(rest):
+                operation["description"] = text
     return result
 
 

@@ -238,7 +238,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # A text of a request must not be empty; a text of a response may be.
     "COMPONENT_SPLIT_REQUEST": True,
     "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.add_failures"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.openapi.add_failures",
+        "config.openapi.add_summaries",
+    ],
     # Components of different apps have a field "status"; without names here the document has StatusB1fEnum.
     "ENUM_NAME_OVERRIDES": {"OverallStatus": ["ok", "degraded"], "ServiceStatus": ["ok", "degraded", "error"]},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -79,9 +79,10 @@ def test_no_address_ends_with_a_slash() -> None:
     assert not [address for address in addresses() if address.endswith("/")]
 
 
-def test_every_operation_has_a_description_a_tag_and_a_good_answer() -> None:
+def test_every_operation_has_a_summary_a_tag_and_a_good_answer() -> None:
     for path, method, operation in operations():
-        assert operation["description"], path
+        assert operation["summary"].strip("."), path
+        assert not operation.get("description", "").startswith(operation["summary"]), path
         assert operation["tags"], path
         assert operation["responses"]["200"]["content"], (path, method)
 
@@ -176,6 +177,7 @@ def test_many_clients_may_ask_a_new_process_at_once() -> None:
 
 def test_its_page_needs_no_other_host_and_no_inline_script(client: Client, db: None) -> None:
     html = client.get("/api/docs").content.decode()
+    assert '<html lang="en">' in html
     assert set(re.findall(r'(?:src|href)="([^"]+)"', html)) == {
         "/favicon.ico",
         "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css",

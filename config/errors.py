@@ -31,6 +31,7 @@ MESSAGES: Final = {
     413: "The body is too large.",
     500: "Unexpected error. The log has the details.",
 }
+NO_PAGE: Final = "Not found. The address is wrong, or the object does not exist any more."
 TOO_SLOW: Final = "The request took too long. Try again in a few seconds."
 TOO_MANY_REQUESTS: Final = "Too many requests wait for PostgreSQL. Try again in a second."
 REFUSED: Final = "PostgreSQL answers, but {}. Try again in a few seconds."
@@ -96,7 +97,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an unknown path."""
-    return _response(request, 404)
+    return _response(request, 404, NO_PAGE if request.path_info.startswith(ADMIN) else "")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

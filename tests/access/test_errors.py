@@ -209,6 +209,13 @@ def test_the_missing_table_of_somebody_else_is_a_bug(client: Client, transaction
     assert client.get("/page/foreign").status_code == 500
 
 
+def test_a_wrong_address_in_the_admin_gets_no_words_about_the_api(client: Client, admin: User) -> None:
+    sign_in(client, "root")
+    html = client.get("/admin/nothing/").content.decode()
+    assert "Not found. The address is wrong" in html
+    assert "slash" not in html
+
+
 # --- PostgreSQL away -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/api/raises/rows", "/page/rows", "/page/render", "/page/session"])
 def test_in_an_outage_it_is_503_wherever_it_is_raised(client: Client, refused: Outage, path: str) -> None:

@@ -3,9 +3,16 @@
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from health.models import RuntimeSwitch, SchemaMigration
+
+
+def health_page(request: HttpRequest) -> TemplateResponse:
+    """Show every probe to all staff, as REST does to every user. Django's page requires a permission on a model."""
+    context = {"title": "Health", "app_label": "health", "app_list": admin.site.get_app_list(request, "health")}
+    return TemplateResponse(request, "admin/health/app_index.html", admin.site.each_context(request) | context)
 
 
 @admin.register(SchemaMigration)

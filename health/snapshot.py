@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
@@ -34,6 +35,7 @@ class Snapshot:
 
         Connections stay open: they belong to the parent.
         """
+        self.started = datetime.now(UTC)
         self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
         self._due: dict[str, float] = {}
@@ -52,9 +54,13 @@ class Snapshot:
         result = self.result(name)
         return result.status == ERROR and result.known
 
+    def essential(self) -> dict[str, ProbeResult]:
+        """Return the current results of the essential probes."""
+        return {name: self.result(name) for name in self._essential()}
+
     def status(self) -> str:
         """Return the overall status: `ok` only if every essential probe is ok."""
-        return overall(self.result(name) for name in self._essential())
+        return overall(self.essential().values())
 
     # --- Run probes --------------------------------------------------------------------------------------
     def refresh(

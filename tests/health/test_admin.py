@@ -1,17 +1,18 @@
 """The admin of migrations and switches."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from health.models import RuntimeSwitch, SchemaMigration
 from health.registry import PROBES, Failed, probe
+from health.runs.result import ProbeResult
 from health.snapshot import snapshot
 
 pytestmark = pytest.mark.django_db
@@ -86,16 +87,9 @@ def foreign() -> Iterator[None]:
 def test_every_probe_is_on_the_page_of_health_at_once(admin: Client, foreign: None) -> None:
     page = admin.get("/admin/health/", secure=True).content.decode()
     for name in PROBES:
-        assert f'<th scope="row">{name}</th>' in page
+        assert f'<tr id="probe-{name}">' in page
+    assert page.count('class="decides"') == 1 + sum(probe.essential for probe in PROBES.values())
     assert "&lt;it is&gt; full" in page
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_table_of_probes_is_not_laid_out_as_the_index_of_the_admin(admin: Client) -> None:
-    page = admin.get("/admin/health/", secure=True).content.decode()
-    assert 'id="probes"' in page
-    assert "#probes th, #probes td { width: auto; white-space: normal; word-break: normal; }" in page
-    assert "overflow-x: auto" in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -105,6 +99,33 @@ def test_the_page_of_health_shows_the_reason_of_a_disabled_probe(admin: Client, 
     page = admin.get("/admin/health/", secure=True).content.decode()
     assert "disabled: SFTPGO_URL is not set" in page
     assert PROBES["sftpgo"].title not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_verdict_names_the_service_that_decides_and_since_when(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = datetime(2026, 5, 18, 17, 30, tzinfo=UTC)
+    redis = ProbeResult(status="error", reason="connection refused", since=since)
+    pipeline = ProbeResult(status="degraded", reason="a script differs")
+    monkeypatch.setattr(snapshot, "refresh", lambda **_: {"redis": redis, "pipeline": pipeline})
+    page = admin.get("/admin/health/", secure=True).content.decode()
+    verdict = page.partition('<p class="verdict">')[2].partition("</p>")[0]
+    assert "degraded</span>" in verdict
+    assert '<a href="#probe-redis">redis</a> (connection refused, since 2026-05-18 17:30 UTC, ' in verdict
+    assert "pipeline" not in verdict
+
+
+@pytest.mark.django_db(transaction=True)
+def test_staff_with_permissions_of_consistency_alone_see_the_page_of_health(client: Client) -> None:
+    person = User.objects.create_user("bob", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_scan"))
+    client.force_login(person)
+    answer = client.get("/admin/health/", secure=True)
+    assert answer.status_code == 200
+    assert 'id="probe-redis"' in answer.content.decode()
+    assert "permission" not in answer.content.decode()
+    assert "Health at a glance" in client.get("/admin/", secure=True).content.decode()
 
 
 def test_the_page_of_health_is_for_staff_only(client: Client) -> None:

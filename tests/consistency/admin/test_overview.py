@@ -35,7 +35,6 @@ def test_the_landing_page_links_to_the_overview_for_who_may_see_it(client: Clien
     person("view_scan")
     text = get(client, "/admin/")
     assert "Consistency at a glance" in text
-    assert "Health at a glance" not in text
     person("view_file", name="bob")
     assert "Consistency at a glance" not in get(client, "/admin/")
     assert "Scan now" not in get(client, OVERVIEW)

@@ -68,6 +68,9 @@ def _server_error(request: HttpRequest, cause: BaseException | None) -> HttpResp
     response = _response(request, error.status_code, sentence(error.detail))
     if wait := getattr(error, "wait", None):
         response["Retry-After"] = f"{wait:.0f}"
+        if request.method == "GET" and _is_browser(request):
+            # A screen that shows /status returns by itself.
+            response["Refresh"] = f"{wait:.0f}"
     _mark_as_logged(response)
     return response
 

@@ -1,13 +1,14 @@
 """The URLs of the service."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from config.docs import DocsView
-from config.index import index
+from config.pages import index, status
 
 admin.site.site_header = admin.site.site_title = "Continuity"
 DAY = 86_400
@@ -15,6 +16,8 @@ icon = TemplateView.as_view(template_name="favicon.svg", content_type="image/svg
 
 urlpatterns = [
     path("", index, name="index"),
+    path("status", status, name="status"),
+    path("login", LoginView.as_view(template_name="login.html"), name="sign-in"),
     path("", include("health.urls")),
     path("", include("consistency.urls")),
     path("", include("config.access.urls")),

@@ -233,6 +233,7 @@ def test_in_an_outage_the_admin_says_so_on_a_page(client: Client, outage: Outage
     assert answer.status_code == 503
     assert answer["Retry-After"] == "5"
     assert SORRY in answer.content.decode()
+    assert 'The <a href="/">start page</a>' in answer.content.decode()
     assert answer["Content-Type"].startswith("text/html")
     assert client.get("/admin/").status_code == 200
 

@@ -22,7 +22,7 @@ from tests.access.conftest import PASSWORD, sign_in
 
 Schema = dict[str, Any]
 # Pages for people, and the document itself.
-UNDOCUMENTED = {"/", "/api/schema", "/api/docs", "/favicon.ico"}
+UNDOCUMENTED = {"/", "/status", "/login", "/api/schema", "/api/docs", "/favicon.ico"}
 ASK_AT_ONCE = """
 import json
 from concurrent.futures import ThreadPoolExecutor

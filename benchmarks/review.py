@@ -36,6 +36,8 @@ PAGES = {
     "REST": REST,
     "REST, three filters": f"{REST}check=stale_processing&state=new&silenced=0",
     "REST, resolved": f"{REST}state=resolved",
+    "REST, resolved lately": f"{REST}resolved_since=30d",
+    "REST, needs review": f"{REST}review=needed",
     "overview": "/admin/consistency/",
 }
 

@@ -65,6 +65,7 @@ def _csv(rows: _Rows) -> Iterator[str]:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     acknowledgement = row["acknowledged"] or {}
+    row |= {"needs_review": str(row["needs_review"]).lower()}
     values = [row[name] for name in COLUMNS] + [acknowledgement.get(name) for name in ACKNOWLEDGEMENT_COLUMNS]
     return [safe_cell("" if value is None else str(value)) for value in values]
 

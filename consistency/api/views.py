@@ -231,7 +231,7 @@ class ScansViewSet(HistoryViewSet):
     list=extend_schema(
         operation_id="consistency_anomalies",
         description="List anomalies, by default the open ones, newest or returned first.\n\n"
-        "With `state=resolved` and without `since` or `scan`, the last resolved come first.",
+        "With `resolved_since`, or with `state=resolved` and without `since` or `scan`, the last resolved come first.",
     ),
     retrieve=extend_schema(operation_id="consistency_anomaly", description="Show one anomaly, also a resolved one."),
 )

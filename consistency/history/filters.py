@@ -23,6 +23,8 @@ from consistency.registry import Severity
 
 SEVERITIES: Final = {severity.word: severity for severity in Severity}
 SWITCH: Final = ("0", "1")
+REVIEW: Final = ("needed",)
+SINCE: Final = {"type": "string", "anyOf": [{"pattern": DURATION}, {"format": "date-time"}]}
 
 
 class ParameterWidget(forms.Widget):
@@ -141,8 +143,20 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
     since = Parameter(
         queries.appeared_since,
         parse=parse_since,
-        schema={"type": "string", "anyOf": [{"pattern": DURATION}, {"format": "date-time"}]},
+        schema=SINCE,
         help_text="New or returned since then: 24h, 7d, or 2026-05-18T17:30:00Z.",
+    )
+    resolved_since = Parameter(
+        queries.resolved_since,
+        parse=parse_since,
+        schema=SINCE,
+        help_text="Resolved since then: 24h, 7d, or 2026-05-18T17:30:00Z. Without state, resolved anomalies match.",
+    )
+    review = Parameter(
+        lambda word: queries.needs_review(),
+        parse=choice("review", REVIEW),
+        schema={"type": "string", "enum": list(REVIEW)},
+        help_text="needed: open, not suppressed, and not reviewed since found or returned.",
     )
     scan = Parameter(
         lambda number: Q(appeared_scan=number),
@@ -165,9 +179,11 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
     def filter_queryset(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         """Apply the parameters in the order of the list: resolved anomalies by resolution."""
         values = self.form.cleaned_data
-        if values["state"] is None:
+        if values["state"] is None and values["resolved_since"] is None:
             queryset = queryset.filter(queries.in_state("open"))
-        by_resolution = values["state"] == State.RESOLVED and values["since"] is None and values["scan"] is None
+        by_resolution = values["resolved_since"] is not None or (
+            values["state"] == State.RESOLVED and values["since"] is None and values["scan"] is None
+        )
         filtered: QuerySet[Any] = super().filter_queryset(queryset)
         return filtered.order_by(queries.list_order(by_resolution))
 

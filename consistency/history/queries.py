@@ -173,6 +173,11 @@ def appeared_since(moment: datetime) -> Q:
     return Q(appeared_at__gte=moment)
 
 
+def resolved_since(moment: datetime) -> Q:
+    """Match anomalies resolved at or after a time."""
+    return Q(resolved_at__gte=moment)
+
+
 def starts_with(text: str, *fields: str) -> Q:
     """Match anomalies with a field that starts with a text. Case matters; an index serves the prefix."""
     # One union: with an OR of subqueries PostgreSQL would test each anomaly.

@@ -55,6 +55,11 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
     last_seen = InstantField()
     times_seen = serializers.IntegerField(min_value=0)
     resolved_at = InstantField(allow_null=True)
+    resolved_scan = serializers.IntegerField(allow_null=True, help_text="Scan that resolved the anomaly.")
+    needs_review = serializers.BooleanField(
+        help_text="True if open, not suppressed, and not reviewed since found or returned."
+    )
+    reviewed_at = InstantField(allow_null=True, help_text="Review since last found new or returned.")
     acknowledged = serializers.SerializerMethodField(help_text="null without an acknowledgement in force.")
     muted_until = InstantField(allow_null=True, help_text="End of the mute of the check; null without one.")
     muted_by = serializers.CharField(allow_null=True, help_text="Author of that mute.")
@@ -65,7 +70,8 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
         fields = read_only_fields = (
             "id", "database", "check", "retired", "severity", "object_type", "object_id", "file_uuid", "file_name",
             "status", "detail", "state", "first_seen", "appeared_at", "last_seen", "times_seen", "resolved_at",
-            "returned_count", "acknowledged", "muted_until", "muted_by", "muted_reason", "assignee", "note",
+            "resolved_scan", "returned_count", "needs_review", "reviewed_at", "acknowledged", "muted_until", "muted_by",
+            "muted_reason", "assignee", "note",
         )  # fmt: skip
 
     @extend_schema_field(AcknowledgementSerializer(allow_null=True))
@@ -73,10 +79,11 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
         return dict(AcknowledgementSerializer(anomaly).data) if anomaly.is_acknowledged else None
 
     def to_representation(self, instance: Anomaly) -> dict[str, Any]:
-        """Add the mute of the check to the row."""
+        """Add to the row the mute of the check, and whether the row needs review."""
         mute = mute_of(instance, self.context["mutes"])
         row: Any = instance
         row.muted_until, row.muted_by, row.muted_reason = (mute.until, mute.by, mute.reason) if mute else (None,) * 3
+        row.needs_review = not (instance.resolved_at or instance.reviewed_at or instance.is_acknowledged or mute)
         data: dict[str, Any] = super().to_representation(instance)
         return data
 

@@ -26,7 +26,8 @@ def add_filters(parser: CommandParser, filters: type[FilterSet]) -> None:
     """Add a repeatable option for each filter."""
     for name, parameter in filters.base_filters.items():
         text = parameter.extra["help_text"]
-        parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=text)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, action="append", default=[], metavar=name.upper(), help=text)
 
 
 def filter_query(options: dict[str, Any], filters: type[FilterSet]) -> QueryDict:

@@ -112,13 +112,15 @@ class AnomalyManager(models.Manager["Anomaly"]):
     """Annotate each anomaly with the last run of its check, from which state, last_seen and times_seen follow."""
 
     def get_queryset(self) -> "models.QuerySet[Anomaly]":
-        """Return all anomalies with `last_run`, `last_scan` and `last_run_at`; null without a recorded run."""
+        """Return anomalies with `last_run`, `last_scan` and `last_run_at` (null without a run), and `resolved_scan`."""
         last = ScanCheck.objects.filter(
             check_name=OuterRef("check_name"), database=OuterRef("database"), count__isnull=False
         ).order_by("-scan_id")
         # By key, not by a join: PostgreSQL would read the scans from the newest for each anomaly.
         scan = Scan.objects.filter(pk=OuterRef("last_scan")).values(at=Coalesce("snapshot_at", "recorded_at"))
-        rows = super().get_queryset().annotate(last_run=Subquery(last.values("run")[:1]))
+        resolution = AnomalyEvent.objects.filter(pk=OuterRef("resolved_event")).values("scan")
+        rows = super().get_queryset().annotate(resolved_scan=Subquery(resolution))
+        rows = rows.annotate(last_run=Subquery(last.values("run")[:1]))
         return rows.annotate(last_scan=Subquery(last.values("scan_id")[:1])).annotate(last_run_at=Subquery(scan[:1]))
 
 
@@ -295,6 +297,4 @@ class Mute(CheckRecord):
 
     def holds(self, count: int) -> bool:
         """Return True if the mute suppresses a check with `count` findings now."""
-        if self.is_over:
-            return False
-        return self.sticky or (count > 0 and (self.mark is None or count <= self.mark))
+        return not self.is_over and (self.sticky or (count > 0 and (self.mark is None or count <= self.mark)))

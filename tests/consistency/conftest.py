@@ -22,12 +22,22 @@ from config.access import keys
 from consistency.notices import delivery
 from consistency.registry import CHECKS, Check, Severity, check
 from tests.consistency.admin.pages import SEE
+from tests.consistency.api import correlated
 from tests.consistency.api.data import ACTS, Ask, asker
 from tests.consistency.api.data import person as person_who_asks
 from tests.consistency.data import a_file
 from tests.consistency.notices.receivers import Receive, TakeMail, receiving, sending, taking_mail
 from tests.consistency.platforms import Platform, platform
 from tests.servers import Shared
+
+
+@pytest.fixture(scope="module")
+def correlated_history(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Load a large history for the tests of one file."""
+    with django_db_blocker.unblock():
+        correlated.load()
+        yield
+        correlated.unload()
 
 
 class Define(Protocol):

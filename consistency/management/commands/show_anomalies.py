@@ -11,7 +11,7 @@ from common.commands import ContinuityCommand
 from common.output import json_list, table_text
 from common.times import format_instant
 from consistency.history.filters import AnomalyFilter
-from consistency.history.queries import active_mutes
+from consistency.history.queries import active_mutes, list_order
 from consistency.history.serializers import AnomalySerializer, mute_of
 from consistency.management.console import remaining
 from consistency.management.shared import add_filters, filter_query, filter_rows, history_transaction
@@ -20,15 +20,22 @@ from consistency.registry import Severity
 
 DEFAULT_TEXT_LIMIT: Final = 50
 CHUNK_SIZE: Final = 1000
-COLUMNS: Final = ("id", "severity", "check", "object", "file", "state", "since", "times", "suppressed", "detail")
+COLUMNS: Final = (
+    "id", "severity", "check", "object", "file", "state", "since", "resolved", "times", "suppressed", "detail",
+)  # fmt: skip
 
 
 class Command(ContinuityCommand):
-    help = "Show the recorded anomalies, newest first. Without filters, show the open anomalies."
+    help = (
+        "Show the recorded anomalies by severity, then newest first; resolved anomalies by time of resolution. "
+        "Without filters, show the open anomalies."
+    )
     database_timeout = 300.0
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_filters(parser, AnomalyFilter)
+        needed = "the same as --review needed"
+        parser.add_argument("--needs-review", dest="review", action="append_const", const="needed", help=needed)
         parser.add_argument(
             "--limit", metavar="N", type=parse_count, help=f"at most N anomalies (text {DEFAULT_TEXT_LIMIT}, json all)"
         )
@@ -38,6 +45,8 @@ class Command(ContinuityCommand):
         query, limit = filter_query(options, AnomalyFilter), options["limit"]
         with history_transaction():
             anomalies = filter_rows(AnomalyFilter, query, Anomaly.objects.all())
+            if (order := anomalies.query.order_by) != (list_order(resolved=True),):
+                anomalies = anomalies.order_by("-severity", *order)
             if options["format"] == "json":
                 for piece in _json(anomalies[:limit]):
                     self.stdout.write(piece, ending="")
@@ -70,10 +79,17 @@ def _cells(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:
         anomaly.file_name,
         anomaly.state,
         format_instant(anomaly.appeared_at),
+        _resolution(anomaly),
         anomaly.times_seen,
         "; ".join(_suppressions(anomaly, mutes)),
         anomaly.detail,
     )
+
+
+def _resolution(anomaly: Any) -> str | None:
+    if anomaly.resolved_at is None:
+        return None
+    return format_instant(anomaly.resolved_at) + (f" by scan {anomaly.resolved_scan}" if anomaly.resolved_scan else "")
 
 
 def _suppressions(anomaly: Anomaly, mutes: Sequence[Mute]) -> Iterator[str]:

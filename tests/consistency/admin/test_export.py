@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from consistency.history.suppression import acknowledge
+from consistency.history.suppression import acknowledge, mark_reviewed
 from consistency.models import File
 from consistency.models.history import Anomaly
 from tests.consistency.admin.pages import LIST, get, post, stale
@@ -86,6 +86,18 @@ def test_resolved_anomalies_are_exported_in_the_order_of_their_list(
         delete_files(file_uuid=name)
         recorded(STALE)
     assert [row["object_id"] for row in exported(client, "?state=resolved")] == ["d", "b", "e", "a", "c"]
+
+
+def test_an_export_says_which_anomalies_need_review(client: Client, reviewer: User) -> None:
+    stale("a", "b", "c")
+    recorded(STALE)
+    mark_reviewed([anomaly("a").pk], by="ann")
+    acknowledge([anomaly("b").pk], until=in_days(1), by="ann", reason="known")
+    rows = {row["object_id"]: row for row in exported(client, "?state=open")}
+    assert {name: row["needs_review"] for name, row in rows.items()} == {"a": "false", "b": "false", "c": "true"}
+    assert [bool(rows[name]["reviewed_at"]) for name in "abc"] == [True, True, False]
+    document = json.loads(get(client, f"{LIST}export/json/"))
+    assert {row["object_id"]: row["needs_review"] for row in document["anomalies"]} == {"a": False, "c": True}
 
 
 def test_selected_rows_are_exported(client: Client, reviewer: User) -> None:

@@ -9,7 +9,6 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests.consistency.api import correlated
 from tests.consistency.api.correlated import MANY
 from tests.consistency.test_plans import nodes
 
@@ -26,22 +25,16 @@ LISTS = [
     "anomalies?severity=warn,error",
     "anomalies?silenced=0",
     "anomalies?since=150d",
+    "anomalies?resolved_since=150d",
+    "anomalies?review=needed",
     "anomalies?name=clip 123",
     "anomalies?uuid=c81e7",
     "scans",
 ]
 
 
-@pytest.fixture(scope="module")
-def loaded(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    with django_db_blocker.unblock():
-        correlated.load()
-        yield
-        correlated.unload()
-
-
 @pytest.fixture
-def reader(loaded: None, db: None, client: Client) -> Client:
+def reader(correlated_history: None, db: None, client: Client) -> Client:
     client.force_login(User.objects.create_user("ann"))
     return client
 

@@ -9,7 +9,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from consistency.history.scanning import record_scan
-from consistency.history.suppression import mute
+from consistency.history.suppression import mark_reviewed, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute
 from consistency.registry import CHECKS
@@ -97,6 +97,12 @@ def test_a_mute_is_shown_with_the_open_anomalies_of_its_database_only(read: Ask)
         ("?since=1h", ["mute", "new", "ack"]),
         ("?since=2026-01-01T00:00:00%2B01:00", ["old", "mute", "new", "ack"]),
         ("?since=2999-01-01T00:00:00Z", []),
+        ("?resolved_since=1h", ["gone"]),
+        ("?resolved_since=1h&state=all", ["gone"]),
+        ("?resolved_since=1h&state=open", []),
+        ("?resolved_since=2999-01-01T00:00:00Z", []),
+        ("?review=needed", ["new"]),
+        ("?review=needed&state=all", ["new"]),
         ("?uuid=ne", ["new"]),
         ("?name=mut", ["mute"]),
         ("?name=MUT", []),
@@ -110,6 +116,7 @@ def test_filters_choose(read: Ask, query: str, found: list[str]) -> None:
         assignee="ada", acknowledged_by="ada", acknowledged_at=timezone.now(),
         acknowledged_until=timezone.now() + timedelta(hours=1), acknowledged_reason="known",
     )  # fmt: skip
+    mark_reviewed([Anomaly.objects.get(object_id="old").pk], by="ada")
     File.objects.filter(file_uuid="gone").delete()
     a_file("mute", "nonsense")
     scanned("new")
@@ -118,6 +125,9 @@ def test_filters_choose(read: Ask, query: str, found: list[str]) -> None:
     answer = read(f"/anomalies{query.format(first=first, last=last)}")
     assert answer.status_code == 200, answer.content
     assert sorted(told(answer)) == sorted(found)
+    if "state=all" in query:
+        needed = {row["object_id"] for row in answer.json()["anomalies"] if row["needs_review"]}
+        assert needed == {"new"} & set(found)
 
 
 def test_what_came_back_is_newer_than_what_was_first_seen_after_it(read: Ask) -> None:
@@ -157,6 +167,8 @@ def test_a_mute_that_a_scan_exceeds_suppresses_nothing(read: Ask) -> None:
         ("/anomalies?check=50%25s", "unknown check '50%s'."),
         ("/anomalies?since=50%25", "since: '50%' is no time."),
         ("/anomalies?silenced=yes", "Allowed: 0, 1."),
+        ("/anomalies?review=done", "unknown review 'done'. Allowed: needed."),
+        ("/anomalies?resolved_since=yesterday", "resolved_since: 'yesterday' is no time."),
         ("/anomalies?database=replica", "Allowed: default."),
         (
             "/anomalies?since=yesterday",

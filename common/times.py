@@ -29,3 +29,8 @@ def time_left(until: datetime, depth: int = 2) -> str:
 def times(number: int) -> str:
     """Return a repetition count in words: `once`, `twice`, `1,204 times`."""
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
+def duration(start: datetime, end: datetime) -> str:
+    """Return the time between two times, in at most two units: `2 days, 3 hours`."""
+    return timesince(start, end)

@@ -20,8 +20,9 @@ from consistency.admin.anomaly_page import neighbours, page_context
 from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
 from consistency.admin.base import ReviewAdmin, form_page, form_status, require
 from consistency.admin.export import FORMATS, export
-from consistency.admin.filters import order_field
+from consistency.admin.filters import is_resolved_list, order_field
 from consistency.admin.forms import ACTIONS, ActionForm, count_text
+from consistency.admin.resolved_columns import resolved_columns
 from consistency.history.paginator import AtLeast, BoundedPaginator
 from consistency.history.queries import active_mutes, starts_with, suppressed
 from consistency.history.serializers import mute_of
@@ -39,8 +40,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     list_display = ("target", "rule", "state", "appeared")
     list_display_links = ("target",)
     list_filter = (
-        filters.CheckFilter, "severity", filters.StateFilter, filters.LastScanFilter, filters.AppearedScanFilter,
-        filters.AgeFilter, filters.AssigneeFilter, filters.DatabaseFilter,
+        filters.CheckFilter, "severity", filters.StateFilter, filters.LastScanFilter, filters.ScanFilter,
+        filters.AgeFilter, filters.ResolvedSinceFilter, filters.AssigneeFilter, filters.DatabaseFilter,
     )  # fmt: skip
     search_fields = ("file_uuid", "file_name")
     search_help_text = (
@@ -62,6 +63,16 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
                 response.context_data["with_suppressed"] = changelist.get_query_string({"state": "open"}, ["p"])
             response.context_data["never_scanned"] = not changelist.result_count and not Scan.objects.exists()
         return response
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
+        """Return anomalies without an order: a filter may add the column of the order."""
+        return Anomaly.objects.all()
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show resolved anomalies in columns of their own."""
+        if is_resolved_list(request):
+            return list(resolved_columns(request.user.has_perm("consistency.view_scan")))
+        return super().get_list_display(request)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return (f"-{order_field(request)}",)
@@ -187,7 +198,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         try:
             anomalies = self.get_changelist_instance(list_request).queryset
         except IncorrectLookupParameters:
-            anomalies = self.get_queryset(request)
+            list_request.GET, anomalies = QueryDict(), self.get_queryset(request)
         return neighbours(anomaly, anomalies, order_field(list_request))
 
     def act(self, request: HttpRequest, key: int, name: str) -> HttpResponseBase:

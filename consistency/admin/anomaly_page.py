@@ -44,7 +44,9 @@ def page_context(anomaly: Anomaly) -> dict[str, Any]:
 
 def neighbours(anomaly: Anomaly, anomalies: QuerySet[Anomaly], order: str) -> dict[str, Any]:
     """Return the anomalies before and after this one in a list by the unique column `order`, highest first."""
-    if (position := getattr(anomaly, order)) is None:
+    # An annotation of the list, such as the event of a scan, is read from the list.
+    position = getattr(anomaly, order, None) or anomalies.filter(pk=anomaly.pk).values_list(order, flat=True).first()
+    if position is None:
         return {}
     return {
         "newer": anomalies.filter(**{f"{order}__gt": position}).order_by(order).first(),

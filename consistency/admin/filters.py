@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from consistency.history import queries
 from consistency.history.filters import AnomalyFilter
-from consistency.models.history import OPEN
+from consistency.models.history import OPEN, EventKind, State
 from consistency.registry import CHECKS
 
 Choices = list[tuple[str, str]]
@@ -23,11 +23,18 @@ Rows = QuerySet[Any]
 
 
 def order_field(request: HttpRequest) -> str:
-    """Return the column that orders the list, newest first: the resolution for resolved anomalies."""
+    """Return the column that orders the list, newest first: the event of a chosen scan, or the resolution."""
     query = request.GET
-    by_appearance = query.get("news") == "1" or "age" in query or "scan" in query
+    if "scan" in query:
+        return "scan_event"
+    by_appearance = query.get("news") == "1" or "age" in query
     by_resolution = query.get("news") == "resolved" or (query.get("state") == "resolved" and not by_appearance)
     return "resolved_event" if by_resolution else "appeared_event"
+
+
+def is_resolved_list(request: HttpRequest) -> bool:
+    """Return True for the list of resolved anomalies, which has columns of its own."""
+    return request.GET.get("state") == State.RESOLVED
 
 
 class ConditionFilter(admin.SimpleListFilter):
@@ -126,26 +133,24 @@ class LastScanFilter(ConditionFilter):
         return [*choices, {**resolved, "query_string": link}]
 
 
-class AppearedScanFilter(ParameterFilter):
-    """By the scan that found the anomaly new or returned. Links of the scan pages choose the scan."""
+class ScanFilter(admin.SimpleListFilter):
+    """By a scan that found, returned or resolved the anomaly. Links of the scan pages choose the scan."""
 
     title, parameter_name = "scan", "scan"
-    conditions: Final = {
-        "": ("New or returned in", Q()),
-        "-new": ("New in", Q(returned_count=0)),
-        "-returned": ("Returned in", Q(returned_count__gt=0)),
-    }
+    kinds: Final = {"new": EventKind.FOUND, "returned": EventKind.RETURNED, "resolved": EventKind.RESOLVED}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         if self.value() is None:
             return []
         number = str(self.value()).partition("-")[0]
-        return [(f"{number}{kind}", f"{title} scan {number}") for kind, (title, _) in self.conditions.items()]
+        return [(f"{number}-{word}", f"{word.capitalize()} in scan {number}") for word in self.kinds]
 
-    def filtered(self, queryset: Rows, value: str) -> Rows:
-        if not (match := re.fullmatch(r"([0-9]{1,18})(|-new|-returned)", value)):
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        if (value := self.value()) is None:
+            return queryset
+        if not (match := re.fullmatch(rf"([0-9]{{1,18}})-({'|'.join(self.kinds)})", str(value))):
             raise IncorrectLookupParameters
-        return super().filtered(queryset, match[1]).filter(self.conditions[match[2]][1])
+        return queries.changed_by_scan(queryset, int(match[1]), self.kinds[match[2]])
 
 
 def _since(days: int) -> Q:
@@ -160,6 +165,16 @@ class AgeFilter(ConditionFilter):
         "old": ("Over a week ago", lambda request: ~_since(7)),
         "month": ("Over 30 days ago", lambda request: ~_since(30)),
     }
+
+
+class ResolvedSinceFilter(ParameterFilter):
+    """By the time of resolution, beside the list of resolved anomalies."""
+
+    title, parameter_name = "time of resolution", "resolved_since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        choices = [("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")]
+        return choices if is_resolved_list(request) else []
 
 
 class AssigneeFilter(ConditionFilter):

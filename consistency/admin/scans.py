@@ -1,6 +1,7 @@
 """Recorded scans: the list, the page of one scan, and the button that starts a scan."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -15,13 +16,43 @@ from common.times import format_minute
 from consistency.admin.background import start_scan
 from consistency.admin.base import ReviewAdmin, overview_url, require
 from consistency.admin.filters import DatabaseFilter
-from consistency.models.history import Scan
+from consistency.models.history import Scan, ScanCheck
 from consistency.scan.selection import default_checks
+
+VIEW: Final = "consistency.view_anomaly"
+CHANGES: Final = ("new", "returned", "resolved")
+
+
+def _change_link(of: Scan | ScanCheck, word: str) -> str:
+    """Return one of the numbers CHANGES with a link to the anomalies, also to those suppressed or changed since."""
+    if not (count := getattr(of, word)):
+        return "0"
+    query = {"state": "all", "scan": f"{of.pk}-{word}"}
+    if isinstance(of, ScanCheck):
+        query |= {"check": of.check_name, "scan": f"{of.scan_id}-{word}"}
+    url = reverse("admin:consistency_anomaly_changelist", query=query)
+    return format_html('<a href="{}">{}</a>', url, f"{count:,}")
+
+
+def _changes(of: Scan | ScanCheck, with_links: bool) -> list[tuple[str, str]]:
+    return [(word, _change_link(of, word) if with_links else f"{getattr(of, word):,}") for word in CHANGES]
+
+
+def _link_column(word: str) -> Callable[[Scan], str]:
+    @admin.display(description=word)
+    def column(scan: Scan) -> str:
+        return _change_link(scan, word)
+
+    column.__name__ = word
+    return column
+
+
+LINK_COLUMNS: Final = {word: _link_column(word) for word in CHANGES}
 
 
 @admin.register(Scan)
 class ScanAdmin(ReviewAdmin):
-    list_display = ("scan", "outcome", "appeared", "came_back", "resolved", "who")
+    list_display = ("scan", "outcome", *CHANGES, "who")
     list_filter = ("complete", "status", "trigger", DatabaseFilter)
 
     @admin.display(description="scan")
@@ -35,19 +66,10 @@ class ScanAdmin(ReviewAdmin):
         html = '<span class="badge {}">{}</span><br><span class="why">{}</span>'
         return format_html(html, word, word, duration_text(scan.duration_ms))
 
-    @admin.display(description="new")
-    def appeared(self, scan: Scan) -> str:
-        return _anomalies_link(scan, scan.new, "new")
-
-    @admin.display(description="returned")
-    def came_back(self, scan: Scan) -> str:
-        return _anomalies_link(scan, scan.returned, "returned")
-
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Link the numbers for users who may see anomalies."""
-        if request.user.has_perm("consistency.view_anomaly"):
-            return list(self.list_display)
-        return [{"appeared": "new", "came_back": "returned"}.get(name, name) for name in self.list_display]
+        links = LINK_COLUMNS if request.user.has_perm(VIEW) else {}
+        return [links.get(name, name) for name in self.list_display]
 
     @admin.display(description="by")
     def who(self, scan: Scan) -> str:
@@ -78,7 +100,7 @@ class ScanAdmin(ReviewAdmin):
         scan = self.get_object(request, object_id)
         if scan is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-        same_database = Scan.objects.filter(database=scan.database)
+        same_database, links = Scan.objects.filter(database=scan.database), request.user.has_perm(VIEW)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -86,17 +108,14 @@ class ScanAdmin(ReviewAdmin):
             "media": self.media,
             "scan": scan,
             "duration": duration_text(scan.duration_ms),
-            "checks": [(check, duration_text(check.duration_ms)) for check in scan.checks.all()],
+            "changes": _changes(scan, links),
+            "checks": [
+                (check, _changes(check, links), duration_text(check.duration_ms)) for check in scan.checks.all()
+            ],
             "newer": same_database.filter(pk__gt=scan.pk).order_by("pk").first(),
             "older": same_database.filter(pk__lt=scan.pk).order_by("-pk").first(),
         }
         return TemplateResponse(request, "admin/consistency/scan/page.html", context)
-
-
-def _anomalies_link(scan: Scan, count: int, kind: str) -> str:
-    """Return a number that links to the counted anomalies, also to those suppressed or resolved since."""
-    url = f"{reverse('admin:consistency_anomaly_changelist')}?state=all&scan={scan.pk}-{kind}"
-    return format_html('<a href="{}">{}</a>', url, count) if count else str(count)
 
 
 def duration_text(milliseconds: int) -> str:

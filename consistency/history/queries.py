@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from common.choices import validate_choice
 from consistency.history.suppression import SuppressionError
 from consistency.models.conditions import NEEDS_REVIEW, OPEN, PREFIX_LENGTH, prefix
-from consistency.models.history import Anomaly, Mute, Scan, ScanCheck, State
+from consistency.models.history import Anomaly, EventKind, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS
 
 STATES = ("open", *State.values, "acknowledged", "muted", "retired", "all")
@@ -166,6 +166,14 @@ def resolved_in_last_scans() -> Q:
         at = run.scan.snapshot_at or run.scan.recorded_at
         condition |= Q(check_name=run.check_name, database=run.database, resolved_at=at)
     return condition
+
+
+def changed_by_scan(anomalies: "QuerySet[Anomaly]", scan: int, kind: EventKind) -> "QuerySet[Anomaly, Any]":
+    """Return the anomalies that a scan found, returned or resolved, with the id of that event as `scan_event`.
+
+    The event stays when the anomaly changes later. An index serves the order by `scan_event`, for any number of rows.
+    """
+    return anomalies.filter(events__scan=scan, events__kind=kind).annotate(scan_event=F("events__id"))
 
 
 def appeared_since(moment: datetime) -> Q:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from consistency.history.suppression import acknowledge, mark_reviewed
 from consistency.models import File
-from consistency.models.history import Anomaly
+from consistency.models.history import Anomaly, Scan
 from tests.consistency.admin.pages import LIST, get, post, stale
 from tests.consistency.data import delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
@@ -86,6 +86,24 @@ def test_resolved_anomalies_are_exported_in_the_order_of_their_list(
         delete_files(file_uuid=name)
         recorded(STALE)
     assert [row["object_id"] for row in exported(client, "?state=resolved")] == ["d", "b", "e", "a", "c"]
+    last = Scan.objects.latest("pk").pk
+    assert {row["resolved_scan"] for row in exported(client, f"?state=all&scan={last}-resolved")} == {str(last)}
+    assert [row["object_id"] for row in exported(client, "?state=resolved&resolved_since=24h")][:2] == ["d", "b"]
+
+
+def test_the_anomalies_of_a_scan_are_exported_in_the_order_of_their_list(
+    client: Client, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consistency.admin.export.CHUNK_SIZE", 2)
+    stale("a", "b", "c", "d", "e")
+    first = recorded(STALE).scan
+    assert first
+    delete_files(file_uuid="c")
+    recorded(STALE)
+    stale("c")
+    recorded(STALE)
+    rows = exported(client, f"?state=all&scan={first.id}-new")
+    assert [row["object_id"] for row in rows] == ["e", "d", "c", "b", "a"]
 
 
 def test_an_export_says_which_anomalies_need_review(client: Client, reviewer: User) -> None:

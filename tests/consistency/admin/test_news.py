@@ -1,4 +1,4 @@
-"""New and returned anomalies in the admin: on top of the list, by time and scan, and behind the numbers of a scan."""
+"""Changes by scans in the admin: on top of the list, by time and scan, and behind the numbers of a scan."""
 
 import re
 from collections.abc import Callable
@@ -45,32 +45,33 @@ def listed(client: Client, address: str) -> set[str]:
 
 
 def leading(text: str, number: int) -> list[str]:
-    """Where a page leads for the news of a scan."""
+    """Where a page leads for the changes by a scan."""
     return [unescape(found) for found in re.findall(rf'href="({LIST}\?[^"]*scan={number}[^"]*)"', text)]
 
 
 def test_news_of_an_older_scan_is_listed_though_resolved_or_suppressed_since(
     client: Client, reviewer: User, scans: list[int]
 ) -> None:
-    first, _, third, last = scans
+    first, second, third, last = scans
     of_scan = f"{LIST}?state=all&scan="
-    assert listed(client, f"{of_scan}{first}") == {"kept"}
-    assert listed(client, f"{of_scan}{third}") == {"back", "later", "rest"}
+    assert listed(client, f"{of_scan}{first}-new") == {"back", "kept"}
+    assert listed(client, f"{of_scan}{second}-resolved") == {"back"}
     assert listed(client, f"{of_scan}{third}-new") == {"later", "rest"}
     assert listed(client, f"{of_scan}{third}-returned") == {"back"}
-    assert listed(client, f"{LIST}?scan={third}") == {"back", "rest"}
-    assert listed(client, f"{of_scan}{last}") == listed(client, f"{LIST}?news=1&state=all") == set()
-    assert f"Returned in scan {third}" in get(client, f"{of_scan}{third}")
+    assert listed(client, f"{of_scan}{last}-resolved") == {"later"}
+    assert listed(client, f"{LIST}?scan={third}-new") == {"rest"}
+    assert listed(client, f"{of_scan}{last}-new") == listed(client, f"{LIST}?news=1&state=all") == set()
+    assert f"Returned in scan {third}" in get(client, f"{of_scan}{third}-new")
 
 
-def test_each_number_of_new_and_returned_leads_to_as_many(client: Client, reviewer: User, scans: list[int]) -> None:
-    third = scans[2]
-    page, overview_of_all = f"{SCANS}{third}/change/", get(client, SCANS)
-    of_page, of_list = leading(get(client, page), third), leading(overview_of_all, third)
-    assert [len(listed(client, address)) for address in of_list] == [2, 1]
-    # The scan's own, both together, then check by check.
-    assert [len(listed(client, address)) for address in of_page] == [2, 1, 3, 1, 1, 1]
-    assert leading(get(client, f"{SCANS}{scans[3]}/change/"), scans[3]) == []
+def test_each_changed_number_leads_to_as_many_rows(client: Client, reviewer: User, scans: list[int]) -> None:
+    # The numbers of the row, then those of the page: the scan's own, and check by check. A zero leads nowhere.
+    expected = [([2], [2, 2]), ([1], [1, 1]), ([2, 1], [2, 1, 1, 1, 1]), ([1], [1, 1])]
+    rows = get(client, SCANS)
+    for scan, numbers in zip(scans, expected, strict=True):
+        pages = rows, get(client, f"{SCANS}{scan}/change/")
+        found = tuple([len(listed(client, address)) for address in leading(page, scan)] for page in pages)
+        assert found == numbers
 
 
 def test_news_of_a_check_last_until_it_answers_again_whatever_others_did(
@@ -137,7 +138,7 @@ def test_who_may_not_see_anomalies_is_led_nowhere(
         assert leading(get(client, path), scans[2]) == []
 
 
-@pytest.mark.parametrize("word", ["", "last", "-1", "1-gone", "1-new-returned", "9" * 19, "\u0661"])
+@pytest.mark.parametrize("word", ["", "1", "last", "-1", "1-gone", "1-new-returned", "9" * 19, "\u0661"])
 def test_a_scan_that_is_none_is_refused_and_shows_no_row_as_its_news(
     client: Client, reviewer: User, scans: list[int], word: str
 ) -> None:

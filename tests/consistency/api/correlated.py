@@ -58,12 +58,14 @@ INSERT INTO consistency_anomalyevent (id, anomaly_id, kind, at, by, text, scan)
 SELECT appeared_event, id, CASE returned_count WHEN 0 THEN 'found' ELSE 'returned' END, appeared_at, '', '',
     appeared_scan FROM consistency_anomaly
 UNION ALL
-SELECT resolved_event, id, 'resolved', resolved_at, '', '', NULL FROM consistency_anomaly WHERE resolved_at IS NOT NULL;
+SELECT resolved_event, id, 'resolved', resolved_at, '', '',
+    CASE WHEN id %% 3 = 0 THEN %(mass)s ELSE appeared_scan + 3 END
+    FROM consistency_anomaly WHERE resolved_at IS NOT NULL;
 SELECT setval(pg_get_serial_sequence('consistency_anomalyevent', 'id'), 2 * %(many)s + 2)"""
 
 
 def mass(scans: int = SCANS) -> int:
-    """Return the number of the scan in which very many anomalies appeared."""
+    """Return the number of the scan that found and resolved very many anomalies."""
     return scans // 6 * 3
 
 

@@ -17,6 +17,7 @@ from consistency.admin.anomaly_page import event_text, object_name
 from consistency.admin.background import add_task_messages
 from consistency.history.locks import scan_is_running
 from consistency.history.overview import Card, Overview, overview
+from consistency.history.periods import open_periods
 from consistency.history.tasks import last_failed_scan, running_tasks
 from consistency.models.history import BackgroundTask
 
@@ -29,6 +30,7 @@ register.filter("minute", format_minute)
 register.filter("times", times)
 register.filter("object_name", object_name)
 register.filter("event_text", event_text)
+register.filter("open_periods", open_periods)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Resolved anomalies in the admin: a list of their own."""
+"""Resolved anomalies in the admin: a list of their own, and the open periods on the page of one anomaly."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from consistency.models.history import Anomaly
+from consistency.models.history import Anomaly, AnomalyEvent, EventKind
 from tests.consistency.admin.pages import LIST, get, page_of, shown, stale
 from tests.consistency.data import delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
@@ -75,3 +75,20 @@ def test_previous_and_next_follow_the_list_of_a_scan(client: Client, reviewer: U
         expected = {"prev": rows[position - 1] if position else None, "next": [*rows, None][position + 1]}
         assert {name: link for name, link in expected.items() if link} == found
     get(client, f"{page_of(anomaly('a'))}?_changelist_filters=scan%3Dnone")
+
+
+def test_after_a_return_the_page_shows_each_open_period(client: Client, reviewer: User) -> None:
+    resolved = resolve("a")
+    assert "Open periods" not in get(client, page_of(anomaly("a")))
+    stale("a")
+    scan = recorded(STALE).scan
+    assert scan
+    kinds = {EventKind.FOUND: -9, EventKind.RESOLVED: -6.5, EventKind.RETURNED: -1}
+    for kind, days in kinds.items():
+        AnomalyEvent.objects.filter(kind=kind).update(at=in_days(days))
+    section = get(client, page_of(anomaly("a"))).partition("Open periods</h2>")[2].partition("</section>")[0]
+    now, before = (re.sub("<[^>]*>", "", row) for row in re.findall("<li>(.*?)</li>", section))
+    assert now == f"{in_days(-1):%Y-%m-%d %H:%M} UTC returned by scan {scan.id}, open for 1\xa0day until now"
+    assert (
+        f"resolved by scan {resolved} at {in_days(-6.5):%Y-%m-%d %H:%M} UTC: open for 2\xa0days, 12\xa0hours" in before
+    )

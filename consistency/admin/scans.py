@@ -1,6 +1,7 @@
 """Recorded scans: the list, the page of one scan, and the button that starts a scan."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from django.contrib import admin
@@ -23,10 +24,10 @@ VIEW: Final = "consistency.view_anomaly"
 CHANGES: Final = ("new", "returned", "resolved")
 
 
-def _change_link(of: Scan | ScanCheck, word: str) -> str:
+def _change(of: Scan | ScanCheck, word: str, with_link: bool) -> str:
     """Return one of the numbers CHANGES with a link to the anomalies, also to those suppressed or changed since."""
-    if not (count := getattr(of, word)):
-        return "0"
+    if not (count := getattr(of, word)) or not with_link:
+        return f"{count:,}"
     query = {"state": "all", "scan": f"{of.pk}-{word}"}
     if isinstance(of, ScanCheck):
         query |= {"check": of.check_name, "scan": f"{of.scan_id}-{word}"}
@@ -35,19 +36,17 @@ def _change_link(of: Scan | ScanCheck, word: str) -> str:
 
 
 def _changes(of: Scan | ScanCheck, with_links: bool) -> list[tuple[str, str]]:
-    return [(word, _change_link(of, word) if with_links else f"{getattr(of, word):,}") for word in CHANGES]
+    return [(word, _change(of, word, with_links)) for word in CHANGES]
 
 
-def _link_column(word: str) -> Callable[[Scan], str]:
+@cache
+def _change_column(word: str, with_links: bool) -> Callable[[Scan], str]:
     @admin.display(description=word)
     def column(scan: Scan) -> str:
-        return _change_link(scan, word)
+        return _change(scan, word, with_links)
 
     column.__name__ = word
     return column
-
-
-LINK_COLUMNS: Final = {word: _link_column(word) for word in CHANGES}
 
 
 @admin.register(Scan)
@@ -68,8 +67,8 @@ class ScanAdmin(ReviewAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Link the numbers for users who may see anomalies."""
-        links = LINK_COLUMNS if request.user.has_perm(VIEW) else {}
-        return [links.get(name, name) for name in self.list_display]
+        with_links = request.user.has_perm(VIEW)
+        return [_change_column(name, with_links) if name in CHANGES else name for name in self.list_display]
 
     @admin.display(description="by")
     def who(self, scan: Scan) -> str:

@@ -10,11 +10,23 @@ MAX_COUNT: Final = 10_000
 """Rows that are counted, and that pages reach. A search finds the remaining rows."""
 
 
-class AtLeast(int):
+class RowCount(int):
+    """A number of rows, shown as `1,204`."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
+class AtLeast(RowCount):
     """A lower bound, shown as `10,000+`."""
 
     def __str__(self) -> str:
-        return f"{int(self):,}+"
+        return f"{super().__str__()}+"
+
+
+def bounded(counted: int) -> RowCount:
+    """Return a RowCount, or AtLeast(MAX_COUNT) for more rows."""
+    return AtLeast(MAX_COUNT) if counted > MAX_COUNT else RowCount(counted)
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -25,8 +37,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         """Return the number of rows, or AtLeast(MAX_COUNT)."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         # Without an order PostgreSQL takes the quickest way to the rows.
-        counted = rows.order_by().values("pk")[: MAX_COUNT + 1].count()
-        return AtLeast(MAX_COUNT) if counted > MAX_COUNT else counted
+        return bounded(rows.order_by().values("pk")[: MAX_COUNT + 1].count())
 
     def page(self, number: int | str) -> Page[Any]:
         """Return a page."""

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest
 from django.urls import reverse
@@ -23,6 +24,7 @@ from consistency.models.history import BackgroundTask
 
 register = template.Library()
 register.filter("printable", printable)
+register.filter("intcomma", intcomma)
 register.filter("printable_lines", printable_lines)
 register.filter("ago", ago)
 register.filter("time_left", time_left)

@@ -87,6 +87,8 @@ class MuteForm(SuppressionForm):
     database = forms.CharField(initial=DEFAULT_DB_ALIAS, widget=forms.HiddenInput)
     sticky = forms.BooleanField(
         required=False,
+        label="Sticky: keep the mute whatever the next scans find",
+        label_suffix="",
         help_text="Without this, the mute ends when a scan finds more than the number beside the check, or no finding.",
     )
     field_order = ("check_name", "length", "until", "reason", "sticky", "database")

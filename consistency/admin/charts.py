@@ -34,6 +34,7 @@ class Bar:
     height: float
     tone: str
     title: str
+    scan: int | None = None
 
 
 def run_bars(runs: Sequence[Any]) -> Iterator[Bar]:
@@ -47,7 +48,8 @@ def run_bars(runs: Sequence[Any]) -> Iterator[Bar]:
         tone = "info" if run.outcome == "found" and run.severity == Severity.INFO else run.outcome
         result = run.error or (f"{run.count:,} found" if run.count else "clean")
         title = printable(f"{format_minute(run.recorded_at)}: {result}")
-        yield Bar(round(place * width, 1), round(HEIGHT - height, 1), round(width * 0.8, 1), height, tone, title)
+        x, y = round(place * width, 1), round(HEIGHT - height, 1)
+        yield Bar(x, y, round(width * 0.8, 1), height, tone, title, run.scan_id)
 
 
 class TimeLine:

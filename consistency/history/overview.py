@@ -6,25 +6,31 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from consistency.history.changes import mute_end_text
 from consistency.history.freshness import stale_reason
+from consistency.history.paginator import MAX_COUNT, BoundedPaginator, bounded
 from consistency.history.queries import (
     acknowledged_by_check,
     active_mutes,
+    appeared_in_last_scans,
+    appeared_since,
     last_attempts,
     last_complete_scan,
     last_scan,
+    needs_review,
+    unsuppressed,
 )
-from consistency.models.history import Mute, MuteEnd, Scan, ScanCheck
+from consistency.models.history import OPEN, Anomaly, Mute, MuteEnd, Scan, ScanCheck
 from consistency.registry import CHECKS, Check, Severity
 
 TREND_LENGTH: Final = 90
 """Scans of a check in the trend."""
 RECENT: Final = timedelta(days=7)
 """Age up to which the overview shows the end of a mute."""
+DAY: Final = timedelta(days=1)
 ENDED_BY_SCAN: Final = (MuteEnd.TIME, MuteEnd.CLEAN, MuteEnd.EXCEEDED)
 
 
@@ -70,10 +76,15 @@ class Card:
 
     @property
     def numbers(self) -> list[tuple[str, int]]:
-        """Return pairs of a state, by which the list shows the anomalies, and their number."""
+        """Return pairs of a state, by which the list shows the anomalies, and their number, if not 0."""
         new, returned = (self.last_run.new, self.last_run.returned) if self.last_run else (0, 0)
-        counts = [("open", self.open), ("new", new), ("returned", returned)]
-        return [*counts, ("acknowledged", self.acknowledged), ("muted", self.muted)]
+        counts = {"acknowledged": self.acknowledged, "muted": self.muted, "new": new, "returned": returned}
+        return [(state, number) for state, number in counts.items() if number]
+
+    @property
+    def peak(self) -> int:
+        """Return the highest count of the runs."""
+        return max(run.count or 0 for run in self.runs)
 
     @property
     def muted(self) -> int:
@@ -176,6 +187,25 @@ def overview(database: str = DEFAULT_DB_ALIAS) -> Overview:
     stale = stale_reason(complete, last, database)
     cards = _cards(database, complete.pk if complete else 0)
     return Overview(database=database, last=last, complete=complete, stale=stale, cards=cards)
+
+
+def queue_counts(review: Overview, username: str) -> dict[str, int]:
+    """Return the number of anomalies behind each button of the overview, counted up to MAX_COUNT."""
+    waiting, now = unsuppressed(), timezone.now()
+    conditions = {
+        "needs_review": needs_review(),
+        "news": waiting & appeared_in_last_scans(),
+        "mine": OPEN & Q(assignee=username),
+        "resolved": Q(resolved_at__gte=now - DAY),
+    }
+    rows = Anomaly._base_manager.filter(database=review.database)
+    counts = {name: BoundedPaginator(rows.filter(condition), 1).count for name, condition in conditions.items()}
+    # No index holds appeared_at: count among the newest, which are in the order of appeared_event.
+    newest = rows.filter(waiting).order_by("-appeared_event")[: MAX_COUNT + 1]
+    ages = {"day": DAY, "week": 7 * DAY}
+    recent = newest.aggregate(**{name: Count("pk", filter=appeared_since(now - age)) for name, age in ages.items()})
+    sums = {name: sum(getattr(card, name) for card in review.cards) for name in ("unsuppressed", "acknowledged")}
+    return counts | {name: bounded(number) for name, number in recent.items()} | sums
 
 
 def _cards(database: str, complete_scan: int) -> list[Card]:

@@ -1,6 +1,5 @@
 """Tags and filters of the review pages."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +16,7 @@ from consistency.admin import charts
 from consistency.admin.anomaly_page import event_text, object_name
 from consistency.admin.background import add_task_messages
 from consistency.history.locks import scan_is_running
-from consistency.history.overview import Card, Overview, overview
+from consistency.history.overview import Card, Overview, overview, queue_counts
 from consistency.history.periods import open_periods
 from consistency.history.tasks import last_failed_scan, running_tasks
 from consistency.models.history import BackgroundTask
@@ -73,6 +72,12 @@ def _read(request: HttpRequest) -> OverviewPage:
     return OverviewPage(overview=review, databases=names, running=running, task=task, failed=failed)
 
 
+@register.simple_tag(takes_context=True)
+def button_counts(context: dict[str, Any], page: OverviewPage) -> dict[str, int]:
+    """Return the number of anomalies behind each button, for the signed-in person."""
+    return queue_counts(page.overview, context["request"].user.get_username())
+
+
 @register.simple_tag
 def anomalies_url(page: OverviewPage, **filters: str) -> str:
     """Return the address of the list of anomalies with these filters, on the database of the page."""
@@ -81,6 +86,6 @@ def anomalies_url(page: OverviewPage, **filters: str) -> str:
 
 
 @register.filter
-def run_bars(card: Card) -> Iterator[charts.Bar]:
-    """Yield a bar per run of a card."""
-    return charts.run_bars(card.runs)
+def run_bars(card: Card) -> list[charts.Bar]:
+    """Return a bar per run of a card, oldest first."""
+    return list(charts.run_bars(card.runs))

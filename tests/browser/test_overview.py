@@ -1,5 +1,6 @@
-"""The overview in a real Chromium: links and switch boxes are recognizable."""
+"""The overview in a real Chromium: bars and their list lead to scans, and links and switch boxes are recognizable."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,25 @@ def scans(transactional_db: None) -> list[int]:
     a_file("a", "processing")
     call_command("check_consistency", "--quiet", "--fail-level", "never")
     return list(Scan.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_the_whole_height_above_a_bar_leads_to_its_scan(open_page: Callable[..., Any], scans: list[int]) -> None:
+    page = open_page("/admin/consistency/")
+    clean = page.locator("#check-stale_processing svg a").first
+    box = clean.bounding_box()
+    assert box["height"] > 35
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 3)
+    page.wait_for_url(f"**/scan/{scans[0]}/change/")
+
+
+def test_the_list_of_scans_in_a_card_is_reached_by_keyboard(open_page: Callable[..., Any], scans: list[int]) -> None:
+    page = open_page("/admin/consistency/", viewport={"width": 360, "height": 800})
+    page.locator("#check-stale_processing summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert re.fullmatch(r"\d{4}-.* UTC: 1 found", page.evaluate("document.activeElement.textContent"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/scan/{scans[1]}/change/")
 
 
 def test_links_are_told_by_more_than_their_colour(open_page: Callable[..., Any], scans: list[int]) -> None:

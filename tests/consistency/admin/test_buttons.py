@@ -61,7 +61,7 @@ def test_each_button_has_its_number_and_what_needs_review_comes_first(client: Cl
     }
     assert next(iter(made)) == "Needs review"
     assert made["Needs review"][1] == f"{LIST}?review=needed"
-    assert made["Resolved in the last 24 hours"][1] == f"{LIST}?state=resolved&resolved=day"
+    assert made["Resolved in the last 24 hours"][1] == f"{LIST}?state=resolved&resolved_since=24h"
 
 
 def test_a_button_leads_to_as_many_rows_without_suppressed_ones(client: Client, queues: None) -> None:

@@ -20,14 +20,8 @@ def resolved_columns(with_links: bool) -> tuple[Any, ...]:
         if number:
             url = reverse("admin:consistency_scan_change", args=[number])
             scan = format_html('by <a href="{}">scan {}</a>', url, number) if with_links else f"by scan {number}"
-        html = '<time title="{}">{}</time><br><span class="why">{}</span>'
-        return format_html(html, format_minute(anomaly.resolved_at), ago(anomaly.resolved_at, depth=1), scan)
+        html = '<time title="{}">{}</time> {}<br><span class="why">open for {}, seen {}</span>'
+        at, open_for = anomaly.resolved_at, duration(anomaly.appeared_at, anomaly.resolved_at)
+        return format_html(html, format_minute(at), ago(at, depth=1), scan, open_for, times(anomaly.times_seen))
 
-    return "target", "rule", resolved, open_for
-
-
-@admin.display(description="was open for")
-def open_for(anomaly: Any) -> str:
-    """Return the length of the last open period."""
-    length = duration(anomaly.appeared_at, anomaly.resolved_at)
-    return format_html('{}<br><span class="why">seen {}</span>', length, times(anomaly.times_seen))
+    return "target", "rule", resolved

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -21,14 +21,14 @@ CHANGED: Final = (
 )
 
 
-def state_token(anomalies: Iterable[Anomaly]) -> str:
-    """Return a hash of the shown state of anomalies, for a hidden field of a form."""
+def state_token(anomalies: Iterable[Any]) -> str:
+    """Return a hash of the shown state of anomalies with comments, for a hidden field of a form."""
     digest = blake2b(digest_size=10)
     for row in sorted(anomalies, key=lambda row: row.pk):
         author = (row.acknowledged_by, row.acknowledged_at, row.acknowledged_reason)
         acknowledgement = row.is_acknowledged and (row.acknowledged_until, *author)
-        state = (row.detail, row.resolved_at is None, row.returned_count, acknowledgement, row.assignee, row.note)
-        digest.update(repr((row.pk, *state)).encode())
+        state = (row.detail, row.resolved_at is None, row.returned_count, acknowledgement, row.assignee)
+        digest.update(repr((row.pk, *state, len(row.comments))).encode())
     return digest.hexdigest()
 
 

@@ -24,7 +24,7 @@ from consistency.admin.filters import is_resolved_list, order_field
 from consistency.admin.forms import ACTIONS, ActionForm, count_text
 from consistency.admin.resolved_columns import resolved_columns
 from consistency.history.paginator import AtLeast, BoundedPaginator
-from consistency.history.queries import active_mutes, starts_with, suppressed
+from consistency.history.queries import active_mutes, starts_with, suppressed, with_comments
 from consistency.history.serializers import mute_of
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
@@ -48,6 +48,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         "The first characters of a file's uuid or name, a job's number or an identity's uuid; case matters."
     )
     actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
+        return with_comments(super().get_queryset(request))
 
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -204,7 +207,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     def act(self, request: HttpRequest, key: int, name: str) -> HttpResponseBase:
         """Apply one action to one anomaly."""
         require(request, "view_anomaly")
-        anomalies = Anomaly.objects.filter(pk=key)
+        anomalies = self.get_queryset(request).filter(pk=key)
         if not (anomaly := anomalies.first()) or name not in (*ACTIONS, "recheck"):
             raise Http404
         require(request, "scan_now" if name == "recheck" else "acknowledge_anomaly")
@@ -229,6 +232,6 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
 
 def _form(anomaly: Anomaly, name: str, data: QueryDict | None = None) -> ActionForm:
-    initial = {"assign": {"assignee": anomaly.assignee or ""}, "note": {"note": anomaly.note}}
+    initial = {"assign": {"assignee": anomaly.assignee or ""}}
     # One page shows several forms: each label must name the field of its own form.
     return ACTIONS[name](data, initial=initial.get(name), auto_id=f"{name}_%s")

@@ -35,7 +35,7 @@ def page_context(anomaly: Anomaly) -> dict[str, Any]:
         "now": now,
         "comparisons": [] if now.problem else _comparisons(anomaly, now),
         "line": TimeLine(now.jobs, anomaly) if now.jobs else None,
-        "events": anomaly.events.all()[:MAX_EVENTS],
+        "events": anomaly.events.exclude(kind=EventKind.COMMENTED)[:MAX_EVENTS],
         "statements": object_sql(anomaly),
         "command": _scan_command(anomaly) if external else "",
         "same_file": anomalies_of_same_file(anomaly),

@@ -18,7 +18,7 @@ from consistency.scan.formats import csv_records, safe_cell
 logger = logging.getLogger(__name__)
 
 CHUNK_SIZE: Final = 1000
-OTHER_FIELDS: Final = ("retired", "acknowledged", "muted_until", "muted_by", "muted_reason")
+OTHER_FIELDS: Final = ("retired", "acknowledged", "muted_until", "muted_by", "muted_reason", "comments")
 COLUMNS: Final = tuple(name for name in AnomalySerializer.Meta.fields if name not in OTHER_FIELDS)
 ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason")
 
@@ -56,7 +56,7 @@ class _Rows:
 
 
 def _csv(rows: _Rows) -> Iterator[str]:
-    yield csv_records([[*COLUMNS, *(f"acknowledged_{name}" for name in ACKNOWLEDGEMENT_COLUMNS)]])
+    yield csv_records([[*COLUMNS, *(f"acknowledged_{name}" for name in ACKNOWLEDGEMENT_COLUMNS), "comments"]])
     for chunk in rows:
         yield csv_records(_cells(row) for row in chunk)
     ending = f", error: {rows.problem}" if rows.problem else ""
@@ -66,7 +66,9 @@ def _csv(rows: _Rows) -> Iterator[str]:
 def _cells(row: dict[str, Any]) -> list[str]:
     acknowledgement = row["acknowledged"] or {}
     row |= {"needs_review": str(row["needs_review"]).lower()}
+    comments = "\n".join("{at} {by}: {text}".format(**comment) for comment in row["comments"])
     values = [row[name] for name in COLUMNS] + [acknowledgement.get(name) for name in ACKNOWLEDGEMENT_COLUMNS]
+    values.append(comments)
     return [safe_cell("" if value is None else str(value)) for value in values]
 
 

@@ -201,19 +201,17 @@ class AssignForm(ActionForm):
         return suppression.assign(keys, to=person or None, by=by, reason=reason, wait=wait)
 
 
-class NoteForm(ActionForm):
-    title, past_tense = "Note", "Note saved"
-    note = forms.CharField(
-        required=False, max_length=2000, strip=True, widget=forms.Textarea(attrs={"rows": 3, "cols": 60})
-    )
+class CommentForm(ActionForm):
+    title, past_tense = "Comment", "Commented"
+    comment = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "cols": 60}))
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
-        return suppression.comment(keys, note=self.cleaned_data["note"], by=by, wait=wait)
+        return suppression.comment(keys, text=self.cleaned_data["comment"], by=by, wait=wait)
 
 
 ACTIONS: Final[dict[str, type[ActionForm]]] = {
     "acknowledge": AcknowledgeForm,
     "end_acknowledgement": EndAcknowledgementForm,
     "assign": AssignForm,
-    "note": NoteForm,
+    "comment": CommentForm,
 }

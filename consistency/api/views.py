@@ -28,7 +28,7 @@ from consistency.api.serializers import AcknowledgeBody, CheckList, MuteBody, Sc
 from consistency.api.streams import STREAM_TIMEOUT, CSVRenderer, FindingStream, NDJSONRenderer
 from consistency.history import suppression
 from consistency.history.filters import AnomalyFilter, ScanFilter
-from consistency.history.queries import active_mutes, validate_check, validate_mutable
+from consistency.history.queries import active_mutes, validate_check, validate_mutable, with_comments
 from consistency.history.retention import prune
 from consistency.history.scanning import read_scan, record_scan
 from consistency.history.serializers import (
@@ -238,7 +238,7 @@ class ScansViewSet(HistoryViewSet):
 class AnomaliesViewSet(HistoryViewSet):
     """Anomalies and their acknowledgement."""
 
-    queryset = Anomaly.objects.all()
+    queryset = with_comments(Anomaly.objects.all())
     serializer_class = AnomalySerializer
     filterset_class = AnomalyFilter
     pagination_class = AnomalyPagination

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from common.choices import validate_choice
 from consistency.history.suppression import SuppressionError
 from consistency.models.conditions import NEEDS_REVIEW, OPEN, PREFIX_LENGTH, prefix
-from consistency.models.history import Anomaly, EventKind, Mute, Scan, ScanCheck, State
+from consistency.models.history import Anomaly, AnomalyEvent, EventKind, Mute, Scan, ScanCheck, State
 from consistency.registry import CHECKS
 
 STATES = ("open", *State.values, "acknowledged", "muted", "retired", "all")
@@ -212,6 +212,12 @@ def previous_run(scan: int, check: str, database: str) -> ScanCheck | None:
     """Return the result of a check in the last scan before `scan` that ran or tried the check."""
     runs = ScanCheck.objects.filter(check_name=check, scan_id__lt=scan, database=database)
     return runs.order_by("-scan_id").first()
+
+
+def with_comments(anomalies: "QuerySet[Anomaly]") -> "QuerySet[Anomaly]":
+    """Read the comments of all anomalies in one query, as `comments`, oldest first."""
+    comments = AnomalyEvent.objects.filter(kind=EventKind.COMMENTED).exclude(text="").order_by("pk")
+    return anomalies.prefetch_related(Prefetch("events", comments, to_attr="comments"))
 
 
 def list_order(resolved: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from consistency.models.history import Anomaly, Mute, MuteEnd, Scan, ScanCheck, State
+from consistency.models.history import Anomaly, AnomalyEvent, Mute, MuteEnd, Scan, ScanCheck, State
 from consistency.registry import Severity
 from consistency.scan.serializers import SEVERITIES, InstantField, ReportSerializer
 
@@ -43,8 +43,18 @@ class AcknowledgementSerializer(serializers.Serializer[Anomaly]):
     reason = serializers.CharField(source="acknowledged_reason")
 
 
+class CommentSerializer(serializers.ModelSerializer[AnomalyEvent]):
+    """A comment of a person."""
+
+    at = InstantField()
+
+    class Meta:
+        model = AnomalyEvent
+        fields = read_only_fields = ("at", "by", "text")
+
+
 class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
-    """One anomaly. The context holds `mutes`, the mutes in force."""
+    """One anomaly of `queries.with_comments`. The context holds `mutes`, the mutes in force."""
 
     check = serializers.CharField(source="check_name")
     retired = serializers.BooleanField(help_text=RETIRED)
@@ -64,6 +74,7 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
     muted_until = InstantField(allow_null=True, help_text="End of the mute of the check; null without one.")
     muted_by = serializers.CharField(allow_null=True, help_text="Author of that mute.")
     muted_reason = serializers.CharField(allow_null=True, help_text="Reason of that mute.")
+    comments = CommentSerializer(many=True, help_text="Oldest first.")
 
     class Meta:
         model = Anomaly
@@ -71,7 +82,7 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
             "id", "database", "check", "retired", "severity", "object_type", "object_id", "file_uuid", "file_name",
             "status", "detail", "state", "first_seen", "appeared_at", "last_seen", "times_seen", "resolved_at",
             "resolved_scan", "returned_count", "needs_review", "reviewed_at", "acknowledged", "muted_until", "muted_by",
-            "muted_reason", "assignee", "note",
+            "muted_reason", "assignee", "comments",
         )  # fmt: skip
 
     @extend_schema_field(AcknowledgementSerializer(allow_null=True))

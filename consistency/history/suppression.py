@@ -120,9 +120,9 @@ def assign(anomalies: Iterable[int], *, to: str | None, by: str, reason: str = "
     return change(anomalies, EventKind.ASSIGNED, by=by, text=text, values=values, wait=wait)
 
 
-def comment(anomalies: Iterable[int], *, note: str, by: str, wait: float | None = None) -> int:
-    """Replace the note of anomalies (primary keys); return the number."""
-    return change(anomalies, EventKind.COMMENTED, by=by, text=note, values={"note": note}, wait=wait)
+def comment(anomalies: Iterable[int], *, text: str, by: str, wait: float | None = None) -> int:
+    """Add a comment to anomalies (primary keys); return the number."""
+    return change(anomalies, EventKind.COMMENTED, by=by, text=text, values={}, wait=wait)
 
 
 def mute(check: str, *, until: datetime, by: str, reason: str, sticky: bool = False, database: str = "default") -> Mute:

@@ -36,10 +36,10 @@ class EventKind(models.TextChoices):
 class Category(models.TextChoices):
     """Kind of reason for an acknowledgement, so that reasons can be counted."""
 
-    EXPECTED = "expected"
-    BEING_REPAIRED = "being_repaired"
-    FALSE_ALARM = "false_alarm"
-    LATER = "later"
+    EXPECTED = "expected", "Expected"
+    BEING_REPAIRED = "being_repaired", "Being repaired"
+    FALSE_ALARM = "false_alarm", "False alarm"
+    LATER = "later", "Later"
 
 
 ACKNOWLEDGEMENT_EVENTS = (EventKind.ACKNOWLEDGED.value, EventKind.ACKNOWLEDGEMENT_ENDED.value)

@@ -160,7 +160,6 @@ class Anomaly(CheckRecord):
     acknowledged_reason = models.TextField(null=True, blank=True)
     acknowledged_category = models.TextField(choices=Category.choices, null=True, blank=True)
     assignee = models.TextField(null=True, blank=True)
-    note = models.TextField(blank=True, default="", db_default="")
 
     objects: ClassVar[AnomalyManager] = AnomalyManager()
 
@@ -252,6 +251,7 @@ class AnomalyEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["anomaly", "-id"], name="event_of_anomaly"),
             models.Index(fields=["-id"], condition=~Q(by=""), name="event_by_person"),
+            models.Index(fields=["anomaly", "-id"], condition=Q(kind=EventKind.COMMENTED), name="event_comment"),
             models.Index(fields=["scan", "kind", "-id"], condition=Q(scan__isnull=False), name="event_of_scan"),
             models.Index(
                 fields=["anomaly", "-id"], condition=Q(kind__in=ACKNOWLEDGEMENT_EVENTS), name="event_acknowledgement"

@@ -148,11 +148,12 @@ def test_every_surface_refuses_to_mute_a_retired_check(client: Client, reviewer:
     assert not Mute.objects.exists()
 
 
-def test_retired_anomalies_can_be_acknowledged_assigned_and_noted(client: Client, reviewer: User, ask: Ask) -> None:
+def test_retired_anomalies_can_be_acknowledged_assigned_and_commented(client: Client, reviewer: User, ask: Ask) -> None:
     row = anomaly("gone", GONE)
     assert ask(f"/anomalies/{row.pk}/acknowledge", MUTED).json()["acknowledged"]["by"] == "ada"
     post(client, f"{LIST}{row.pk}/act/assign/", assignee="ann")
-    post(client, f"{LIST}{row.pk}/act/note/", note="history")
+    post(client, f"{LIST}{row.pk}/act/comment/", comment="history")
     stored = anomaly("gone", GONE)
-    assert (stored.assignee, stored.note, stored.state) == ("ann", "history", "new")
+    assert (stored.assignee, stored.state) == ("ann", "new")
+    assert stored.events.get(kind="commented").text == "history"
     assert listed("--state", "retired", "--silenced", "0") == {"forgotten"}

@@ -11,7 +11,7 @@ from common.commands import ContinuityCommand
 from common.output import json_list, table_text
 from common.times import format_instant
 from consistency.history.filters import AnomalyFilter
-from consistency.history.queries import active_mutes, list_order
+from consistency.history.queries import active_mutes, list_order, with_comments
 from consistency.history.serializers import AnomalySerializer, mute_of
 from consistency.management.console import remaining
 from consistency.management.shared import add_filters, filter_query, filter_rows, history_transaction
@@ -67,7 +67,7 @@ class Command(ContinuityCommand):
 
 def _json(anomalies: "QuerySet[Anomaly]") -> Iterator[str]:
     serializer = AnomalySerializer(context={"mutes": active_mutes()})
-    return json_list("anomalies", map(serializer.to_representation, anomalies.iterator(CHUNK_SIZE)))
+    return json_list("anomalies", map(serializer.to_representation, with_comments(anomalies).iterator(CHUNK_SIZE)))
 
 
 def _cells(anomaly: Anomaly, mutes: Sequence[Mute]) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """Actions of people on anomalies in the admin: the change, the event, the permission."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -130,18 +131,27 @@ def test_each_of_those_selected_shows_all_that_was_done(client: Client, reviewer
         assert words in text
 
 
-def test_they_are_assigned_and_noted(client: Client, reviewer: User) -> None:
+def test_they_are_assigned_and_commented(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
     one = anomaly("a")
     post(client, f"{LIST}{one.pk}/act/assign/", assignee="ann", reason="on call")
-    post(client, f"{LIST}{one.pk}/act/note/", note="asked the uploader")
+    post(client, f"{LIST}{one.pk}/act/comment/", comment="asked the uploader")
+    post(client, f"{LIST}{one.pk}/act/comment/", comment="no answer\nyet")
+    post(client, f"{LIST}{one.pk}/act/comment/", status=400, comment="  ")
     one.refresh_from_db()
-    assert (one.assignee, one.note) == ("ann", "asked the uploader")
-    assert by_people() == [("a", "assigned", "to ann: on call"), ("a", "commented", "asked the uploader")]
+    assert one.assignee == "ann"
+    assert by_people() == [
+        ("a", "assigned", "to ann: on call"),
+        ("a", "commented", "asked the uploader"),
+        ("a", "commented", "no answer\nyet"),
+    ]
     text = get(client, page_of(one))
     assert "to ann: on call" in history_of(text)
-    assert "<strong>Note:</strong> asked the uploader" in text
+    assert re.search(
+        "<strong>ann</strong><br>.*asked the uploader.*<strong>ann</strong><br>.*no answer<br>yet", text, re.DOTALL
+    )
+    assert "asked the uploader" not in history_of(text)
     post(client, f"{LIST}{one.pk}/act/assign/", status=400, assignee="nobody_known")
 
 

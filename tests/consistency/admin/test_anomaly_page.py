@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from consistency.history.current_state import object_sql
-from consistency.history.suppression import acknowledge, mute
+from consistency.history.suppression import acknowledge, comment, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan
 from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
@@ -127,10 +127,11 @@ def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) 
     made = mute(STALE, until=in_days(1), by=HOSTILE, reason=HOSTILE)
     a_job(1, HOSTILE, of=HOSTILE)
     Scan.objects.get().checks.update(outcome="could_not_run", count=None, error=HOSTILE)
-    for action in ("acknowledge", "end_acknowledgement", "note"):
-        post(client, f"{LIST}{one.pk}/act/{action}/", reason=HOSTILE, length="1d", note=HOSTILE)
+    for action in ("acknowledge", "end_acknowledgement", "comment"):
+        post(client, f"{LIST}{one.pk}/act/{action}/", reason=HOSTILE, length="1d", comment=HOSTILE)
     acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
-    Anomaly.objects.update(note=f"one\n{HOSTILE}\nthree", assignee=HOSTILE)
+    comment([one.pk], text=f"one\n{HOSTILE}\nthree", by=HOSTILE)
+    Anomaly.objects.update(assignee=HOSTILE)
     pages = (
         f"{LIST}?state=all",
         page_of(one),

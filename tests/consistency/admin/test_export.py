@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from consistency.history.suppression import acknowledge, mark_reviewed
+from consistency.history.suppression import acknowledge, comment, mark_reviewed
 from consistency.models import File
 from consistency.models.history import Anomaly, Scan
 from tests.consistency.admin.pages import LIST, get, post, stale
@@ -129,8 +130,12 @@ def test_selected_rows_are_exported(client: Client, reviewer: User) -> None:
 def test_a_cell_that_may_begin_a_formula_is_text_in_the_export(client: Client, reviewer: User) -> None:
     File.objects.create(file_uuid="a", file_name="\t=1+1", status="processing")
     recorded(STALE)
-    Anomaly.objects.update(note="a;=2", assignee="\uff1d3")
+    Anomaly.objects.update(assignee="\uff1d3")
+    comment([anomaly("a").pk], text="a;=2", by="=ann")
+    comment([anomaly("a").pk], text="asked", by="ann")
     (row,) = exported(client, "")
-    assert (row["file_name"], row["note"], row["assignee"]) == ("\t'=1+1", "a;'=2", "'\uff1d3")
+    assert (row["file_name"], row["assignee"]) == ("\t'=1+1", "'\uff1d3")
+    assert re.fullmatch(r"\S+Z =ann: a;'=2\n\S+Z ann: asked", row["comments"])
     (raw,) = json.loads(get(client, f"{LIST}export/json/"))["anomalies"]
-    assert (raw["file_name"], raw["note"], raw["assignee"]) == ("\t=1+1", "a;=2", "\uff1d3")
+    assert (raw["file_name"], raw["assignee"]) == ("\t=1+1", "\uff1d3")
+    assert [(made["by"], made["text"]) for made in raw["comments"]] == [("=ann", "a;=2"), ("ann", "asked")]

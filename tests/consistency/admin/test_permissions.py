@@ -16,15 +16,16 @@ from tests.consistency.history.data import REST, STALE, anomaly, in_days, record
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
-@pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "note", "recheck"])
+@pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "comment", "recheck"])
 def test_a_user_who_may_only_see_can_do_nothing(client: Client, person: Callable[..., User], name: str) -> None:
     stale("a")
     recorded(STALE)
     person(*SEE)
     one = anomaly("a")
-    post(client, f"{LIST}{one.pk}/act/{name}/", status=403, length="1d", reason="x", assignee="ann", note="x")
+    post(client, f"{LIST}{one.pk}/act/{name}/", status=403, length="1d", reason="x", assignee="ann", comment="x")
     post(client, LIST, status=403, action=name, select_across="0", index="0", _selected_action=[one.pk], sent="1")
-    assert Anomaly.objects.filter(acknowledged_until=None, assignee=None, note="").count() == 1
+    assert Anomaly.objects.filter(acknowledged_until=None, assignee=None).count() == 1
+    assert not AnomalyEvent.objects.exclude(by="").exists()
     assert Scan.objects.count() == 1
     text = get(client, page_of(one))
     assert "<form" not in text.partition('id="content-main"')[2].partition("footer")[0]
@@ -46,7 +47,7 @@ def test_each_permission_allows_its_own_actions_alone(client: Client, person: Ca
     stale("a")
     recorded(STALE)
     person(*SEE, may)
-    sent = {"length": "1d", "reason": "why", "assignee": "", "note": "n", "check_name": STALE, "database": "default"}
+    sent = {"length": "1d", "reason": "why", "assignee": "", "comment": "n", "check_name": STALE, "database": "default"}
     for permission, paths in action_urls().items():
         for path in paths:
             post(client, path, status=302 if permission == may else 403, **sent)
@@ -58,7 +59,7 @@ def test_a_user_who_may_act_but_not_see_lands_on_an_allowed_page(client: Client,
     assert "new, 0 returned" in get(client, answer["Location"])
 
 
-@pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "note", "recheck"])
+@pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "comment", "recheck"])
 def test_a_user_who_may_act_but_not_see_anomalies_learns_nothing_of_one(
     client: Client, person: Callable[..., User], name: str
 ) -> None:
@@ -66,19 +67,20 @@ def test_a_user_who_may_act_but_not_see_anomalies_learns_nothing_of_one(
     recorded(STALE)
     person("acknowledge_anomaly", "scan_now")
     get(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403)
-    post(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403, length="1d", reason="x", note="x")
+    post(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403, length="1d", reason="x", comment="x")
     get(client, f"{LIST}{anomaly('a').pk + 1}/act/{name}/", status=403)
 
 
 def test_no_action_happens_by_a_get(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
-    query = "?length=1d&reason=x&note=x&assignee=ann&sent=1&check_name=stale_processing&database=default"
+    query = "?length=1d&reason=x&comment=x&assignee=ann&sent=1&check_name=stale_processing&database=default"
     for paths in action_urls().values():
         for path in paths:
             assert client.get(path + query, secure=True).status_code in (200, 302, 405)
     get(client, f"{LIST}?state=open")
-    assert Anomaly.objects.filter(acknowledged_until=None, assignee=None, note="").count() == 1
+    assert Anomaly.objects.filter(acknowledged_until=None, assignee=None).count() == 1
+    assert not AnomalyEvent.objects.exclude(by="").exists()
     assert Mute.objects.filter(ended_at=None).count() == 1
     assert Scan.objects.count() == 1
     assert not AnomalyEvent.objects.exclude(by="").exists()

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from consistency.history.suppression import acknowledge, end_acknowledgement
+from consistency.history.suppression import acknowledge, comment, end_acknowledgement
 from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent
 from tests.consistency.admin.pages import HOSTILE, LIST, get, page_of, post, stale
@@ -85,13 +85,13 @@ def resolved_by_a_scan(one: Anomaly) -> None:
     [
         (with_ada, "Acknowledged by ada until "),
         (lambda one: Anomaly.objects.update(assignee="ada"), "assigned to ada"),
-        (lambda one: Anomaly.objects.update(note="asked\nthe uploader"), "asked<br>the uploader"),
+        (lambda one: comment([one.pk], text="asked\nthe uploader", by="ada"), "asked<br>the uploader"),
         (resolved_by_a_scan, "A scan has resolved the anomaly"),
         (lambda one: Anomaly.objects.update(returned_count=1), "returned once"),
     ],
-    ids=["acknowledged", "assigned", "noted", "resolved", "returned"],
+    ids=["acknowledged", "assigned", "commented", "resolved", "returned"],
 )
-@pytest.mark.parametrize("action", ["acknowledge", "end_acknowledgement", "assign", "note"])
+@pytest.mark.parametrize("action", ["acknowledge", "end_acknowledgement", "assign", "comment"])
 def test_of_two_reviewers_the_last_sees_what_the_first_did_and_overwrites_nothing(
     client: Client, reviewer: User, action: str, change: Callable[[Anomaly], Any], shown: str
 ) -> None:
@@ -99,11 +99,11 @@ def test_of_two_reviewers_the_last_sees_what_the_first_did_and_overwrites_nothin
     opened = form_of(client, one)
     change(one)
     before = Anomaly._base_manager.values().get()
-    text = refused(client, one, action, **opened, **ACKNOWLEDGE, assignee="ann", note="my own text")
+    text = refused(client, one, action, **opened, **ACKNOWLEDGE, assignee="ann", comment="my own text")
     assert shown in text
     assert Anomaly._base_manager.values().get() == before
     assert nothing_done()
-    if action == "note":
+    if action == "comment":
         assert "my own text</textarea>" in text
     if action == "assign":
         assert '<option value="ann" selected>' in text
@@ -115,15 +115,14 @@ def test_of_two_reviewers_the_last_sees_what_the_first_did_and_overwrites_nothin
         lambda one: end_acknowledgement([one.pk]),
         lambda one: Anomaly.objects.update(acknowledged_until=in_days(-1)),
         lambda one: Anomaly.objects.update(assignee=None),
-        lambda one: Anomaly.objects.update(note=""),
-        lambda one: Anomaly.objects.update(note=HOSTILE),
+        lambda one: comment([one.pk], text=HOSTILE, by="ada"),
     ],
-    ids=["ended", "past its time", "to nobody", "no note", "hostile"],
+    ids=["ended", "past its time", "to nobody", "hostile comment"],
 )
 def test_the_end_of_a_state_is_a_change_too(client: Client, reviewer: User, change: Callable[[Anomaly], Any]) -> None:
     one = one_stale()
     with_ada(one)
-    Anomaly.objects.update(assignee="ada", note="asked")
+    Anomaly.objects.update(assignee="ada")
     opened = form_of(client, one)
     change(one)
     text = refused(client, one, "end_acknowledgement", **opened, reason="requeued")
@@ -166,7 +165,7 @@ def test_an_anomaly_that_was_deleted_is_not_found(client: Client, reviewer: User
     one = one_stale()
     opened = form_of(client, one)
     Anomaly.objects.all()._raw_delete("default")
-    post(client, f"{LIST}{one.pk}/act/note/", status=404, **opened, note="mine")
+    post(client, f"{LIST}{one.pk}/act/comment/", status=404, **opened, comment="mine")
 
 
 # --- Selected anomalies ----------------------------------------------------------------------------------
@@ -214,8 +213,8 @@ def test_the_form_lists_some_of_many_with_their_state(client: Client, reviewer: 
     names = [f"s{number}" for number in range(23)]
     stale(*names)
     recorded(STALE)
-    Anomaly.objects.update(assignee="ada", note="asked the uploader")
     keys = [anomaly(name).pk for name in names]
+    comment(keys, text="asked the uploader", by="ada")
     sent: dict[str, Any] = {"action": "assign", "select_across": "0", "_selected_action": keys, "index": "0"}
     text = post(client, LIST, status=200, **sent).content.decode()
     assert "23 anomalies" in text

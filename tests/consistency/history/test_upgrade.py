@@ -13,7 +13,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from consistency.history.overview import overview
-from consistency.history.queries import in_state
+from consistency.history.queries import in_state, with_comments
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
 from consistency.notices.notice import notice_of
@@ -109,7 +109,7 @@ def test_scans_and_their_checks_are_as_before(before: dict[str, Rows]) -> None:
 
 
 def test_anomalies_are_as_before_in_their_order(before: dict[str, Rows]) -> None:
-    stored = list(Anomaly.objects.all())
+    stored: Any = list(with_comments(Anomaly.objects.all()))
     assert [(row["check_name"], row["object_id"]) for row in before["anomalies"]] == [
         (found.check_name, found.object_id) for found in stored
     ]
@@ -117,7 +117,15 @@ def test_anomalies_are_as_before_in_their_order(before: dict[str, Rows]) -> None
         if (found.check_name, found.object_id) == (STALE, "e"):
             # Only one of the two passes of the last scan saw e: now that scan is the last that saw e.
             row["last_seen"] = Scan.objects.latest("pk").snapshot_at
+        note = row.pop("note")
         assert row == {name: getattr(found, name) for name in row}
+        assert [comment.text for comment in found.comments] == [note] * bool(note)
+
+
+def test_a_note_of_1_0_0_is_a_comment_by_its_author_or_of_an_unknown_author(before: dict[str, Rows]) -> None:
+    assert kinds("g")[-1] == ("commented", "ann")
+    assert kinds("d")[-1] == ("commented", "unknown")
+    assert anomaly("d").events.get(kind="commented").at == anomaly("d").appeared_at
 
 
 def test_the_lists_by_state_are_as_before(before: dict[str, Rows]) -> None:

@@ -40,17 +40,15 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     list_display = ("target", "rule", "state", "appeared")
     list_display_links = ("target",)
     list_filter = (
-        filters.CheckFilter, "severity", filters.StateFilter, filters.LastScanFilter, filters.ScanFilter,
-        filters.AgeFilter, filters.ResolvedSinceFilter, filters.AssigneeFilter, filters.DatabaseFilter,
+        filters.CheckFilter, "severity", filters.StateFilter, filters.CategoryFilter, filters.LastScanFilter,
+        filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter, filters.AssigneeFilter,
+        filters.DatabaseFilter,
     )  # fmt: skip
     search_fields = ("file_uuid", "file_name")
     search_help_text = (
         "The first characters of a file's uuid or name, a job's number or an identity's uuid; case matters."
     )
     actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
-        return with_comments(super().get_queryset(request))
 
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -69,7 +67,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
         """Return anomalies without an order: a filter may add the column of the order."""
-        return Anomaly.objects.all()
+        return with_comments(Anomaly.objects.all())
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show resolved anomalies in columns of their own."""

@@ -61,11 +61,12 @@ def object_name(anomaly: Anomaly) -> str:
 
 
 def acknowledgement_text(anomaly: Anomaly) -> str:
-    """Return author, end and reason of the acknowledgement in force, else an empty text."""
+    """Return author, end, reason and category of the acknowledgement in force, else an empty text."""
     until = anomaly.acknowledged_until
     if until is None or not anomaly.is_acknowledged:
         return ""
-    return suppression_text(anomaly.acknowledged_by or "", until, anomaly.acknowledged_reason or "")
+    category = f" ({anomaly.get_acknowledged_category_display().lower()})" if anomaly.acknowledged_category else ""
+    return suppression_text(anomaly.acknowledged_by or "", until, f"{anomaly.acknowledged_reason}{category}")
 
 
 def suppression_text(by: str, until: datetime, reason: str) -> str:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 CHUNK_SIZE: Final = 1000
 OTHER_FIELDS: Final = ("retired", "acknowledged", "muted_until", "muted_by", "muted_reason", "comments")
 COLUMNS: Final = tuple(name for name in AnomalySerializer.Meta.fields if name not in OTHER_FIELDS)
-ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason")
+ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason", "category")
 
 
 def export(anomalies: QuerySet[Anomaly], order: str, name: str) -> StreamingHttpResponse:

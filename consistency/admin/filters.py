@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from consistency.history import queries
 from consistency.history.filters import AnomalyFilter
-from consistency.models.history import OPEN, EventKind, State
+from consistency.models.history import OPEN, Category, EventKind, State
 from consistency.registry import CHECKS
 
 Choices = list[tuple[str, str]]
@@ -114,6 +114,18 @@ class StateFilter(ParameterFilter):
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
         return super().queryset(request, queryset) if self.value() else queryset.filter(queries.unsuppressed())
+
+
+class CategoryFilter(ParameterFilter):
+    """Beside the acknowledged anomalies, with the number of each category."""
+
+    title, parameter_name = "category", "category"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        if self.value() is None and request.GET.get("state") != "acknowledged":
+            return []
+        numbers = queries.acknowledged_by_category()
+        return [(value, f"{label} ({numbers.get(value, 0):,})") for value, label in Category.choices]
 
 
 class LastScanFilter(ConditionFilter):

@@ -17,6 +17,7 @@ from consistency.admin.base import conflict
 from consistency.history import suppression
 from consistency.history.queries import check_names, last_runs, validate_mutable
 from consistency.history.suppression import SuppressionError
+from consistency.models.history import Category
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -161,9 +162,12 @@ def count_text(number: int) -> str:
 
 class AcknowledgeForm(ActionForm, SuppressionForm):
     title, past_tense, not_possible = "Acknowledge", "Acknowledged", "already resolved"
+    category = forms.ChoiceField(choices=Category.choices, widget=forms.RadioSelect)
+    field_order = ("category", "reason", "length", "until")
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
-        return suppression.acknowledge(keys, until=self.end, by=by, reason=self.cleaned_data["reason"], wait=wait)
+        values = {name: self.cleaned_data[name] for name in ("category", "reason")}
+        return suppression.acknowledge(keys, until=self.end, by=by, wait=wait, **values)
 
 
 class EndAcknowledgementForm(ActionForm, ReasonForm):

@@ -15,6 +15,7 @@ from common.arguments import DURATION, parse_duration, parse_time
 from common.choices import validate_choice
 from consistency.history.queries import validate_database
 from consistency.history.serializers import CheckSerializer
+from consistency.models.history import Category
 from consistency.registry import CHECKS
 from consistency.scan.selection import tags
 
@@ -114,10 +115,6 @@ class SuppressionBody(Body):
         return attrs
 
 
-class AcknowledgeBody(SuppressionBody):
-    """End and reason of an acknowledgement."""
-
-
 class MuteBody(SuppressionBody):
     """End and reason of a mute, for one database."""
 
@@ -136,6 +133,12 @@ def _choice(kind: str, allowed: Callable[[], Any], **options: Any) -> ParsedFiel
         """A word of `allowed`."""
 
     return Choice(lambda word: validate_choice(kind, word, allowed()), **options)
+
+
+class AcknowledgeBody(SuppressionBody):
+    """End and reason of an acknowledgement."""
+
+    category = _choice("category", lambda: Category.values, required=False, help_text="Kind of reason, to be counted.")
 
 
 class ScanBody(Body):

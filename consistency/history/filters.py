@@ -18,7 +18,7 @@ from drf_spectacular.drainage import set_override
 from common.arguments import DURATION, parse_count, parse_duration, parse_time
 from common.choices import validate_choice
 from consistency.history import queries
-from consistency.models.history import Anomaly, Scan, State
+from consistency.models.history import Anomaly, Category, Scan, State
 from consistency.registry import Severity
 
 SEVERITIES: Final = {severity.word: severity for severity in Severity}
@@ -131,6 +131,13 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
         parse=choice("state", queries.STATES),
         schema={"type": "string", "enum": list(queries.STATES), "default": "open"},
         help_text=f"{', '.join(queries.STATES)}; open by default.",
+    )
+    category = Parameter(
+        lambda names: queries.acknowledged() & Q(acknowledged_category__in=names),
+        parse=choice("category", Category.values),
+        many=True,
+        schema={"type": "string", "enum": Category.values},
+        help_text=f"Acknowledged for one of these kinds of reasons: {', '.join(Category.values)}.",
     )
     assignee = Parameter(lambda name: Q(assignee=name), help_text="Assigned to this person.")
     database = _database()

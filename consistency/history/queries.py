@@ -208,6 +208,12 @@ def acknowledged_by_check(database: str) -> dict[str, int]:
     return dict(rows.values_list("check_name").annotate(number=Count("pk")))
 
 
+def acknowledged_by_category() -> dict[str, int]:
+    """Return the number of acknowledged open anomalies by category, with a category."""
+    rows = Anomaly._base_manager.filter(acknowledged(), acknowledged_category__isnull=False).order_by()
+    return dict(rows.values_list("acknowledged_category").annotate(number=Count("pk")))
+
+
 def previous_run(scan: int, check: str, database: str) -> ScanCheck | None:
     """Return the result of a check in the last scan before `scan` that ran or tried the check."""
     runs = ScanCheck.objects.filter(check_name=check, scan_id__lt=scan, database=database)

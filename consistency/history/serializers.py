@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from consistency.models.history import Anomaly, AnomalyEvent, Mute, MuteEnd, Scan, ScanCheck, State
+from consistency.models.history import Anomaly, AnomalyEvent, Category, Mute, MuteEnd, Scan, ScanCheck, State
 from consistency.registry import Severity
 from consistency.scan.serializers import SEVERITIES, InstantField, ReportSerializer
 
@@ -41,6 +41,7 @@ class AcknowledgementSerializer(serializers.Serializer[Anomaly]):
     at = InstantField(source="acknowledged_at")
     until = InstantField(source="acknowledged_until")
     reason = serializers.CharField(source="acknowledged_reason")
+    category = serializers.ChoiceField(source="acknowledged_category", choices=Category.choices, allow_null=True)
 
 
 class CommentSerializer(serializers.ModelSerializer[AnomalyEvent]):

@@ -82,7 +82,7 @@ def acknowledge(
     until: datetime,
     by: str,
     reason: str,
-    category: Category | None = None,
+    category: str | None = None,
     wait: float | None = None,
 ) -> int:
     """Acknowledge the open anomalies among these primary keys, and mark them as reviewed; return the number."""
@@ -96,7 +96,8 @@ def acknowledge(
         "acknowledged_category": category,
         "reviewed_at": now,
     }
-    text = f"{f'as {category.label.lower()} ' if category else ''}until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+    suffix = f" ({Category(category).label.lower()})" if category else ""
+    text = f"until {until:%Y-%m-%d %H:%M} UTC: {reason}{suffix}"
     return change(anomalies, EventKind.ACKNOWLEDGED, by=by, text=text, only=OPEN, values=values, wait=wait)
 
 

@@ -106,7 +106,7 @@ def test_a_bulk_action_changes_every_anomaly_and_an_export_has_them(pooled_url: 
     many_stale(many)
     with moved_to(pooled_url):
         recorded("stale_processing")
-        form = ACTIONS["acknowledge"]({"length": "1d", "reason": "why"})
+        form = ACTIONS["acknowledge"]({"category": "later", "length": "1d", "reason": "why"})
         assert form.is_valid()
         work = partial(_apply_in_batches, form=form, by="ann", anomalies=Anomaly.objects.all())
         task, thread = start_task(work, title="Acknowledge", by="ann")

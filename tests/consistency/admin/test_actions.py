@@ -36,7 +36,7 @@ def test_one_is_acknowledged_for_a_day_with_a_reason_and_its_history_shows_that(
     stale("a")
     recorded(STALE)
     one = anomaly("a")
-    post(client, f"{LIST}{one.pk}/act/acknowledge/", length="1d", reason="being requeued")
+    post(client, f"{LIST}{one.pk}/act/acknowledge/", category="later", length="1d", reason="being requeued")
     one.refresh_from_db()
     assert (one.acknowledged_by, one.acknowledged_reason) == ("ann", "being requeued")
     assert one.acknowledged_until is not None
@@ -53,11 +53,13 @@ def test_one_is_acknowledged_for_a_day_with_a_reason_and_its_history_shows_that(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"length": "1d", "reason": ""},
-        {"length": "1d", "reason": "  "},
-        {"length": "2y", "reason": "why"},
-        {"length": "1d", "reason": "why", "until": "2001-01-01T00:00"},
-        {"length": "1d", "reason": "why", "until": "2999-01-01T00:00"},
+        {"length": "1d", "reason": "why"},
+        {"category": "unknown", "length": "1d", "reason": "why"},
+        {"category": "later", "length": "1d", "reason": ""},
+        {"category": "later", "length": "1d", "reason": "  "},
+        {"category": "later", "length": "2y", "reason": "why"},
+        {"category": "later", "length": "1d", "reason": "why", "until": "2001-01-01T00:00"},
+        {"category": "later", "length": "1d", "reason": "why", "until": "2999-01-01T00:00"},
     ],
 )
 def test_without_a_reason_or_beyond_the_longest_time_nothing_happens(
@@ -73,7 +75,7 @@ def test_without_a_reason_or_beyond_the_longest_time_nothing_happens(
 def test_the_form_says_the_longest_time_in_the_words_of_the_action(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
-    sent = {"length": "1d", "reason": "why", "until": "2999-01-01T00:00"}
+    sent = {"category": "later", "length": "1d", "reason": "why", "until": "2999-01-01T00:00"}
     answer = post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", status=400, **sent)
     with pytest.raises(SuppressionError) as refused:
         acknowledge([], until=in_days(1000), by="ann", reason="why")
@@ -91,9 +93,9 @@ def test_those_selected_are_acknowledged_and_no_others(client: Client, reviewer:
     assert page_of(anomaly("c")) not in form
     assert not Anomaly.objects.filter(acknowledged_until__isnull=False).exists()
     first.pop("index")
-    post(client, LIST, **first, sent="1", length="7d", reason="until Monday")
+    post(client, LIST, **first, sent="1", category="later", length="7d", reason="until Monday")
     assert set(Anomaly.objects.filter(acknowledged_by="ann").values_list("pk", flat=True)) == set(chosen)
-    assert [text.endswith("until Monday") for _, _, text in by_people()] == [True, True]
+    assert [text.endswith("until Monday (later)") for _, _, text in by_people()] == [True, True]
 
 
 def test_all_that_match_are_acted_on_by_the_filter_with_an_event_each(client: Client, reviewer: User) -> None:
@@ -104,7 +106,7 @@ def test_all_that_match_are_acted_on_by_the_filter_with_an_event_each(client: Cl
     assert some
     sent: dict[str, Any] = {"action": "acknowledge", "select_across": "1", "_selected_action": some.pk, "sent": "1"}
     with CaptureQueriesContext(connection) as queries:
-        post(client, f"{LIST}?check={STALE}", **sent, length="1d", reason="all of them")
+        post(client, f"{LIST}?check={STALE}", **sent, category="later", length="1d", reason="all of them")
     assert Anomaly.objects.filter(acknowledged_by="ann").count() == 30
     assert anomaly("rest", REST).acknowledged_until is None
     assert len(queries) < 30
@@ -118,7 +120,7 @@ def test_each_of_those_selected_shows_all_that_was_done(client: Client, reviewer
     recorded(STALE)
     sent: dict[str, Any] = {"select_across": "0", "_selected_action": [anomaly("a").pk, anomaly("b").pk], "sent": "1"}
     for action in (
-        {"action": "acknowledge", "length": "1d", "reason": "why"},
+        {"action": "acknowledge", "category": "later", "length": "1d", "reason": "why"},
         {"action": "assign", "assignee": "ann"},
         {"action": "end_acknowledgement", "reason": "requeued"},
     ):
@@ -202,15 +204,15 @@ def test_the_longest_reason_is_stored_with_the_longest_name(client: Client, revi
     key = "k" * 300
     stale(key)
     recorded(STALE)
-    post(client, f"{LIST}{anomaly(key).pk}/act/acknowledge/", length="1d", reason="r" * 500)
-    assert by_people()[0][2].endswith("r" * 500)
+    post(client, f"{LIST}{anomaly(key).pk}/act/acknowledge/", category="later", length="1d", reason="r" * 500)
+    assert by_people()[0][2].endswith("r" * 500 + " (later)")
 
 
 # --- The result ------------------------------------------------------------------------------------------
 def selected(*names: str) -> dict[str, Any]:
     return {
         "action": "acknowledge", "select_across": "0", "_selected_action": [anomaly(name).pk for name in names],
-        "sent": "1", "length": "1d", "reason": "being requeued",
+        "sent": "1", "category": "later", "length": "1d", "reason": "being requeued",
     }  # fmt: skip
 
 
@@ -219,7 +221,7 @@ def test_an_anomaly_that_a_scan_resolved_meanwhile_is_skipped(client: Client, re
     recorded(STALE)
     delete_files()
     recorded(STALE)
-    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", length="1d", reason="being requeued")
+    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", category="later", length="1d", reason="being requeued")
     text = get(client, LIST)
     assert '<li class="warning">Acknowledged: 0 anomalies. Skipped: 1, already resolved.</li>' in text
     assert by_people() == []

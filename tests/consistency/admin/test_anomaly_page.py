@@ -128,7 +128,7 @@ def test_a_hostile_name_is_only_text_everywhere(client: Client, reviewer: User) 
     a_job(1, HOSTILE, of=HOSTILE)
     Scan.objects.get().checks.update(outcome="could_not_run", count=None, error=HOSTILE)
     for action in ("acknowledge", "end_acknowledgement", "comment"):
-        post(client, f"{LIST}{one.pk}/act/{action}/", reason=HOSTILE, length="1d", comment=HOSTILE)
+        post(client, f"{LIST}{one.pk}/act/{action}/", category="later", reason=HOSTILE, length="1d", comment=HOSTILE)
     acknowledge([one.pk], until=in_days(1), by=HOSTILE, reason=HOSTILE)
     comment([one.pk], text=f"one\n{HOSTILE}\nthree", by=HOSTILE)
     Anomaly.objects.update(assignee=HOSTILE)

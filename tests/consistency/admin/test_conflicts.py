@@ -19,7 +19,7 @@ from tests.consistency.history.data import STALE, anomaly, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
-SENT: dict[str, Any] = {"length": "1d", "reason": "being requeued"}
+SENT: dict[str, Any] = {"category": "later", "length": "1d", "reason": "being requeued"}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def test_others_read_who_acted_on_what_and_why(client: Client, person: Callable[
     person(*SEE, "acknowledge_anomaly")
     sent: dict[str, Any] = {"select_across": "1", "_selected_action": "0", "sent": "1"}
     post(client, f"{LIST}?check={STALE}", **sent, action="assign", assignee="ann", reason="on call")
-    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", length="1d", reason="being requeued")
+    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", category="later", length="1d", reason="being requeued")
     person(*SEE, "view_anomalyevent", name="bob")
     text = get(client, EVENTS)
     assert text.count('"field-who">ann<') == 3

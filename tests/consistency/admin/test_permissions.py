@@ -15,6 +15,8 @@ from tests.consistency.history.data import REST, STALE, anomaly, in_days, record
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
+SENT = {"category": "later", "length": "1d", "reason": "x", "assignee": "ann", "comment": "x"}
+
 
 @pytest.mark.parametrize("name", ["acknowledge", "end_acknowledgement", "assign", "comment", "recheck"])
 def test_a_user_who_may_only_see_can_do_nothing(client: Client, person: Callable[..., User], name: str) -> None:
@@ -22,7 +24,7 @@ def test_a_user_who_may_only_see_can_do_nothing(client: Client, person: Callable
     recorded(STALE)
     person(*SEE)
     one = anomaly("a")
-    post(client, f"{LIST}{one.pk}/act/{name}/", status=403, length="1d", reason="x", assignee="ann", comment="x")
+    post(client, f"{LIST}{one.pk}/act/{name}/", status=403, **SENT)
     post(client, LIST, status=403, action=name, select_across="0", index="0", _selected_action=[one.pk], sent="1")
     assert Anomaly.objects.filter(acknowledged_until=None, assignee=None).count() == 1
     assert not AnomalyEvent.objects.exclude(by="").exists()
@@ -47,7 +49,7 @@ def test_each_permission_allows_its_own_actions_alone(client: Client, person: Ca
     stale("a")
     recorded(STALE)
     person(*SEE, may)
-    sent = {"length": "1d", "reason": "why", "assignee": "", "comment": "n", "check_name": STALE, "database": "default"}
+    sent = SENT | {"assignee": "", "check_name": STALE, "database": "default"}
     for permission, paths in action_urls().items():
         for path in paths:
             post(client, path, status=302 if permission == may else 403, **sent)
@@ -67,14 +69,16 @@ def test_a_user_who_may_act_but_not_see_anomalies_learns_nothing_of_one(
     recorded(STALE)
     person("acknowledge_anomaly", "scan_now")
     get(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403)
-    post(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403, length="1d", reason="x", comment="x")
+    post(client, f"{LIST}{anomaly('a').pk}/act/{name}/", status=403, **SENT)
     get(client, f"{LIST}{anomaly('a').pk + 1}/act/{name}/", status=403)
 
 
 def test_no_action_happens_by_a_get(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
-    query = "?length=1d&reason=x&comment=x&assignee=ann&sent=1&check_name=stale_processing&database=default"
+    query = (
+        "?category=later&length=1d&reason=x&comment=x&assignee=ann&sent=1&check_name=stale_processing&database=default"
+    )
     for paths in action_urls().values():
         for path in paths:
             assert client.get(path + query, secure=True).status_code in (200, 302, 405)

@@ -18,7 +18,7 @@ from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 ORPHANED = "orphaned_processing"
-ACKNOWLEDGE: dict[str, Any] = {"length": "1d", "reason": "being requeued"}
+ACKNOWLEDGE: dict[str, Any] = {"category": "later", "length": "1d", "reason": "being requeued"}
 CHANGED = "Some of these anomalies changed since the page was shown. Nothing was done"
 
 

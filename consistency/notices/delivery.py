@@ -74,7 +74,7 @@ def preview(recorded: Recorded) -> str:
     """Return the notice of a recorded scan and the names of the channels."""
     notice = notice_of(recorded)
     if notice is None:
-        return "No notice: no check is new, worse, recovered or running again.\n"
+        return "No notice: no check is new, worse, recovered or running again, and no suppression ends within a day.\n"
     names = " and ".join(channels()) or "nobody: neither CONSISTENCY_WEBHOOK_URL nor ADMINS is set"
     body = json.dumps(notice.as_dict(), indent=2)
     subject = f"{settings.EMAIL_SUBJECT_PREFIX}{notice.subject}"

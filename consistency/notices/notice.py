@@ -1,4 +1,4 @@
-"""Build the notice of a recorded scan: its checks that are new, worse, recovered or running again."""
+"""Build the notice of a recorded scan: checks that are new, worse, recovered or running again, and a reminder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from consistency.history.changes import Changes, RecordedScan
 from consistency.history.queries import previous_run
 from consistency.history.scanning import Recorded
 from consistency.models.history import ScanCheck
+from consistency.notices.reminders import Reminder, reminder_of
 from consistency.registry import Severity
 from consistency.scan.report import Outcome, Report
 
@@ -65,20 +66,22 @@ class Notice:
     scan: RecordedScan
     database: str
     checks: Sequence[CheckNotice]
+    reminder: Reminder
 
     @property
     def subject(self) -> str:
         """Return a line: `Consistency degraded: 2 checks new, 1 check recovered (database default)`."""
         kinds = Counter(check.kind for check in self.checks)
-        parts = ", ".join(f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items())
-        return f"Consistency {self.report.status}: {parts} (database {self.database})"
+        parts = [f"{number} check{'s' if number > 1 else ''} {kind}" for kind, number in kinds.items()]
+        parts += self.reminder.parts
+        return f"Consistency {self.report.status}: {', '.join(parts)} (database {self.database})"
 
     @property
     def text(self) -> str:
         """Return the message for people."""
         at = format_instant(self.report.checked_at)
         head = f"Scan {self.scan.id} of database {self.database}, {at}: {self.report.status}."
-        lines = [line for check in self.checks for line in check.lines]
+        lines = [line for check in self.checks for line in check.lines] + self.reminder.lines
         return "\n".join([head, "", *lines, "manage.py show_anomalies and the admin have the rows."]) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,11 +95,12 @@ class Notice:
             "checked_at": format_instant(self.report.checked_at),
             "recorded": self.scan.as_dict(),
             "changes": [check.as_dict() for check in self.checks],
+            "ending": self.reminder.as_dict(),
         }
 
 
 def notice_of(recorded: Recorded) -> Notice | None:
-    """Return the notice about a recorded scan; None if the scan is not recorded or nothing changed."""
+    """Return the notice about a recorded scan; None if the scan is not recorded or has no news."""
     scan = recorded.scan
     if scan is None:
         return None
@@ -105,9 +109,10 @@ def notice_of(recorded: Recorded) -> Notice | None:
         changes = scan.by_check[outcome.check.name]
         if kind := kind_of(outcome, changes, previous_run(scan.id, outcome.check.name, recorded.database)):
             checks.append(CheckNotice(kind=kind, outcome=outcome, changes=changes))
-    if not checks:
+    reminder = reminder_of(scan.id, recorded.database)
+    if not checks and not reminder:
         return None
-    return Notice(report=recorded.report, scan=scan, database=recorded.database, checks=checks)
+    return Notice(report=recorded.report, scan=scan, database=recorded.database, checks=checks, reminder=reminder)
 
 
 def kind_of(outcome: Outcome, changes: Changes, previous: ScanCheck | None) -> str | None:

@@ -157,6 +157,15 @@ def url(name: str, default: str | None = None, *, schemes: tuple[str, ...], exam
     return value
 
 
+def urls(name: str, *, schemes: tuple[str, ...], example: str) -> dict[str, str]:
+    """Return a mapping to URLs, written `name=URL,name=URL`."""
+    items = pairs(name)
+    for key, value in items.items():
+        if not _is_url(value, schemes):
+            raise SettingError(name, f" has no usable URL for {key}", f"{' or '.join(schemes)}, such as {example}")
+    return items
+
+
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)

@@ -177,6 +177,10 @@ BUILD_GIT_HASH = env.text("BUILD_GIT_HASH", "")
 BUILD_TIMESTAMP = env.timestamp("BUILD_TIMESTAMP")
 # Checks that run by default, in addition to the four of the contract.
 CONSISTENCY_CHECKS = env.strings("CONSISTENCY_CHECKS")
+# What to do about findings of a check, by the name of the check.
+CONSISTENCY_RUNBOOKS = env.urls(
+    "CONSISTENCY_RUNBOOKS", schemes=("http", "https"), example="orphaned_processing=https://wiki.example/orphaned"
+)
 # Seconds between the two passes of a recorded scan. 0: a single pass.
 CONSISTENCY_CONFIRM = env.integer("CONSISTENCY_CONFIRM", 0, most=3_600)
 # Seconds between the two readings of an external check.

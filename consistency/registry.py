@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 
+from django.conf import settings
 from django.db.models import QuerySet, TextField, Value
 from django.db.models.expressions import Combinable, Expression
 
@@ -80,6 +81,12 @@ class Check:
     def external(self) -> bool:
         """Return True if the check reads outside PostgreSQL."""
         return self.detail is None
+
+    @property
+    def runbook(self) -> str | None:
+        """Return the URL of the instructions for this platform; None without one."""
+        runbook: str | None = settings.CONSISTENCY_RUNBOOKS.get(self.name)
+        return runbook
 
     def queries(self) -> tuple[Query, ...]:
         """Return the rows that break the rule, one QuerySet per model."""

@@ -42,16 +42,18 @@ def every_check_compiles(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register("consistency")
-def added_checks_exist(**_: Any) -> list[checks.CheckMessage]:
-    """Report unknown names in CONSISTENCY_CHECKS."""
+def settings_name_checks(**_: Any) -> list[checks.CheckMessage]:
+    """Report unknown names of checks in the settings."""
     messages: list[checks.CheckMessage] = []
-    for name in settings.CONSISTENCY_CHECKS:
-        try:
-            validate_choice("check", name, CHECKS)
-        except UnknownChoiceError as problem:
-            messages.append(
-                checks.Error(f"CONSISTENCY_CHECKS: {problem}", hint="Correct the setting.", id=f"{ID}.E002")
-            )
+    for setting, kind, number in (
+        ("CONSISTENCY_CHECKS", checks.Error, "E002"),
+        ("CONSISTENCY_RUNBOOKS", checks.Warning, "W003"),
+    ):
+        for name in getattr(settings, setting):
+            try:
+                validate_choice("check", name, CHECKS)
+            except UnknownChoiceError as problem:
+                messages.append(kind(f"{setting}: {problem}", hint="Correct the setting.", id=f"{ID}.{number}"))
     return messages
 
 

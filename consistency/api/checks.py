@@ -37,6 +37,7 @@ def _row(name: str, database: str, run: ScanCheck | None, acknowledged: int, mut
         "severity": severity.word,
         "title": check and check.title,
         "hint": check and check.hint,
+        "runbook": check and check.runbook,
         "tags": check and list(check.tags),
         "default": check in default_checks(),
         "scan": run and run.scan_id,

@@ -178,6 +178,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     severity = serializers.ChoiceField(choices=SEVERITIES)
     title = serializers.CharField(allow_null=True, help_text="null for a retired check, like hint and tags.")
     hint = serializers.CharField(allow_null=True)
+    runbook = serializers.URLField(allow_null=True, help_text="From CONSISTENCY_RUNBOOKS; null without one.")
     tags = serializers.ListField(child=serializers.CharField(), allow_null=True)
     default = serializers.BooleanField(help_text="True if every report runs the check.")
     scan = serializers.IntegerField(allow_null=True, help_text="Last recorded scan of the check.")

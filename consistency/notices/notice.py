@@ -46,6 +46,7 @@ class CheckNotice:
             "error": outcome.error,
             "title": outcome.check.title,
             "hint": outcome.check.hint,
+            "runbook": outcome.check.runbook,
         }
 
     @property
@@ -54,8 +55,8 @@ class CheckNotice:
         outcome = self.outcome
         result = f"could not run: {outcome.error}" if outcome.error else f"{self.changes}; {outcome.count} in all"
         first = f"{self.kind}: {outcome.check.name} ({outcome.check.severity.word}): {result}"
-        hint = [] if self.kind == RECOVERED else [f"  {outcome.check.hint}"]
-        return [first, f"  {outcome.check.title}", *hint, ""]
+        advice = () if self.kind == RECOVERED else (outcome.check.hint, outcome.check.runbook)
+        return [first, *(f"  {line}" for line in (outcome.check.title, *advice) if line), ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

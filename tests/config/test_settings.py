@@ -57,6 +57,9 @@ WRONG = [
     ("IDENTITIES_DIR", "~/identities"),
     ("PIPELINE_PROCESSORS", "asr"),
     ("PIPELINE_PROCESSORS", "asr="),
+    ("CONSISTENCY_RUNBOOKS", "stale_processing"),
+    ("CONSISTENCY_RUNBOOKS", "stale_processing=wiki.example"),
+    ("CONSISTENCY_RUNBOOKS", "stale_processing=javascript:alert(1)"),
     ("LOG_LEVEL", "LOUD"),
     ("CONSISTENCY_MAX_AGE", "a day"),
     ("CONSISTENCY_KEEP_SCANS", "0"),
@@ -111,6 +114,12 @@ def test_a_url_names_a_host_that_could_be_looked_up(monkeypatch: pytest.MonkeyPa
     end = nullcontext() if usable else pytest.raises(environment.SettingError, match=r"^SOME_URL is not a usable URL\.")
     with end:
         environment.url("SOME_URL", schemes=("http", "https", "smtp", "smtp+tls"), example="https://chat.example")
+
+
+def test_runbooks_are_urls_by_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNBOOKS", "one=https://wiki.example/a?b=c%2Cd, two=http://wiki.example")
+    expected = {"one": "https://wiki.example/a?b=c%2Cd", "two": "http://wiki.example"}
+    assert environment.urls("RUNBOOKS", schemes=("http", "https"), example="one=https://wiki.example") == expected
 
 
 def test_a_webhook_without_its_secret_stops_the_start() -> None:

@@ -13,10 +13,10 @@ from config.demo import postgres
 from consistency.models import File, MonitorJob
 from consistency.registry import CHECKS, Finding
 from consistency.system_checks import (
-    added_checks_exist,
     every_check_compiles,
     row_security_is_bypassed,
     scan_indexes_exist,
+    settings_name_checks,
 )
 from tests.consistency.conftest import Define, moved_to
 from tests.consistency.platforms import OWN_STYLE, Platform, platform
@@ -25,7 +25,7 @@ from tests.servers import Start
 
 def test_all_is_well_as_delivered() -> None:
     assert every_check_compiles() == []
-    assert added_checks_exist() == []
+    assert settings_name_checks() == []
     assert not [message for message in run_checks() if message.id and message.id.startswith("consistency")]
 
 
@@ -52,9 +52,15 @@ def test_a_row_whose_query_is_misspelt_is_found_too(define: Define) -> None:
 
 def test_an_unknown_name_in_the_setting_is_found(settings: Any) -> None:
     settings.CONSISTENCY_CHECKS = ["unknown_status", "jobs_without_file"]
-    [message] = added_checks_exist()
+    [message] = settings_name_checks()
     assert message.id == "consistency.E002"
     assert "Did you mean 'job_without_file'?" in message.msg
+    settings.CONSISTENCY_CHECKS, settings.CONSISTENCY_RUNBOOKS = [], {"stale_procesing": "https://wiki.example"}
+    [message] = settings_name_checks()
+    assert (message.id, message.is_serious()) == ("consistency.W003", False)
+    assert message.msg.startswith(
+        "CONSISTENCY_RUNBOOKS: unknown check 'stale_procesing'. Did you mean 'stale_processing'?"
+    )
 
 
 @pytest.mark.django_db

@@ -1,7 +1,6 @@
 """Checks of identities: each needs a row in PostgreSQL and a folder on disk."""
 
 from collections.abc import Generator
-from typing import Any
 
 from django.db.models import QuerySet
 
@@ -24,9 +23,9 @@ def _read_store(using: str) -> IdentityStore:
     return store
 
 
-def _row(uuid: str) -> QuerySet[Identity, Any]:
+def _row(uuid: str) -> QuerySet[Identity]:
     rows = Identity.objects.alias(key=text("uuid")).filter(key=uuid).order_by()
-    return rows.values_list("uuid", "name", "source", "is_active", "created_at", "updated_at")
+    return rows.defer("metadata")
 
 
 def _uuids(using: str) -> list[str]:

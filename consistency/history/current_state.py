@@ -88,19 +88,19 @@ def current_state(anomaly: Anomaly) -> CurrentState:
 
 
 def object_sql(anomaly: Anomaly) -> list[str]:
-    """Return the SQL that shows the row of an anomaly while the row breaks the rule, to run in psql.
+    """Return the SQL that shows the row of an anomaly while the row breaks the rule, for people to run in psql.
 
     For an external check the SQL shows the row of the object.
     """
     if anomaly.database not in connections:
         return []
-    check = CHECKS.get(anomaly.check_name)
     # current_state() reports an error of the check.
     with suppress(Exception), no_writes():
-        queries = [finding_values(query, check) for query in _object_queries(anomaly)] if check else []
+        queries = _object_queries(anomaly)
         if (row := _row_query(anomaly)) is not None:
             queries.append(row)
-        return [f"{sql};" for query in queries if (sql := query_sql(query, anomaly.database))]
+        statements = (query_sql(query.order_by(), anomaly.database, reindent=True) for query in queries)
+        return [f"{statement};" for statement in statements if statement]
     return []
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from unicodedata import category
 
+import sqlparse
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from psycopg.sql import Literal
@@ -25,12 +26,15 @@ def statements(check: Check, database: str) -> list[str]:
         ]
 
 
-def query_sql(query: Query, database: str) -> str | None:
+def query_sql(query: Query, database: str, *, reindent: bool = False) -> str | None:
     """Return a query as one statement for psql; None if the query is known to be empty. Opens no connection."""
     try:
         sql, parameters = query.query.get_compiler(connection=connections[database]).as_sql()
     except EmptyResultSet:
         return None
+    if reindent:
+        # Before the literals: sqlparse takes a backslash at the end of a literal for an escape.
+        sql = sqlparse.format(sql, reindent=True)
     literals = tuple(_literal(parameter) for parameter in parameters)
     return str(sql % literals)
 

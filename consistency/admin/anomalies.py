@@ -177,7 +177,6 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": str(anomaly),
             "media": self.media,
             "filters": self.get_preserved_filters(request),
             "list_query": request.GET.get("_changelist_filters", ""),

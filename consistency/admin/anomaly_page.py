@@ -22,11 +22,12 @@ MAX_EVENTS: Final = 100
 def page_context(anomaly: Anomaly) -> dict[str, Any]:
     """Return the context that depends on the anomaly alone."""
     now, mute = current_state(anomaly), mute_of(anomaly, active_mutes())
+    name = printable(now.name) if now.name and now.name.strip() else object_name(anomaly)
     check = CHECKS.get(anomaly.check_name)
     external = check is not None and check.external and not anomaly.retired
     return {
         "anomaly": anomaly,
-        "name": object_name(anomaly),
+        "title": f"{anomaly.check_name.replace('_', ' ').capitalize()}: {name}",
         "check": check,
         "severity": Severity(anomaly.severity).word,
         "acknowledged": acknowledgement_text(anomaly),
@@ -55,9 +56,11 @@ def neighbours(anomaly: Anomaly, anomalies: QuerySet[Anomaly], order: str) -> di
 
 
 def object_name(anomaly: Anomaly) -> str:
-    """Return the name of the file, or the type and key of the object."""
-    name = anomaly.file_name or ""
-    return printable(name if name.strip() else f"{anomaly.object_type} {anomaly.object_id}")
+    """Return the name of the file, or type and key of another object, such as `job 17 of news.mp4`."""
+    name, key = anomaly.file_name or "", f"{anomaly.object_type} {anomaly.object_id}"
+    if not name.strip():
+        return printable(key)
+    return printable(name if anomaly.object_type == "file" else f"{key} of {name}")
 
 
 def acknowledgement_text(anomaly: Anomaly) -> str:
@@ -82,24 +85,15 @@ def event_text(event: AnomalyEvent) -> str:
     return printable_lines(f"{kind}{separator}{event.text}" if event.text else kind)
 
 
-def _comparisons(anomaly: Anomaly, now: CurrentState) -> list[tuple[str, str | None, str | None, bool]]:
-    """Return rows of a name, the value of the last scan, the current value, and whether the value changed."""
-    rows: list[tuple[str, str | None, str | None, bool]] = []
-    check = CHECKS.get(anomaly.check_name)
+def _comparisons(anomaly: Anomaly, now: CurrentState) -> list[tuple[str, str | None, str | None]]:
+    """Return name, value of the last scan and current value of each value that changed."""
+    values: list[tuple[str, str | None, str | None]] = []
     if now.breaks_rule is not None:
-        current = now.detail if now.breaks_rule else "no longer breaks the rule"
-        rows.append(("detail", anomaly.detail, current, anomaly.detail != current))
-    elif check and check.external:
-        rows.append(("detail", anomaly.detail, "known only after a scan of the check", False))
-        if now.row_exists is not None:
-            rows.append(("row in the database", "not stored", "exists" if now.row_exists else "does not exist", False))
+        values.append(("detail", anomaly.detail, now.detail if now.breaks_rule else "no longer breaks the rule"))
     if now.file_uuid:
-        missing = "-" if now.file_exists else "no such file"
-        values = [("file's status", anomaly.status, now.status), ("file's name", anomaly.file_name, now.file_name)]
-        for name, then, value in values:
-            if then is not None or value is not None:
-                rows.append((name, then, missing if value is None else value, then != value))
-    return rows
+        values += [("file's status", anomaly.status, now.status), ("file's name", anomaly.file_name, now.file_name)]
+    missing = "-" if now.file_exists else "no such file"
+    return [(name, then, missing if value is None else value) for name, then, value in values if then != value]
 
 
 def _scan_command(anomaly: Anomaly) -> str:

@@ -170,6 +170,13 @@ class AcknowledgeForm(ActionForm, SuppressionForm):
         return suppression.acknowledge(keys, until=self.end, by=by, wait=wait, **values)
 
 
+class ReviewedForm(ActionForm):
+    title, past_tense, not_possible = "Mark as reviewed", "Marked as reviewed", "reviewed before, or resolved"
+
+    def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
+        return suppression.mark_reviewed(keys, by=by, wait=wait)
+
+
 class EndAcknowledgementForm(ActionForm, ReasonForm):
     title, past_tense, not_possible = "End acknowledgement", "Acknowledgement ended", "not acknowledged"
 
@@ -214,6 +221,7 @@ class CommentForm(ActionForm):
 
 
 ACTIONS: Final[dict[str, type[ActionForm]]] = {
+    "mark_reviewed": ReviewedForm,
     "acknowledge": AcknowledgeForm,
     "end_acknowledgement": EndAcknowledgementForm,
     "assign": AssignForm,

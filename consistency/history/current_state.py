@@ -56,8 +56,11 @@ class CurrentState:
     detail: str | None = None
     row_exists: bool | None = None
     """External checks: True if the object has a row; None if the check has no row query."""
+    name: str | None = None
+    """External checks: the name in that row."""
     file_uuid: str | None = None
     file_name: str | None = None
+    file_path: str | None = None
     status: str | None = None
     job: str | None = None
     file_exists: bool = False
@@ -156,8 +159,10 @@ def _values(anomaly: Anomaly) -> dict[str, Any]:
 
 def _rule_values(anomaly: Anomaly) -> dict[str, Any]:
     if not (queries := _object_queries(anomaly)):
-        row = _row_query(anomaly)
-        return {} if row is None else {"row_exists": row.using(anomaly.database).exists()}
+        if (query := _row_query(anomaly)) is None:
+            return {}
+        row = next(iter(query.using(anomaly.database)[:1]), None)
+        return {"row_exists": row is not None, "name": getattr(row, "name", None)}
     check = CHECKS[anomaly.check_name]
     for query in queries:
         for finding in rows(query, check, finding_values(query.using(anomaly.database), check)[:1]):
@@ -166,9 +171,9 @@ def _rule_values(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def _file_values(database: str, file_uuid: str) -> dict[str, Any]:
-    names = ("file_name", "status", "job")
+    names = ("file_name", "file_path", "status", "job")
     files = _files(database, file_uuid).order_by()
-    values = files.values_list(text("file_name"), text("status"), text("job_id")).first()
+    values = files.values_list(text("file_name"), text("file_path"), text("status"), text("job_id")).first()
     return dict(zip(names, values, strict=True)) | {"file_exists": True} if values else {}
 
 

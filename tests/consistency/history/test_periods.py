@@ -31,7 +31,7 @@ def test_an_anomaly_has_a_period_from_each_appearance_to_its_resolution() -> Non
         scans.append(scan())
         assert periods()[0] == (scans[-1], None)
         scan()
-        comment([anomaly("a").pk], note="looked at", by="ana")
+        comment([anomaly("a").pk], text="looked at", by="ana")
         delete_files()
         scans.append(scan())
     first, second, third, fourth = scans

@@ -17,6 +17,7 @@ from tests.servers import Shared
 COLUMNS = """SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'
     ORDER BY table_name, column_name"""
 RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname"
+SEARCH_INDEX = "SELECT to_regclass('continuity.anomaly_search') IS NOT NULL"
 KEYS = "SELECT name FROM continuity.rest_framework_api_key_apikey ORDER BY name"
 
 
@@ -81,10 +82,16 @@ def test_an_attached_platform_is_backed_up_restored_and_left_as_before(media: Pl
     shell(f"cd {tmp_path}\n{block('attach-indexes').splitlines()[1]}", OWNER_URL=media.url)
     assert len(media.sql(RELATIONS)) == len(before[1]) + 6
 
+    assert media.sql(SEARCH_INDEX, url) == [(False,)]
+    media.sql(block("search-extension"))
+    (migrate,) = manage_each(*manage_commands("search-indexes"), database_url=url)
+    assert migrate.code == 0, migrate
+
     shell(f"cd {tmp_path}\n{block('backup')}", DATABASE_URL=url)
     media.sql("DELETE FROM rest_framework_api_key_apikey; DROP TABLE django_session", url)
     shell(f"cd {tmp_path}\n{block('restore')}", DATABASE_URL=url)
     assert media.sql(KEYS, url) == [("kept",)]
+    assert media.sql(SEARCH_INDEX, url) == [(True,)]
     assert media.sql("SELECT to_regclass('continuity.django_session') IS NOT NULL", url) == [(True,)]
     (check,) = manage_each(["migrate", "--check"], database_url=url)
     assert check.code == 0, check

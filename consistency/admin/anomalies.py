@@ -24,7 +24,8 @@ from consistency.admin.filters import is_resolved_list, order_field
 from consistency.admin.forms import ACTIONS, ActionForm, count_text
 from consistency.admin.resolved_columns import resolved_columns
 from consistency.history.paginator import AtLeast, BoundedPaginator
-from consistency.history.queries import active_mutes, starts_with, suppressed, with_comments
+from consistency.history.queries import active_mutes, suppressed, with_comments
+from consistency.history.search import SearchTimeoutError, count_states, search
 from consistency.history.serializers import mute_of
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
@@ -44,9 +45,10 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter, filters.AssigneeFilter,
         filters.DatabaseFilter,
     )  # fmt: skip
-    search_fields = ("file_uuid", "file_name")
+    search_fields = ("file_name",)
     search_help_text = (
-        "The first characters of a file's uuid or name, a job's number or an identity's uuid; case matters."
+        "Any part of a file's name, of a path, of the reason, of a comment or of the assignee; the beginning of a uuid;"
+        " job 17 for that job. Without a state of your choice, all states are searched."
     )
     actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
 
@@ -55,12 +57,18 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         """Add the mute of each shown row, and say which anomalies the list leaves out."""
         if request.method == "GET":
             add_task_messages(request)
-        response = super().changelist_view(request, extra_context)
+        try:
+            response = super().changelist_view(request, extra_context)
+        except SearchTimeoutError as problem:
+            messages.error(request, str(problem))
+            return HttpResponseRedirect(request.path)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             changelist, mutes = response.context_data["cl"], active_mutes()
             for anomaly in changelist.result_list:
                 anomaly.mute = mute_of(anomaly, mutes)
-            if "state" not in request.GET and Anomaly._base_manager.filter(suppressed(True)).exists():
+            if changelist.query.strip():
+                response.context_data["found"] = count_states(changelist.queryset, changelist.result_count, mutes)
+            elif "state" not in request.GET and Anomaly._base_manager.filter(suppressed(True)).exists():
                 response.context_data["with_suppressed"] = changelist.get_query_string({"state": "open"}, ["p"])
             response.context_data["never_scanned"] = not changelist.result_count and not Scan.objects.exists()
         return response
@@ -81,10 +89,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
     ) -> tuple[QuerySet[Anomaly], bool]:
-        """Match the whole term as a prefix: a name may contain spaces."""
-        if not search_term or "\0" in search_term:
-            return queryset, False
-        return queryset.filter(starts_with(search_term, "file_uuid", "file_name", "object_id")), False
+        return search(queryset, search_term), False
 
     # --- Actions on selected anomalies -------------------------------------------------------------------
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
@@ -197,7 +202,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         list_request.GET = QueryDict(request.GET.get("_changelist_filters", ""))
         try:
             anomalies = self.get_changelist_instance(list_request).queryset
-        except IncorrectLookupParameters:
+        except (IncorrectLookupParameters, SearchTimeoutError):
             list_request.GET, anomalies = QueryDict(), self.get_queryset(request)
         return neighbours(anomaly, anomalies, order_field(list_request))
 

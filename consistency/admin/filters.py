@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import Q, QuerySet
@@ -90,7 +91,7 @@ class DatabaseFilter(ParameterFilter):
 
 
 class StateFilter(ParameterFilter):
-    """Without a choice the list shows open anomalies that are not suppressed."""
+    """Without a choice the list shows open anomalies that are not suppressed; a search finds all states."""
 
     title, parameter_name = "state", "state"
     titles: Final = {
@@ -110,10 +111,12 @@ class StateFilter(ParameterFilter):
 
     def choices(self, changelist: Any) -> Any:
         default, *choices = super().choices(changelist)
-        return [{**default, "display": "Open, not suppressed"}, *choices]
+        return [{**default, "display": "All found" if changelist.query.strip() else "Open, not suppressed"}, *choices]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        return super().queryset(request, queryset) if self.value() else queryset.filter(queries.unsuppressed())
+        if self.value() or request.GET.get(SEARCH_VAR, "").strip():
+            return super().queryset(request, queryset)
+        return queryset.filter(queries.unsuppressed())
 
 
 class CategoryFilter(ParameterFilter):

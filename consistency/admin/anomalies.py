@@ -19,6 +19,7 @@ from consistency.admin.anomaly_columns import AnomalyColumns
 from consistency.admin.anomaly_page import neighbours, page_context
 from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
 from consistency.admin.base import ReviewAdmin, form_page, form_status, require
+from consistency.admin.causes import causes_page
 from consistency.admin.export import FORMATS, export
 from consistency.admin.filters import is_resolved_list, order_field
 from consistency.admin.forms import ACTIONS, ActionForm, count_text
@@ -41,9 +42,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     list_display = ("target", "rule", "state", "appeared")
     list_display_links = ("target",)
     list_filter = (
-        filters.CheckFilter, "severity", filters.StateFilter, filters.CategoryFilter, filters.LastScanFilter,
-        filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter, filters.AssigneeFilter,
-        filters.DatabaseFilter,
+        filters.CheckFilter, filters.CauseFilter, "severity", filters.StateFilter, filters.CategoryFilter,
+        filters.LastScanFilter, filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter,
+        filters.AssigneeFilter, filters.DatabaseFilter,
     )  # fmt: skip
     search_fields = ("file_name",)
     search_help_text = (
@@ -163,6 +164,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         view = self.admin_site.admin_view
         return [
             path("export/<str:name>/", view(self.export), name="consistency_anomaly_export"),
+            path("causes/", view(self.causes), name="consistency_anomaly_causes"),
             path("<int:key>/act/<str:name>/", view(self.act), name="consistency_anomaly_act"),
             *super().get_urls(),
         ]
@@ -221,6 +223,11 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             if not apply(request, form, anomalies):
                 return self._page(request, str(key), {name: form})  # type: ignore[no-any-return]
         return HttpResponseRedirect(back)
+
+    def causes(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the open anomalies of a check that are not suppressed, grouped by cause."""
+        require(request, "view_anomaly")
+        return causes_page(request, may_acknowledge=self.has_acknowledge_permission(request))
 
     def export(self, request: HttpRequest, name: str) -> HttpResponseBase:
         """Download all anomalies that match the filters of the list."""

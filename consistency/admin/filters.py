@@ -78,6 +78,15 @@ class CheckFilter(ParameterFilter):
         return [(name, name if name in CHECKS else f"{name} (retired)") for name in queries.check_names()]
 
 
+class CauseFilter(ParameterFilter):
+    """Links of the page of causes choose the cause."""
+
+    title, parameter_name = "cause", "cause"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(cause, cause) for cause in [self.value()] if cause is not None]
+
+
 class DatabaseFilter(ParameterFilter):
     """Visible if there are several databases."""
 

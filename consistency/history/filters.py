@@ -139,6 +139,9 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
         schema={"type": "string", "enum": Category.values},
         help_text=f"Acknowledged for one of these kinds of reasons: {', '.join(Category.values)}.",
     )
+    cause = Parameter(
+        lambda text: Q(cause=text), help_text="With this cause: the detail with _ for each number, time or uuid."
+    )
     assignee = Parameter(lambda name: Q(assignee=name), help_text="Assigned to this person.")
     database = _database()
     silenced = Parameter(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -200,6 +200,13 @@ def _keys_starting_with(text: str, field: str) -> "QuerySet[Anomaly, Any]":
     if field == "object_id":
         rows = rows.exclude(object_type="file")
     return rows.values("pk")
+
+
+def causes(check: str, limit: int) -> list[dict[str, Any]]:
+    """Return the largest groups of unsuppressed anomalies of a check: `cause`, `number`, `first_seen`, `last_new`."""
+    groups = Anomaly._base_manager.filter(unsuppressed(), check_name=check).order_by().values("cause")
+    counted = groups.annotate(number=Count("pk"), first_seen=Min("first_seen"), last_new=Max("appeared_at"))
+    return list(counted.order_by("-number", "cause")[:limit])
 
 
 def acknowledged_by_check(database: str) -> dict[str, int]:

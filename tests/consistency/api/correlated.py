@@ -33,7 +33,7 @@ INSERT INTO consistency_anomaly (database, check_name, object_type, object_id, s
     status, first_seen, appeared_at, appeared_scan, appeared_run, appeared_event, times_seen_before, returned_count,
     resolved_at, resolved_event, acknowledged_by, acknowledged_at, acknowledged_until, acknowledged_reason, assignee)
 SELECT s.database, name, 'file', md5(n::text), CASE WHEN share <= 0.6 OR name = 'retired' THEN 3 ELSE 2 END,
-    'broken', md5(n::text), 'clip ' || n || '.mp4', 'processing', s.recorded_at - interval '1 day',
+    detail, md5(n::text), 'clip ' || n || '.mp4', 'processing', s.recorded_at - interval '1 day',
     s.recorded_at, s.id, s.id, 2 * n, gone::int, back,
     CASE WHEN gone THEN s.recorded_at + interval '3 hours' END, CASE WHEN gone THEN 2 * n + 1 END,
     CASE WHEN until IS NOT NULL THEN 'ann' END, CASE WHEN until IS NOT NULL THEN now() END, until,
@@ -45,6 +45,9 @@ FROM generate_series(1, %(many)s) n, LATERAL (SELECT n::float / %(many)s AS shar
         WHEN n %% 9 = 0 THEN 'rare' ELSE 'retired' END AS name,
     CASE WHEN share BETWEEN 0.85 AND 0.95 AND n %% 50 = 0 THEN now() - interval '1 hour'
         WHEN share BETWEEN 0.85 AND 0.95 THEN now() + interval '9 days' END AS until) AS named,
+    LATERAL (SELECT CASE n %% 4 WHEN 0 THEN 'job ' || n || ' is failed' WHEN 1 THEN 'job ' || n || ' does not exist'
+        WHEN 2 THEN 'job_id is null' ELSE 'status is ' || translate((n %% 400)::text, '0123456789', 'abcdefghij')
+        END AS detail) AS described,
     LATERAL (SELECT share <= 0.6 AS gone,
     share > 0.6 AND (name IN ('orphaned_processing', 'processing_job_done') OR n %% 991 = 0) AS fresh,
     CASE name WHEN 'orphaned_processing' THEN %(scans)s WHEN 'rare' THEN 97 WHEN 'retired' THEN 97

@@ -15,6 +15,7 @@ from consistency.history.current_state import object_sql
 from consistency.history.suppression import acknowledge, comment, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan
+from consistency.scan.sql import query_sql
 from tests.consistency.admin.pages import HOSTILE, LIST, OVERVIEW, SEE, get, page_of, post, shown, stale
 from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
@@ -213,6 +214,14 @@ def test_the_sql_for_a_hostile_key_shows_all_that_it_holds_and_still_finds_the_r
     with connection.cursor() as cursor:
         cursor.execute(statement, None)
         assert [row[0] for row in cursor.fetchall()] == [key]
+
+
+def test_line_breaks_stand_outside_literals() -> None:
+    files = File.objects.filter(file_path="C:\\").filter(file_name="x   FROM y")
+    statement = query_sql(files, "default", reindent=True)
+    assert statement
+    assert "\nFROM " in statement
+    assert "'x   FROM y'" in statement
 
 
 def test_next_and_previous_follow_the_order_of_resolved_anomalies(client: Client, reviewer: User) -> None:

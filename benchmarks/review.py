@@ -50,7 +50,6 @@ PAGES = OPEN_PAGES | {
     "list, resolved by a scan of very many": f"{LIST}state=all&scan={{mass}}-resolved",
     "list, resolved by a scan of very many, page 300": f"{LIST}state=all&scan={{mass}}-resolved&p=300",
     "list, of a small check, resolved by a scan of very many": f"{LIST}check=rare&state=all&scan={{mass}}-resolved",
-    "list, resolved": f"{LIST}state=resolved",
     "list, resolved lately": f"{LIST}state=resolved&resolved_since=30d",
     "list, five filters": f"{LIST}check=stale_processing&severity__exact=2&state=ongoing&age=month&assignee=nobody",
     "search by uuid": f"{LIST}q=c81e728d",

@@ -66,7 +66,7 @@ def test_a_group_is_acknowledged_with_one_reason(client: Client, orphans: None) 
     assert text.count('value="Acknowledge"') == 2
     form = post(client, FAILED, status=200, **whole).content.decode()
     assert "All that match the list&#x27;s filters: 3 anomalies" in form
-    post(client, FAILED, **whole, sent="1", length="1d", reason="importer")
+    post(client, FAILED, **whole, sent="1", length="1d", reason="importer", category="later")
     assert Anomaly.objects.filter(acknowledged_reason="importer").count() == 3
     assert groups(get(client, PAGE)) == [("job _ does not exist", "1")]
 

@@ -103,7 +103,7 @@ def test_an_identity_is_found_by_the_beginning_of_its_uuid(define: Define) -> No
 
 def test_comments_and_assignees_are_searched() -> None:
     named(aa="a.mp4", bb="b.mp4", cc="c.mp4")
-    comment([anomaly("aa").pk], note="Importer was down", by="ann")
+    comment([anomaly("aa").pk], text="Importer was down", by="ann")
     assign([anomaly("bb").pk], to="maria", by="ann", reason="importer broken")
     assert found("importer") == {"aa"}
     assert found("Mari") == {"bb"}
@@ -112,7 +112,7 @@ def test_comments_and_assignees_are_searched() -> None:
 def test_more_matches_than_keys_are_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEYS", 1)
     named(aa="one.mp4", bb="two.mp4", cc="three.mov")
-    comment([anomaly("cc").pk], note="not an mp4", by="ann")
+    comment([anomaly("cc").pk], text="not an mp4", by="ann")
     for term, objects in {"mp4": {"aa", "bb", "cc"}, "t": {"bb", "cc"}}.items():
         rows = search(Anomaly.objects.order_by("-appeared_event"), term)
         assert {row.object_id for row in rows} == objects

@@ -24,7 +24,7 @@ ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason", "category")
 
 
 def export(anomalies: QuerySet[Anomaly], order: str, name: str) -> StreamingHttpResponse:
-    """Return the anomalies as a download in one of FORMATS, by the unique column `order`, highest first."""
+    """Return anomalies of `with_comments` as a download in one of FORMATS: by the column `order`, highest first."""
     write, content_type = FORMATS[name]
     response = StreamingHttpResponse(write(_Rows(anomalies, order)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="anomalies.{name}"'

@@ -20,9 +20,9 @@ from consistency.models.conditions import OPEN, prefix
 from consistency.models.history import Anomaly, AnomalyEvent, EventKind, Mute
 
 TIMEOUT: Final = 2.0
-MAX_KEYS: Final = 200_000
-"""Matches that are read before the list sorts them. With more matches the list reads rows in its order until a page is
-full."""
+MAX_KEYS: Final = 20_000
+"""Matches that are read before the list sorts them. Of more matches the list reads rows in its order until a page is
+full: that is quicker, unless the matches are few."""
 SHORTEST: Final = 3
 """Characters of a trigram."""
 TRIGRAM: Final = re.compile(f"[0-9A-Za-z]{{{SHORTEST}}}")
@@ -34,6 +34,7 @@ COMMENTED: Final = Q(kind=EventKind.COMMENTED) & ~Q(by="")
 _SETTINGS: Final = """
 SELECT set_config('statement_timeout', %s, true),
     set_config('enable_seqscan', CASE WHEN %s AND to_regclass(%s) IS NOT NULL THEN 'off' ELSE 'on' END, true)"""
+NOT_FILE: Final = ~Q(object_type="file")
 _LINE = Value("\n")
 SEARCHED: Final = {
     # No term spans two columns. Uuids would double the time of a recording: other indexes find their beginnings.
@@ -58,13 +59,15 @@ def search(rows: "QuerySet[Anomaly]", term: str) -> "QuerySet[Anomaly]":
     text = re.split(r"[/\\]", term.strip().rstrip("/\\"))[-1].strip()
     if not text or "\0" in text:
         return rows
-    anomalies, conditions = Anomaly._base_manager.order_by().alias(**SEARCHED), _conditions(text)
-    comments = AnomalyEvent.objects.order_by().filter(COMMENTED, text__icontains=text)
-    keys_of = [*(anomalies.filter(each).values("pk") for each in conditions), comments.values("anomaly")]
-    keys = _keys(keys_of[0].union(*keys_of[1:], all=True), text)
+    broadest, *conditions = _conditions(text)
+    anomalies = Anomaly._base_manager.order_by().alias(**SEARCHED)
+    found = anomalies.filter(broadest).values("pk")
+    comments = AnomalyEvent.objects.order_by().filter(COMMENTED, text__icontains=text).values("anomaly")
+    others = comments.union(*(anomalies.filter(condition).values("pk") for condition in conditions), all=True)
+    keys = _keys(found.union(others, all=True), text)
     if len(keys) <= MAX_KEYS:
         return rows.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [keys]))
-    return rows.alias(**SEARCHED).filter(reduce(or_, conditions) | Q(pk__in=comments.values("anomaly")))
+    return rows.alias(**SEARCHED).filter(broadest | Q(pk__in=others))
 
 
 def count_states(rows: "QuerySet[Anomaly]", total: int, mutes: list[Mute]) -> str:
@@ -85,19 +88,18 @@ def count_states(rows: "QuerySet[Anomaly]", total: int, mutes: list[Mute]) -> st
 
 
 def _conditions(text: str) -> list[Q]:
-    """Return alternatives. An index serves each of them, but not their union."""
-    conditions: list[Q] = []
-    if job := JOB.fullmatch(text):
-        conditions = [Q(text__regex=rf"\mJOB {job[2]}\M"), Q(key=job[2], object_type="job") & ~Q(object_type="file")]
-        if job[1]:
-            return conditions
-    for start in sorted({text, text.lower(), text.upper(), text.capitalize()}):
-        conditions += [Q(uuid__startswith=start), Q(key__startswith=start) & ~Q(object_type="file")]
-        if len(text) < SHORTEST:
-            conditions.append(Q(name__startswith=start))
-    if len(text) >= SHORTEST:
-        conditions.append(Q(text__contains=Upper(Value(text))))
-    return conditions
+    """Return alternatives, the broadest first. An index serves each of them, but not their union."""
+    job = JOB.fullmatch(text)
+    of_job = [Q(text__regex=rf"\mJOB {job[2]}\M"), Q(key=job[2], object_type="job") & NOT_FILE] if job else []
+    if job and job[1]:
+        return of_job
+    spellings = sorted({text, text.lower(), text.upper(), text.capitalize()})
+
+    def starts(column: str) -> Q:
+        return reduce(or_, (Q((f"{column}__startswith", spelling)) for spelling in spellings))
+
+    name = Q(text__contains=Upper(Value(text))) if len(text) >= SHORTEST else starts("name")
+    return [name, starts("uuid"), starts("key") & NOT_FILE, *of_job]
 
 
 def _keys(query: "QuerySet[Any]", text: str) -> list[int]:

@@ -111,11 +111,19 @@ def anomalies_of_same_file(anomaly: Anomaly, limit: int = 20) -> Sequence[Anomal
     """Return further anomalies of the file of an anomaly, open anomalies first."""
     if anomaly.file_uuid is None:
         return []
-    same = Anomaly.objects.filter(file_uuid=anomaly.file_uuid, database=anomaly.database).exclude(pk=anomaly.pk)
-    by_index = same.alias(start=prefix("file_uuid")).filter(start=anomaly.file_uuid[:PREFIX_LENGTH])
+    return [row for row in anomalies_with("file_uuid", anomaly.file_uuid, anomaly.database) if row.pk != anomaly.pk][
+        :limit
+    ]
+
+
+def anomalies_with(field: str, value: str, database: str) -> list[Anomaly]:
+    """Return at most 100 anomalies with a file_uuid, or with an object_id that is no file's; open anomalies first."""
+    same = Anomaly.objects.filter(database=database, **{field: value})
+    by_index = same.alias(start=prefix(field)).filter(start=value[:PREFIX_LENGTH])
+    if field == "object_id":
+        by_index = by_index.exclude(object_type="file")
     # Sorted here: an ORDER BY would make PostgreSQL walk the index of that order instead of the file's.
-    ordered = sorted(by_index.order_by()[:100], key=lambda row: (row.resolved_at is not None, -row.pk))
-    return ordered[:limit]
+    return sorted(by_index.order_by()[:100], key=lambda row: (row.resolved_at is not None, -row.pk))
 
 
 @contextmanager

@@ -43,10 +43,12 @@ def apply(request: HttpRequest, form: ActionForm, anomalies: QuerySet[Anomaly]) 
             # Judged after the token: an outdated form may hold a choice that is no longer possible.
             if not form.is_valid():
                 return False
-            changed = form.apply([row.pk for row in rows], request.user.get_username())
+            across = request.POST.get("select_across") == "1"
+            keys = [row.pk for row in rows] if across else form.targets(rows)
+            changed = form.apply(keys, request.user.get_username())
     except (SuppressionError, AnomaliesLockedError) as problem:
         form.add_error(None, conflict(problem) if isinstance(problem, AnomaliesLockedError) else str(problem))
         return False
-    text = form.result(changed, len(rows) - changed) if rows else f"{form.past_tense}: none matches any more."
+    text = form.result(changed, len(keys) - changed) if rows else f"{form.past_tense}: none matches any more."
     messages.add_message(request, messages.SUCCESS if changed else messages.WARNING, text)
     return True

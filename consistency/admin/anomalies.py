@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.db import connections
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
@@ -15,19 +16,20 @@ from django.urls import path, reverse
 
 from consistency.admin import filters
 from consistency.admin.actions import STATE_FIELD, apply, state_token
-from consistency.admin.anomaly_columns import AnomalyColumns
+from consistency.admin.anomaly_columns import AnomalyChangeList, AnomalyColumns
 from consistency.admin.anomaly_page import neighbours, page_context
 from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
 from consistency.admin.base import ReviewAdmin, form_page, form_status, require
 from consistency.admin.causes import causes_page
 from consistency.admin.export import FORMATS, export
-from consistency.admin.filters import is_resolved_list, order_field
+from consistency.admin.filters import is_resolved_list, list_order
 from consistency.admin.forms import ACTIONS, ActionForm, count_text
 from consistency.admin.resolved_columns import resolved_columns
 from consistency.history.paginator import AtLeast, BoundedPaginator
 from consistency.history.queries import active_mutes, suppressed, with_comments
 from consistency.history.search import SearchTimeoutError, count_states, search
 from consistency.history.serializers import mute_of
+from consistency.models.conditions import prefix
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
 
@@ -39,8 +41,9 @@ MAX_LISTED: Final = 20
 
 @admin.register(Anomaly)
 class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
-    list_display = ("target", "rule", "state", "appeared")
+    list_display = ("target", "rule", "state", "first", "appeared")
     list_display_links = ("target",)
+    sortable_by = list_display  # type: ignore[assignment]
     list_filter = (
         filters.CheckFilter, filters.CauseFilter, "severity", filters.StateFilter, filters.CategoryFilter,
         filters.LastScanFilter, filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter,
@@ -74,9 +77,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             response.context_data["never_scanned"] = not changelist.result_count and not Scan.objects.exists()
         return response
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
-        """Return anomalies without an order: a filter may add the column of the order."""
-        return with_comments(Anomaly.objects.all())
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AnomalyChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show resolved anomalies in columns of their own."""
@@ -85,7 +87,11 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         return super().get_list_display(request)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        return (f"-{order_field(request)}",)
+        return list_order(request.GET)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
+        """Return anomalies without an order: a filter may add the column of the order."""
+        return with_comments(Anomaly.objects.annotate(name_start=prefix("file_name")))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
@@ -124,11 +130,11 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
     @admin.action(description="Export as CSV")
     def as_csv(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
-        return export(anomalies, order_field(request), "csv")
+        return export(anomalies, "csv")
 
     @admin.action(description="Export as JSON")
     def as_json(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
-        return export(anomalies, order_field(request), "json")
+        return export(anomalies, "json")
 
     def _act_on_selected(self, request: HttpRequest, name: str, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
         """Show the form of an action, or apply the action: to many anomalies in the background."""
@@ -205,8 +211,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         try:
             anomalies = self.get_changelist_instance(list_request).queryset
         except (IncorrectLookupParameters, SearchTimeoutError):
-            list_request.GET, anomalies = QueryDict(), self.get_queryset(request)
-        return neighbours(anomaly, anomalies, order_field(list_request))
+            anomalies = self.get_queryset(request).order_by(*list_order({}))
+        return neighbours(anomaly, anomalies)
 
     def act(self, request: HttpRequest, key: int, name: str) -> HttpResponseBase:
         """Apply one action to one anomaly."""
@@ -235,7 +241,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         if name not in FORMATS:
             raise Http404
         try:
-            return export(self.get_changelist_instance(request).queryset, order_field(request), name)
+            return export(self.get_changelist_instance(request).queryset, name)
         except IncorrectLookupParameters:
             raise Http404 from None
 

@@ -1,5 +1,6 @@
-"""Columns of the list of anomalies."""
+"""Columns and order of the list of anomalies."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import admin
@@ -8,6 +9,8 @@ from django.utils.html import format_html, format_html_join
 from common.text import printable
 from common.times import ago, format_minute, time_left, times
 from consistency.admin.anomaly_page import acknowledgement_text, object_name, suppression_text
+from consistency.admin.base import TypedChangeList
+from consistency.admin.filters import list_order
 from consistency.models.history import Anomaly
 from consistency.registry import Severity
 
@@ -15,10 +18,17 @@ MAX_LENGTH: Final = 70
 """Characters of a text in the list. The page of the anomaly shows the whole text."""
 
 
+class AnomalyChangeList(TypedChangeList):
+    """Mark the columns of the default order, which depends on the filters."""
+
+    def _get_default_ordering(self) -> tuple[str, ...]:
+        return list_order(self.params)
+
+
 class AnomalyColumns:
     """Columns of AnomalyAdmin."""
 
-    @admin.display(description="object")
+    @admin.display(description="object", ordering="name_start")
     def target(self, anomaly: Anomaly) -> str:
         return shorten(object_name(anomaly))
 
@@ -28,7 +38,7 @@ class AnomalyColumns:
         html = '{}{}<br><span class="why">{}</span>'
         return format_html(html, anomaly.check_name, retired, shorten(printable(anomaly.detail)))
 
-    @admin.display(description="state")
+    @admin.display(description="severity, state", ordering="severity")
     def state(self, anomaly: Anomaly) -> str:
         severity, until, mute = Severity(anomaly.severity).word, anomaly.acknowledged_until, _mute(anomaly)
         badges = [(severity, "", severity), (anomaly.state, "", anomaly.state)]
@@ -41,18 +51,24 @@ class AnomalyColumns:
             badges.append(("person", "Assignee", shorten(printable(anomaly.assignee))))
         return format_html_join(" ", '<span class="badge {}" title="{}">{}</span>', badges)
 
-    @admin.display(description="appeared")
+    @admin.display(description="first seen", ordering="id")
+    def first(self, anomaly: Anomaly) -> str:
+        """Order by primary key: a scan gives keys in the order of the first finding."""
+        return _time(anomaly.first_seen)
+
+    @admin.display(description="last new", ordering="appeared_event")
     def appeared(self, anomaly: Anomaly) -> str:
-        text = f"seen {times(anomaly.times_seen)}"
-        if anomaly.returned_count:
-            text = f"first seen {ago(anomaly.first_seen, depth=1)}, {text}"
-        html = '<time title="{}">{}</time><br><span class="why">{}</span>'
-        return format_html(html, format_minute(anomaly.appeared_at), ago(anomaly.appeared_at, depth=1), text)
+        seen = times(anomaly.times_seen)
+        return format_html('{}<br><span class="why">seen {}</span>', _time(anomaly.appeared_at), seen)
 
 
 def shorten(text: str) -> str:
     """Return at most MAX_LENGTH characters of a text."""
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
+
+
+def _time(moment: datetime) -> str:
+    return format_html('<time title="{}">{}</time>', format_minute(moment), ago(moment, depth=1))
 
 
 def _mute(anomaly: Anomaly) -> Any:

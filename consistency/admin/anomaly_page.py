@@ -10,6 +10,7 @@ from common.text import printable, printable_lines
 from common.times import format_minute, time_left
 from consistency.admin.charts import TimeLine
 from consistency.history.current_state import CurrentState, anomalies_of_same_file, current_state, object_sql
+from consistency.history.paginator import rows_after
 from consistency.history.queries import active_mutes
 from consistency.history.serializers import mute_of
 from consistency.models.choices import EventKind
@@ -43,15 +44,11 @@ def page_context(anomaly: Anomaly) -> dict[str, Any]:
     }
 
 
-def neighbours(anomaly: Anomaly, anomalies: QuerySet[Anomaly], order: str) -> dict[str, Any]:
-    """Return the anomalies before and after this one in a list by the unique column `order`, highest first."""
-    # An annotation of the list, such as the event of a scan, is read from the list.
-    position = getattr(anomaly, order, None) or anomalies.filter(pk=anomaly.pk).values_list(order, flat=True).first()
-    if position is None:
-        return {}
+def neighbours(anomaly: Anomaly, anomalies: QuerySet[Anomaly]) -> dict[str, Any]:
+    """Return the anomalies before and after this one in a list."""
     return {
-        "newer": anomalies.filter(**{f"{order}__gt": position}).order_by(order).first(),
-        "older": anomalies.filter(**{f"{order}__lt": position}).order_by(f"-{order}").first(),
+        "newer": next(iter(rows_after(anomaly, anomalies, 1, backwards=True)), None),
+        "older": next(iter(rows_after(anomaly, anomalies, 1)), None),
     }
 
 

@@ -9,6 +9,7 @@ from django.db import Error as DatabaseError
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from consistency.history.paginator import rows_after
 from consistency.history.queries import active_mutes
 from consistency.history.recorder import recording_problem
 from consistency.history.serializers import AnomalySerializer
@@ -23,10 +24,10 @@ COLUMNS: Final = tuple(name for name in AnomalySerializer.Meta.fields if name no
 ACKNOWLEDGEMENT_COLUMNS: Final = ("by", "at", "until", "reason", "category")
 
 
-def export(anomalies: QuerySet[Anomaly], order: str, name: str) -> StreamingHttpResponse:
-    """Return anomalies of `with_comments` as a download in one of FORMATS: by the column `order`, highest first."""
+def export(anomalies: QuerySet[Anomaly], name: str) -> StreamingHttpResponse:
+    """Return anomalies of `with_comments` as a download in one of FORMATS, in the order of the queryset."""
     write, content_type = FORMATS[name]
-    response = StreamingHttpResponse(write(_Rows(anomalies, order)), content_type=content_type)
+    response = StreamingHttpResponse(write(_Rows(anomalies)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="anomalies.{name}"'
     return response
 
@@ -34,11 +35,11 @@ def export(anomalies: QuerySet[Anomaly], order: str, name: str) -> StreamingHttp
 class _Rows:
     """Iterate over chunks of serialized rows, a short query each; then read `count` and `problem`."""
 
-    def __init__(self, anomalies: QuerySet[Anomaly], order: str) -> None:
+    def __init__(self, anomalies: QuerySet[Anomaly]) -> None:
         self.count = 0
         self.problem: str | None = None
         """Reason why rows are missing."""
-        self._anomalies, self._order = anomalies.order_by(f"-{order}"), order
+        self._anomalies = anomalies
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         try:
@@ -47,8 +48,7 @@ class _Rows:
             while rows:
                 yield list(AnomalySerializer(rows, many=True, context={"mutes": mutes}).data)
                 self.count += len(rows)
-                last = {f"{self._order}__lt": getattr(rows[-1], self._order)}
-                rows = list(self._anomalies.filter(**last)[:CHUNK_SIZE])
+                rows = rows_after(rows[-1], self._anomalies, CHUNK_SIZE)
         except DatabaseError as error:
             # The response has begun with status 200: only its last line can report the error.
             logger.exception("An export ended early, after %s rows", self.count)

@@ -1,7 +1,7 @@
 """Filters beside the lists. Conditions come from consistency/history/filters.py where REST has the same filter."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -23,14 +23,19 @@ Choices = list[tuple[str, str]]
 Rows = QuerySet[Any]
 
 
-def order_field(request: HttpRequest) -> str:
-    """Return the column that orders the list, newest first: the event of a chosen scan, or the resolution."""
-    query = request.GET
+def list_order(query: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the order of a list with these parameters.
+
+    Open anomalies come by severity, then newest first. Other lists come by time: of the event of a chosen scan, or of
+    the resolution.
+    """
     if "scan" in query:
-        return "scan_event"
+        return ("-scan_event",)
     by_appearance = query.get("news") == "1" or "age" in query
-    by_resolution = query.get("news") == "resolved" or (query.get("state") == "resolved" and not by_appearance)
-    return "resolved_event" if by_resolution else "appeared_event"
+    if query.get("news") == "resolved" or (query.get("state") == "resolved" and not by_appearance):
+        return ("-resolved_event",)
+    by_time = query.get("state") in ("all", State.RESOLVED)
+    return ("-appeared_event",) if by_time else ("-severity", "-appeared_event")
 
 
 def is_resolved_list(request: HttpRequest) -> bool:

@@ -1,7 +1,7 @@
 """Forms with a reason: mutes, and the actions on anomalies."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -15,9 +15,9 @@ from common.choices import UnknownChoiceError
 from common.text import printable
 from consistency.admin.base import conflict
 from consistency.history import suppression
-from consistency.history.queries import check_names, last_runs, validate_mutable
+from consistency.history.queries import check_names, file_key, last_runs, object_key, open_of_same, validate_mutable
 from consistency.history.suppression import SuppressionError
-from consistency.models.history import Category
+from consistency.models.history import Anomaly, Category
 
 LENGTHS: Final = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -145,6 +145,13 @@ class ActionForm(forms.Form):
     not_possible: ClassVar[str] = "deleted"
     """State of the anomalies that the action skips."""
 
+    def offer(self, anomalies: Sequence[Anomaly]) -> None:
+        """Adapt the fields to the anomalies that the form is about."""
+
+    def targets(self, anomalies: Sequence[Anomaly]) -> list[int]:
+        """Return the primary keys of the anomalies that a valid form for these selected anomalies changes."""
+        return [anomaly.pk for anomaly in anomalies]
+
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
         """Change anomalies (primary keys), for a valid form; return the number of changed anomalies."""
         raise NotImplementedError
@@ -163,15 +170,42 @@ def count_text(number: int) -> str:
 class AcknowledgeForm(ActionForm, SuppressionForm):
     title, past_tense, not_possible = "Acknowledge", "Acknowledged", "already resolved"
     category = forms.ChoiceField(choices=Category.choices, widget=forms.RadioSelect)
+    whole_file = forms.BooleanField(required=False, label="All of this file")
     field_order = ("category", "reason", "length", "until")
+
+    def offer(self, anomalies: Sequence[Anomaly]) -> None:
+        """Name the further anomalies of the files; without further anomalies remove the choice."""
+        if further := _further_of_files(anomalies):
+            names = ", ".join(dict.fromkeys(anomaly.check_name for anomaly in further))
+            text = f"Also acknowledge {count_text(len(further))} of the same files: {names}."
+            self.fields["whole_file"].help_text = text
+        else:
+            del self.fields["whole_file"]
+
+    def targets(self, anomalies: Sequence[Anomaly]) -> list[int]:
+        further = _further_of_files(anomalies) if self.cleaned_data.get("whole_file") else []
+        return super().targets([*anomalies, *further])
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
         values = {name: self.cleaned_data[name] for name in ("category", "reason")}
         return suppression.acknowledge(keys, until=self.end, by=by, wait=wait, **values)
 
 
+def _further_of_files(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    """Return the further open anomalies of the files of anomalies, without those that a person acknowledged."""
+    keys = {anomaly.pk for anomaly in anomalies}
+    of_files = open_of_same(anomalies, file_key)
+    return [anomaly for anomaly in of_files if anomaly.pk not in keys and not anomaly.is_acknowledged]
+
+
 class ReviewedForm(ActionForm):
+    """A row of the list stands for all open anomalies of its object."""
+
     title, past_tense, not_possible = "Mark as reviewed", "Marked as reviewed", "reviewed before, or resolved"
+
+    def targets(self, anomalies: Sequence[Anomaly]) -> list[int]:
+        waiting = [anomaly.pk for anomaly in open_of_same(anomalies, object_key) if not anomaly.reviewed_at]
+        return list(dict.fromkeys([*super().targets(anomalies), *waiting]))
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
         return suppression.mark_reviewed(keys, by=by, wait=wait)

@@ -1,6 +1,6 @@
 """QuerySets and conditions over the history, for every surface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -207,6 +207,29 @@ def causes(check: str, limit: int) -> list[dict[str, Any]]:
     groups = Anomaly._base_manager.filter(unsuppressed(), check_name=check).order_by().values("cause")
     counted = groups.annotate(number=Count("pk"), first_seen=Min("first_seen"), last_new=Max("appeared_at"))
     return list(counted.order_by("-number", "cause")[:limit])
+
+
+def object_key(anomaly: Anomaly) -> tuple[str, str, str]:
+    """Return the key of the object of an anomaly."""
+    return anomaly.database, anomaly.object_type, anomaly.object_id
+
+
+def file_key(anomaly: Anomaly) -> tuple[str, str, str]:
+    """Return the key of the file of an anomaly, else of its object."""
+    return object_key(anomaly) if anomaly.file_uuid is None else (anomaly.database, "file", anomaly.file_uuid)
+
+
+def open_of_same(anomalies: Iterable[Anomaly], key: Callable[[Anomaly], tuple[str, str, str]]) -> list[Anomaly]:
+    """Return the open anomalies with the same object or file, by `key`, as these anomalies; the most severe first."""
+    keys = {key(anomaly) for anomaly in anomalies}
+    files = Q(file_start__in={word[:PREFIX_LENGTH] for _, kind, word in keys if kind == "file"})
+    if key is object_key:
+        files &= Q(object_type="file")
+    objects = Q(object_start__in={word[:PREFIX_LENGTH] for _, kind, word in keys if kind != "file"})
+    rows = Anomaly._base_manager.alias(file_start=prefix("file_uuid"), object_start=prefix("object_id"))
+    # Sorted here: an ORDER BY would make PostgreSQL walk the index of that order.
+    found = rows.filter(OPEN, files | (~Q(object_type="file") & objects)).order_by()
+    return sorted((row for row in found if key(row) in keys), key=lambda row: (-row.severity, -row.appeared_event))
 
 
 def acknowledged_by_check(database: str) -> dict[str, int]:

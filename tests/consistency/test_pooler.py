@@ -116,7 +116,7 @@ def test_a_bulk_action_changes_every_anomaly_and_an_export_has_them(pooled_url: 
         assert (task.failed, task.done, task.total) == (False, many, many)
         assert AnomalyEvent.objects.filter(kind="acknowledged").count() == many
         write, _ = FORMATS["csv"]
-        rows = _Rows(with_comments(Anomaly.objects.filter(acknowledged_by="ann")), "id")
+        rows = _Rows(with_comments(Anomaly.objects.filter(acknowledged_by="ann")))
         *_, last = "".join(write(rows)).splitlines()
         assert last == f"# complete: true, rows: {many}"
 

@@ -1,5 +1,6 @@
 """The admin's pages, for tests: asked, posted to, and read."""
 
+import re
 from typing import Any
 
 from django.test import Client
@@ -38,3 +39,12 @@ def shown(text: str) -> set[int]:
     """The anomalies that a list shows."""
     body = text.partition('id="result_list"')[2]
     return {int(part.partition("/")[0]) for part in body.split(f'href="{LIST}')[1:]}
+
+
+def of_selected(action: str, keys: list[Any], **values: str) -> dict[str, Any]:
+    return {"action": action, "select_across": "0", "index": "0", "_selected_action": keys} | values
+
+
+def rows(text: str) -> list[int]:
+    """Return the anomalies that a list offers for selection, in order."""
+    return [int(key) for key in re.findall(r'name="_selected_action" value="(\d+)"', text)]

@@ -40,6 +40,7 @@ PAGES = OPEN_PAGES | {
     "list, page 300": f"{LIST}state=all&p=300",
     "list, new of the largest check": f"{LIST}check=stale_processing&state=new",
     "list, of a small check": f"{LIST}check=rare",
+    "list, needs review": f"{LIST}review=needed",
     "list, by file": f"{LIST}o=1",
     "list, least severe first": f"{LIST}o=3",
     "list, first seen first": f"{LIST}o=4",

@@ -16,7 +16,7 @@ from django.urls import path, reverse
 
 from consistency.admin import filters
 from consistency.admin.actions import STATE_FIELD, apply, state_token
-from consistency.admin.anomaly_columns import AnomalyChangeList, AnomalyColumns
+from consistency.admin.anomaly_columns import AnomalyChangeList, AnomalyColumns, fold
 from consistency.admin.anomaly_page import neighbours, page_context
 from consistency.admin.background import add_task_messages, start_bulk_action, start_scan
 from consistency.admin.base import ReviewAdmin, form_page, form_status, require
@@ -28,7 +28,6 @@ from consistency.admin.resolved_columns import resolved_columns
 from consistency.history.paginator import AtLeast, BoundedPaginator
 from consistency.history.queries import active_mutes, suppressed, with_comments
 from consistency.history.search import SearchTimeoutError, count_states, search
-from consistency.history.serializers import mute_of
 from consistency.models.conditions import prefix
 from consistency.models.history import Anomaly, Scan
 from consistency.registry import CHECKS
@@ -45,8 +44,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     list_display_links = ("target",)
     sortable_by = list_display  # type: ignore[assignment]
     list_filter = (
-        filters.CheckFilter, filters.CauseFilter, "severity", filters.StateFilter, filters.CategoryFilter,
-        filters.LastScanFilter, filters.ScanFilter, filters.AgeFilter, filters.ResolvedSinceFilter,
+        filters.ReviewFilter, filters.AgeFilter, filters.LastScanFilter, filters.CheckFilter, filters.CauseFilter,
+        "severity", filters.StateFilter, filters.CategoryFilter, filters.ResolvedSinceFilter, filters.ScanFilter,
         filters.AssigneeFilter, filters.DatabaseFilter,
     )  # fmt: skip
     search_fields = ("file_name",)
@@ -54,11 +53,11 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         "Any part of a file's name, of a path, of the reason, of a comment or of the assignee; the beginning of a uuid;"
         " job 17 for that job. Without a state of your choice, all states are searched."
     )
-    actions = ("acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
+    actions = ("mark_reviewed", "acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
 
     # --- The list ----------------------------------------------------------------------------------------
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Add the mute of each shown row, and say which anomalies the list leaves out."""
+        """Fold the rows of each object, and say which anomalies the list leaves out."""
         if request.method == "GET":
             add_task_messages(request)
         try:
@@ -68,8 +67,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             return HttpResponseRedirect(request.path)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             changelist, mutes = response.context_data["cl"], active_mutes()
-            for anomaly in changelist.result_list:
-                anomaly.mute = mute_of(anomaly, mutes)
+            changelist.result_list = rows = fold(changelist.result_list, mutes, changelist.preserved_filters)
+            response.context_data["selection_note"] = f"0 of {len(rows)} selected"
             if changelist.query.strip():
                 response.context_data["found"] = count_states(changelist.queryset, changelist.result_count, mutes)
             elif "state" not in request.GET and Anomaly._base_manager.filter(suppressed(True)).exists():
@@ -104,6 +103,10 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 
     def has_scan_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consistency.scan_now")
+
+    @admin.action(description="Mark as reviewed", permissions=["acknowledge"])
+    def mark_reviewed(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
+        return self._act_on_selected(request, "mark_reviewed", anomalies)
 
     @admin.action(description="Acknowledge ...", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> HttpResponseBase:
@@ -140,7 +143,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         """Show the form of an action, or apply the action: to many anomalies in the background."""
         across = request.POST.get("select_across") == "1"
         number = BoundedPaginator(anomalies, 1).count
-        form = ACTIONS[name](request.POST if "sent" in request.POST else None)
+        # An action without fields applies at once.
+        sent = "sent" in request.POST or not ACTIONS[name].base_fields
+        form = ACTIONS[name](request.POST if sent else None, initial={"whole_file": True})
         if form.is_bound and number > MAX_AT_ONCE:
             applied = start_bulk_action(request, form, anomalies)
         else:
@@ -151,6 +156,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         rows: list[Anomaly] = [] if across else list(anomalies)
         # Without a selected key Django takes the selection for empty.
         keys = ["0"] if across else request.POST.getlist(ACTION_CHECKBOX_NAME)
+        form.offer(rows)
         hidden = [("action", name), ("select_across", "1" if across else "0")]
         hidden += [(ACTION_CHECKBOX_NAME, key) for key in keys]
         return form_page(
@@ -249,4 +255,6 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
 def _form(anomaly: Anomaly, name: str, data: QueryDict | None = None) -> ActionForm:
     initial = {"assign": {"assignee": anomaly.assignee or ""}}
     # One page shows several forms: each label must name the field of its own form.
-    return ACTIONS[name](data, initial=initial.get(name), auto_id=f"{name}_%s")
+    form = ACTIONS[name](data, initial=initial.get(name), auto_id=f"{name}_%s")
+    form.offer([anomaly])
+    return form

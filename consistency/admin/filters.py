@@ -34,7 +34,9 @@ def list_order(query: Mapping[str, Any]) -> tuple[str, ...]:
     by_appearance = query.get("news") == "1" or "age" in query
     if query.get("news") == "resolved" or (query.get("state") == "resolved" and not by_appearance):
         return ("-resolved_event",)
-    by_time = query.get("state") in ("all", State.RESOLVED)
+    # A search without a chosen state searches all states.
+    searches_all = "state" not in query and bool(query.get(SEARCH_VAR, "").strip())
+    by_time = searches_all or query.get("state") in ("all", State.RESOLVED)
     return ("-appeared_event",) if by_time else ("-severity", "-appeared_event")
 
 
@@ -145,6 +147,13 @@ class CategoryFilter(ParameterFilter):
         return [(value, f"{label} ({numbers.get(value, 0):,})") for value, label in Category.choices]
 
 
+class ReviewFilter(ConditionFilter):
+    """By the review mark of a person."""
+
+    title, parameter_name = "review", "review"
+    conditions: ClassVar = {"needed": ("Needs review", lambda request: queries.needs_review())}
+
+
 class LastScanFilter(ConditionFilter):
     """By the last scan that ran the check of the anomaly."""
 
@@ -189,8 +198,8 @@ def _since(days: int) -> Q:
 class AgeFilter(ConditionFilter):
     title, parameter_name = "time when new or returned", "age"
     conditions: ClassVar = {
-        "day": ("Within a day", lambda request: _since(1)),
-        "week": ("Within a week", lambda request: _since(7)),
+        "day": ("Last 24 hours", lambda request: _since(1)),
+        "week": ("Last 7 days", lambda request: _since(7)),
         "old": ("Over a week ago", lambda request: ~_since(7)),
         "month": ("Over 30 days ago", lambda request: ~_since(30)),
     }

@@ -10,6 +10,7 @@ from tests.consistency.data import a_file
 
 LIST = "/admin/consistency/anomaly/"
 OVERVIEW = "/admin/consistency/"
+ORPHANED = "orphaned_processing"
 HOSTILE = "<script>alert(1)</script> \"' \x1b[31m \u202e.mp4"
 SEE = ("view_anomaly", "view_scan", "view_mute")
 

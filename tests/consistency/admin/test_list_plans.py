@@ -19,7 +19,10 @@ QUERIES = [
     "o=-4",
     "o=-5",
     "o=5",
+    "review=needed",
+    "review=needed&p=3",
     "check=stale_processing",
+    "check=stale_processing&review=needed",
     "severity__exact=2",
     "state=all",
     "state=resolved",
@@ -64,7 +67,7 @@ def test_a_list_is_read_by_index(viewer: Client, query: str) -> None:
     assert problems(viewer, f"{LIST}?{query}") == []
 
 
-@pytest.mark.parametrize("query", ["", "o=3", "o=1", "o=-4", "state=resolved"])
+@pytest.mark.parametrize("query", ["", "o=3", "o=1", "o=-4", "review=needed", "state=resolved"])
 def test_the_neighbours_of_an_anomaly_in_the_middle_are_read_by_index(viewer: Client, query: str) -> None:
     middle = Anomaly.objects.filter(resolved_at__isnull=query != "state=resolved").order_by("id")[4000]
     assert problems(viewer, f"{page_of(middle)}?_changelist_filters={query.replace('=', '%3D')}") == []

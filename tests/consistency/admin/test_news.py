@@ -157,7 +157,7 @@ def test_a_returned_anomaly_is_on_top_of_anomalies_first_seen_later(client: Clie
     assert last
     Anomaly.objects.filter(object_id="back").update(first_seen=in_days(-9))
     text = get(client, LIST)
-    assert text.index("back.mp4") < text.index("later.mp4")
+    assert text.index("back.<wbr>mp4") < text.index("later.<wbr>mp4")
     assert ">1\xa0week ago</time>" in text
     assert listed(client, f"{LIST}?age=day") == {"back", "later"}
     page = get(client, page_of(anomaly("back")))

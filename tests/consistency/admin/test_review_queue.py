@@ -11,13 +11,12 @@ from consistency.admin import anomalies
 from consistency.history.suppression import acknowledge, mark_reviewed, mute
 from consistency.models import File
 from consistency.models.history import Anomaly, AnomalyEvent
-from tests.consistency.admin.pages import LIST, get, of_selected, post, rows, shown, stale
+from tests.consistency.admin.pages import LIST, ORPHANED, get, of_selected, post, rows, shown, stale
 from tests.consistency.data import a_file
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 QUEUE = f"{LIST}?review=needed"
-ORPHANED = "orphaned_processing"
 
 
 def test_twenty_five_acknowledged_rows_are_gone_from_the_queue_with_the_badges_of_the_rows(

@@ -15,8 +15,7 @@ from consistency.history.suppression import acknowledge, mute
 from consistency.models import File, MonitorJob
 from consistency.models.history import Anomaly
 from consistency.registry import Finding
-from tests.consistency.admin.pages import LIST, get, of_selected, page_of, post, rows, stale
-from tests.consistency.admin.test_review_queue import ORPHANED
+from tests.consistency.admin.pages import LIST, ORPHANED, get, of_selected, page_of, post, rows, stale
 from tests.consistency.conftest import Define
 from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded

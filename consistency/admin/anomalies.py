@@ -89,8 +89,9 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         return list_order(request.GET)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
-        """Return anomalies without an order: a filter may add the column of the order."""
-        return with_comments(Anomaly.objects.annotate(name_start=prefix("file_name")))
+        """Return anomalies in the order of the list; a chosen scan adds the column of its order later."""
+        anomalies = with_comments(Anomaly.objects.annotate(name_start=prefix("file_name")))
+        return anomalies if "scan" in request.GET else anomalies.order_by(*list_order(request.GET))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString
 
 from common.text import printable
 from common.times import ago, format_minute, time_left, times
@@ -101,7 +101,7 @@ def shorten(text: str) -> str:
 def breakable(text: str) -> str:
     """Return the HTML of a text that may break after `_ - . /`; a shortened text shows the whole on hover."""
     parts = re.split(r"(?<=[-_./])", shorten(text))
-    html = format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts if part))
+    html = format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts if part))
     return html if len(text) <= MAX_LENGTH else format_html('<span title="{}">{}</span>', text, html)
 
 

@@ -45,10 +45,13 @@ def page_context(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def neighbours(anomaly: Anomaly, anomalies: QuerySet[Anomaly]) -> dict[str, Any]:
-    """Return the anomalies before and after this one in a list."""
+    """Return the anomalies before and after this one in a list; none if only the list has the column of its order."""
+    row = anomalies.filter(pk=anomaly.pk).first() or anomaly
+    if not all(hasattr(row, str(name).lstrip("-")) for name in anomalies.query.order_by):
+        return {}
     return {
-        "newer": next(iter(rows_after(anomaly, anomalies, 1, backwards=True)), None),
-        "older": next(iter(rows_after(anomaly, anomalies, 1)), None),
+        "newer": next(iter(rows_after(row, anomalies, 1, backwards=True)), None),
+        "older": next(iter(rows_after(row, anomalies, 1)), None),
     }
 
 

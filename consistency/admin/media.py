@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString
 
 from common.text import printable
 from consistency.admin.base import ViewOnlyAdmin
@@ -88,7 +88,7 @@ def _link(model: str, key: Any, text: str = "") -> str:
 
 
 def _list(items: Iterable[tuple[str, str]]) -> str:
-    return format_html_join(mark_safe("<br>"), "{}: {}", items) or "none"
+    return format_html_join(SafeString("<br>"), "{}: {}", items) or "none"
 
 
 def _anomalies(field: str, value: str) -> str:

@@ -22,11 +22,15 @@ LONG_NAMES = (
     "archive/2026/05/01/" + "a_very_long_folder_name/" * 4 + "news.mp4",
     "W" * 60,
 )
-SPLIT_WORDS = """[...document.querySelectorAll("#result_list .field-target a")].filter(link => {
-    const range = document.createRange(), lines = [];
-    for (const node of [...link.childNodes].filter(it => it.nodeType == 3)) { range.selectNodeContents(node);
-        lines.push([node.textContent, new Set([...range.getClientRects()].map(it => Math.round(it.top))).size]); }
-    return lines.some(([text, count]) => count > 1 && text.length < 16); }).map(it => it.textContent)"""
+SPLIT_WORDS = """() => { const split = [], range = document.createRange();
+    for (const name of document.querySelectorAll("#result_list .field-target a")) {
+        const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+        for (let node; node = walker.nextNode();) { let at = 0;
+            for (const part of node.textContent.split(/(?<=[-_./])/)) {
+                range.setStart(node, at); range.setEnd(node, at += part.length);
+                const lines = new Set([...range.getClientRects()].map(it => Math.round(it.top)));
+                if (lines.size > 1 && part.length < 16) split.push(part); } } }
+    return split; }"""
 """Names that break inside a short part between separators."""
 
 

@@ -15,7 +15,7 @@ from consistency.history.overview import overview
 from consistency.history.suppression import acknowledge, mute, unmute
 from consistency.models import File
 from consistency.models.history import Anomaly, Mute, Scan, ScanCheck
-from tests.consistency.admin.pages import LIST, OVERVIEW, get, page_of, shown, stale
+from tests.consistency.admin.pages import LIST, OVERVIEW, get, page_of, rows, shown, stale
 from tests.consistency.data import a_file, a_job, delete_files
 from tests.consistency.history.data import REST, STALE, anomaly, in_days, recorded
 
@@ -81,7 +81,7 @@ def test_every_number_leads_to_just_as_many_rows_also_suppressed_ones(client: Cl
     for word, number in told.items():
         link = re.search(rf'<a href="([^"]+)">{number}</a> {word}', card)
         assert link, word
-        assert len(shown(get(client, unescape(link[1])))) == number
+        assert len(rows(get(client, unescape(link[1])))) == number
     # Of both checks that a file without a job breaks.
     for word, number in {"new": 6, "returned": 2, "resolved": 2, "ongoing": 4}.items():
         link = re.search(rf'<a href="([^"]+)">{number}</a></strong> {word}', news)

@@ -31,7 +31,7 @@ def test_twenty_five_acknowledged_rows_are_gone_from_the_queue_with_the_badges_o
     assert "Also acknowledge 25 anomalies of the same files: stale_processing." in form
     [box] = re.findall(r'<input[^>]*name="whole_file"[^>]*>', form)
     assert "checked" in box
-    values = {"sent": "1", "length": "1d", "reason": "known", "whole_file": "on"}
+    values = {"sent": "1", "length": "1d", "reason": "known", "category": "later", "whole_file": "on"}
     post(client, QUEUE, **of_selected("acknowledge", first, **values))
     assert Anomaly.objects.filter(acknowledged_by="ann").count() == 50
     left = get(client, QUEUE)
@@ -95,7 +95,7 @@ def test_lists_of_new_anomalies_leave_out_suppressed_ones_also_after_an_action(
     stale("a", "b")
     recorded(STALE)
     key = anomaly("a").pk
-    values = {"sent": "1", "length": "1d", "reason": "known"}
+    values = {"sent": "1", "length": "1d", "reason": "known", "category": "later"}
     post(client, f"{LIST}?{query}", **of_selected("acknowledge", [key], **values))
     text = get(client, f"{LIST}?{query}")
     assert rows(text) == [anomaly("b").pk]

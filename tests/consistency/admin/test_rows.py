@@ -108,7 +108,14 @@ def test_acknowledge_offers_the_whole_file_only_if_it_has_more(client: Client, r
     text = get(client, page_of(anomaly("a")))
     assert f"Also acknowledge 1 anomaly of the same files: {ORPHANED}." in text
     assert "checked" not in text.partition('name="whole_file"')[2].partition(">")[0]
-    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", length="1d", reason="known", whole_file="on")
+    post(
+        client,
+        f"{LIST}{anomaly('a').pk}/act/acknowledge/",
+        length="1d",
+        reason="known",
+        category="later",
+        whole_file="on",
+    )
     assert Anomaly.objects.filter(acknowledged_reason="known").count() == 2
 
 
@@ -117,7 +124,14 @@ def test_the_whole_file_keeps_acknowledgements_of_other_people(client: Client, r
     recorded(STALE)
     recorded(ORPHANED)
     acknowledge([anomaly("a", ORPHANED).pk], until=in_days(9), by="bob", reason="longer")
-    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", length="1d", reason="known", whole_file="on")
+    post(
+        client,
+        f"{LIST}{anomaly('a').pk}/act/acknowledge/",
+        length="1d",
+        reason="known",
+        category="later",
+        whole_file="on",
+    )
     assert anomaly("a", ORPHANED).acknowledged_by == "bob"
     assert anomaly("a").acknowledged_by == "ann"
 
@@ -127,7 +141,7 @@ def test_without_the_choice_only_the_selected_anomalies_are_acknowledged(client:
     recorded(STALE)
     recorded(ORPHANED)
     key = anomaly("a").pk
-    post(client, LIST, **of_selected("acknowledge", [key], sent="1", length="1d", reason="known"))
+    post(client, LIST, **of_selected("acknowledge", [key], sent="1", length="1d", reason="known", category="later"))
     assert list(Anomaly.objects.filter(acknowledged_by="ann").values_list("pk", flat=True)) == [key]
 
 
@@ -159,6 +173,13 @@ def test_an_action_on_all_that_match_changes_no_other_anomaly(client: Client, re
     stale("a")
     recorded(STALE)
     recorded(ORPHANED)
-    values = {"select_across": "1", "sent": "1", "length": "1d", "reason": "known", "whole_file": "on"}
+    values = {
+        "select_across": "1",
+        "sent": "1",
+        "length": "1d",
+        "reason": "known",
+        "category": "later",
+        "whole_file": "on",
+    }
     post(client, f"{LIST}?check={STALE}", **of_selected(action, ["0"]) | values)
     assert list(Anomaly.objects.exclude(reviewed_at=None)) == [anomaly("a")]

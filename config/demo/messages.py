@@ -40,7 +40,7 @@ def scanned(report: Report, recorded: Recorded) -> list[str]:
         lines.append(f"{count:>8}  {outcome.check.severity.word:<5}  {outcome.check.name:<23}  {text}")
     changes = str(recorded.scan.changes) if recorded.scan else f"not recorded: {recorded.problem}"
     checks = len(recorded.report.outcomes)
-    return [*lines, f"Recorded, as cron does, of the {checks} checks that run by default: {changes}"]
+    return [*lines, f"Recorded a scan of the {checks} default checks, compared with the scan before: {changes}"]
 
 
 def other_demo(process: int) -> list[str]:

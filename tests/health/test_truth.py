@@ -73,4 +73,6 @@ def test_ok_ends_with_ttl_and_deadline_after_the_last_answer(
         # A run that began before the fault may end after the fault.
         assert before - last.measured <= probe.ttl + probe.deadline
         assert last.measured <= answered + probe.deadline
-    assert all(snapshot.status() == "degraded" for _ in until(probe.ttl))
+    for _ in until(probe.ttl):
+        # On a busy machine a run that began before the fault may still end here.
+        assert snapshot.status() == "degraded" or snapshot.result(name).measured <= answered + probe.deadline

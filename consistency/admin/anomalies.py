@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.db import connections
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect, QueryDict
@@ -50,7 +50,7 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     )  # fmt: skip
     search_fields = ("file_name",)
     search_help_text = (
-        "Any part of a file's name, of a path, of the reason, of a comment or of the assignee; the beginning of a uuid;"
+        "Any part of a file's name, of a path, of the detail, of a comment or of the assignee; the beginning of a uuid;"
         " job 17 for that job. Without a state of your choice, all states are searched."
     )
     actions = ("mark_reviewed", "acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
@@ -63,15 +63,14 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
         try:
             response = super().changelist_view(request, extra_context)
         except SearchTimeoutError as problem:
-            messages.error(request, str(problem))
-            return HttpResponseRedirect(request.path)
+            return self._without_search(request, problem)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             changelist, mutes = response.context_data["cl"], active_mutes()
             changelist.result_list = rows = fold(changelist.result_list, mutes, changelist.preserved_filters)
             response.context_data["selection_note"] = f"0 of {len(rows)} selected"
             if changelist.query.strip():
                 response.context_data["found"] = count_states(changelist.queryset, changelist.result_count, mutes)
-            elif "state" not in request.GET and Anomaly._base_manager.filter(suppressed(True)).exists():
+            elif not {"state", "review"} & set(request.GET) and Anomaly._base_manager.filter(suppressed(True)).exists():
                 response.context_data["with_suppressed"] = changelist.get_query_string({"state": "open"}, ["p"])
             response.context_data["never_scanned"] = not changelist.result_count and not Scan.objects.exists()
         return response
@@ -251,6 +250,16 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
             return export(self.get_changelist_instance(request).queryset, name)
         except IncorrectLookupParameters:
             raise Http404 from None
+        except SearchTimeoutError as problem:
+            return self._without_search(request, problem)
+
+    def _without_search(self, request: HttpRequest, problem: SearchTimeoutError) -> HttpResponseRedirect:
+        """Redirect to the list with the other filters, and say why the search was stopped."""
+        messages.error(request, str(problem))
+        query = request.GET.copy()
+        for name in (SEARCH_VAR, PAGE_VAR):
+            query.pop(name, None)
+        return HttpResponseRedirect(f"{reverse('admin:consistency_anomaly_changelist')}?{query.urlencode()}")
 
 
 def _form(anomaly: Anomaly, name: str, data: QueryDict | None = None) -> ActionForm:

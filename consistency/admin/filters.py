@@ -130,7 +130,7 @@ class StateFilter(ParameterFilter):
         return [{**default, "display": "All found" if changelist.query.strip() else "Open, not suppressed"}, *choices]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        if self.value() or request.GET.get(SEARCH_VAR, "").strip():
+        if self.value() or request.GET.get(SEARCH_VAR, "").strip() or "resolved_since" in request.GET:
             return super().queryset(request, queryset)
         return queryset.filter(queries.unsuppressed())
 
@@ -212,7 +212,7 @@ class ResolvedSinceFilter(ParameterFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         choices = [("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")]
-        return choices if is_resolved_list(request) else []
+        return choices if is_resolved_list(request) or self.value() else []
 
 
 class AssigneeFilter(ConditionFilter):

@@ -198,21 +198,33 @@ def _further_of_files(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
     return [anomaly for anomaly in of_files if anomaly.pk not in keys and not anomaly.is_acknowledged]
 
 
-class ReviewedForm(ActionForm):
-    """A row of the list stands for all open anomalies of its object."""
+class ObjectForm(ActionForm):
+    """An action on all open anomalies of the objects, because a row of the list stands for them."""
 
-    title, past_tense, not_possible = "Mark as reviewed", "Marked as reviewed", "reviewed before, or resolved"
+    def concerns(self, anomaly: Anomaly) -> bool:
+        """Return True for a further anomaly of the object that the action changes, too."""
+        return True
 
     def targets(self, anomalies: Sequence[Anomaly]) -> list[int]:
-        waiting = [anomaly.pk for anomaly in open_of_same(anomalies, object_key) if not anomaly.reviewed_at]
-        return list(dict.fromkeys([*super().targets(anomalies), *waiting]))
+        further = [anomaly.pk for anomaly in open_of_same(anomalies, object_key) if self.concerns(anomaly)]
+        return list(dict.fromkeys([*super().targets(anomalies), *further]))
+
+
+class ReviewedForm(ObjectForm):
+    title, past_tense, not_possible = "Mark as reviewed", "Marked as reviewed", "reviewed before, or resolved"
+
+    def concerns(self, anomaly: Anomaly) -> bool:
+        return not anomaly.reviewed_at
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
         return suppression.mark_reviewed(keys, by=by, wait=wait)
 
 
-class EndAcknowledgementForm(ActionForm, ReasonForm):
+class EndAcknowledgementForm(ObjectForm, ReasonForm):
     title, past_tense, not_possible = "End acknowledgement", "Acknowledgement ended", "not acknowledged"
+
+    def concerns(self, anomaly: Anomaly) -> bool:
+        return anomaly.is_acknowledged
 
     def apply(self, keys: Iterable[int], by: str, wait: float | None = None) -> int:
         return suppression.end_acknowledgement(keys, by=by, reason=self.cleaned_data["reason"], wait=wait)
@@ -226,7 +238,7 @@ class PersonField(forms.ChoiceField):
         return data if self.valid_value(data) else initial
 
 
-class AssignForm(ActionForm):
+class AssignForm(ObjectForm):
     """The present assignee stays a choice, even without an active account."""
 
     title, past_tense = "Assign", "Assigned"

@@ -172,7 +172,7 @@ class AnomalyFilter(django_filters.FilterSet):  # type: ignore[misc]
         lambda number: Q(appeared_scan=number),
         parse=parse_count,
         schema={"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
-        help_text="New or returned in the scan of this number; with state=all also those resolved since.",
+        help_text="New or returned in the scan of this number; with the state all, also those resolved since.",
     )
     uuid = Parameter(
         lambda text: queries.starts_with(text, "file_uuid", "object_id"),

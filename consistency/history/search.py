@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import reduce
 from operator import or_
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
 from django.db.models import Count, Model, Q, QuerySet, TextField, Value
@@ -58,11 +59,11 @@ def search(rows: "QuerySet[Anomaly]", term: str) -> "QuerySet[Anomaly]":
     """
     text = re.split(r"[/\\]", term.strip().rstrip("/\\"))[-1].strip()
     if not text or "\0" in text:
-        return rows
+        return rows.none() if term.strip() else rows
     broadest, *conditions = _conditions(text)
     anomalies = Anomaly._base_manager.order_by().alias(**SEARCHED)
     found = anomalies.filter(broadest).values("pk")
-    comments = AnomalyEvent.objects.order_by().filter(COMMENTED, text__icontains=text).values("anomaly")
+    comments = AnomalyEvent.objects.order_by().filter(COMMENTED, text__icontains=term.strip()).values("anomaly")
     others = comments.union(*(anomalies.filter(condition).values("pk") for condition in conditions), all=True)
     keys = _keys(found.union(others, all=True), text)
     if len(keys) <= MAX_KEYS:
@@ -93,7 +94,10 @@ def _conditions(text: str) -> list[Q]:
     of_job = [Q(text__regex=rf"\mJOB {job[2]}\M"), Q(key=job[2], object_type="job") & NOT_FILE] if job else []
     if job and job[1]:
         return of_job
-    spellings = sorted({text, text.lower(), text.upper(), text.capitalize()})
+    words = [text]
+    if re.fullmatch("[0-9a-fA-F]{32}", uuid := re.sub("[{}-]", "", text)):
+        words += [uuid, str(UUID(uuid))]
+    spellings = sorted({spell(word) for word in words for spell in (str, str.lower, str.upper, str.capitalize)})
 
     def starts(column: str) -> Q:
         return reduce(or_, (Q((f"{column}__startswith", spelling)) for spelling in spellings))

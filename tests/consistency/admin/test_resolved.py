@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from consistency.models.history import Anomaly, AnomalyEvent, EventKind
-from tests.consistency.admin.pages import LIST, get, page_of, shown, stale
+from tests.consistency.admin.pages import LIST, get, page_of, rows, shown, stale
 from tests.consistency.data import delete_files
 from tests.consistency.history.data import STALE, anomaly, in_days, recorded
 
@@ -38,6 +38,14 @@ def test_the_list_says_when_by_which_scan_and_how_long_an_anomaly_was_open(clien
     assert f'by <a href="/admin/consistency/scan/{number}/change/">scan {number}</a>' in row
     assert "open for 2\xa0days, seen once" in row
     assert "open for" not in get(client, LIST)
+
+
+def test_the_time_of_resolution_also_counts_without_the_state(client: Client, reviewer: User) -> None:
+    resolve("a")
+    stale("open")
+    recorded(STALE)
+    for query in ("resolved_since=24h", "resolved_since=24h&state=all"):
+        assert len(rows(get(client, f"{LIST}?{query}"))) == 1, query
 
 
 def test_who_may_not_see_scans_gets_the_number_without_a_link(client: Client, person: Callable[..., User]) -> None:

@@ -136,6 +136,20 @@ def test_the_whole_file_keeps_acknowledgements_of_other_people(client: Client, r
     assert anomaly("a").acknowledged_by == "ann"
 
 
+def test_a_row_stands_for_its_object_when_assigned_and_when_an_acknowledgement_ends(
+    client: Client, reviewer: User
+) -> None:
+    stale("a")
+    recorded(STALE)
+    recorded(ORPHANED)
+    key = anomaly("a").pk
+    post(client, LIST, **of_selected("assign", [key], sent="1", assignee="ann"))
+    assert Anomaly.objects.filter(assignee="ann", reviewed_at__isnull=False).count() == 2
+    acknowledge(Anomaly.objects.values_list("pk", flat=True), until=in_days(9), by="bob", reason="known")
+    post(client, f"{LIST}?state=acknowledged", **of_selected("end_acknowledgement", [key], sent="1", reason="repaired"))
+    assert not Anomaly.objects.filter(acknowledged_until__isnull=False).exists()
+
+
 def test_without_the_choice_only_the_selected_anomalies_are_acknowledged(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)

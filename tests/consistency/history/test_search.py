@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.core.management import call_command
@@ -71,7 +72,16 @@ def test_a_term_finds_any_part_of_a_name_in_any_case(term: str, objects: set[str
 
 def test_an_empty_term_finds_every_anomaly() -> None:
     named(aa="a.mp4")
-    assert found("  ") == found("/") == found("a\0b") == {"aa"}
+    assert found("  ") == {"aa"}
+    assert found("/") == found("a\0b") == set()
+
+
+def test_a_whole_uuid_is_found_in_each_spelling() -> None:
+    stored = {"e53fc1e9dbb6035fe53fc1e9dbb6035f": "a.mp4", "0a3fc1e9-dbb6-035f-e53f-c1e9dbb6035f": "b.mp4"}
+    named(**stored)
+    for uuid in stored:
+        for term in (UUID(uuid).hex, str(UUID(uuid)), f"{{{str(UUID(uuid)).upper()}}}"):
+            assert found(term) == {uuid}, term
 
 
 def test_a_long_uuid_is_found_by_its_beginning_in_any_case() -> None:

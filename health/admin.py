@@ -1,5 +1,7 @@
 """The admin of applied migrations and runtime switches."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -34,6 +36,14 @@ class SchemaMigrationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class SwitchForm(ModelForm):  # type: ignore[type-arg]
+    """A row of the list, whose box Django leaves without a label."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["enabled"].widget.attrs["aria-label"] = f"{self.instance.name} enabled"
+
+
 @admin.register(RuntimeSwitch)
 class RuntimeSwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A switch can be added and changed; its name is fixed and its row stays."""
@@ -45,6 +55,9 @@ class RuntimeSwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_readonly_fields(self, request: HttpRequest, obj: RuntimeSwitch | None = None) -> list[str]:
         return ["updated_at"] if obj is None else ["name", "updated_at"]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[SwitchForm]:
+        return SwitchForm
 
     def has_delete_permission(self, request: HttpRequest, obj: RuntimeSwitch | None = None) -> bool:
         return False

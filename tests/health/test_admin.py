@@ -24,6 +24,12 @@ def admin(client: Client) -> Client:
     return client
 
 
+def test_the_box_of_a_switch_in_the_list_has_a_label(admin: Client) -> None:
+    RuntimeSwitch.objects.create(name="cache")
+    text = admin.get("/admin/health/runtimeswitch/", secure=True).content.decode()
+    assert 'aria-label="cache enabled"' in text
+
+
 def test_a_switch_is_switched_in_the_list_dated_and_logged(admin: Client) -> None:
     long_ago = timezone.now().replace(year=2001)
     RuntimeSwitch.objects.create(name="cache", enabled=False, updated_at=long_ago)

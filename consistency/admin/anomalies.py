@@ -50,8 +50,8 @@ class AnomalyAdmin(AnomalyColumns, ReviewAdmin):
     )  # fmt: skip
     search_fields = ("file_name",)
     search_help_text = (
-        "Any part of a file's name, of a path, of the detail, of a comment or of the assignee; the beginning of a uuid;"
-        " job 17 for that job. Without a state of your choice, all states are searched."
+        "Any part of a name, the detail, a comment or the assignee, from three characters on; a path; a uuid; job 17."
+        " Without a state of your choice, all states are searched."
     )
     actions = ("mark_reviewed", "acknowledge", "end_acknowledgement", "assign", "recheck", "as_csv", "as_json")
 

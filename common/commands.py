@@ -27,6 +27,8 @@ CLEAN: Final = 0
 FOUND: Final = 1
 USAGE: Final = 2
 COULD_NOT_CHECK: Final = 3
+RETRY: Final = 5.0
+"""Seconds from a signal to the next try to end the command."""
 
 
 class ContinuityCommand(BaseCommand):
@@ -122,11 +124,16 @@ def _exit_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        if replaced:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    # Python ignores an exception in a finalizer or a callback: the alarm raises the exception again.
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(128 + number))
+    signal.setitimer(signal.ITIMER_REAL, RETRY)
     sys.exit(128 + number)
 
 

@@ -88,7 +88,7 @@ def test_it_finds_exactly_what_it_says_it_has_put_there(loaded: tuple[Path, str]
     # A Counter counts a check without findings as 0.
     assert Counter(on_purpose) == Counter(scanned) == sample_contents.expected_counts(FILES)
     assert "Nothing is served" in found
-    ((new, resolved),) = re.findall(r"^Recorded, .* default: (\d+) new, 0 returned, (\d+) resolved$", found, re.M)
+    ((new, resolved),) = re.findall(r"^Recorded a scan of .*: (\d+) new, 0 returned, (\d+) resolved$", found, re.M)
     assert 0 < int(new) < sum(on_purpose.values())
     assert int(resolved) == 2 * sample_database.REPAIRED  # each broke two checks
     assert not re.search("password|api.key", loaded[1], re.IGNORECASE), "nothing is there to take them"
@@ -120,7 +120,7 @@ def test_it_revokes_the_key_and_the_password_of_the_last_run() -> None:
 
 def test_it_keeps_data_and_says_how_to_start_afresh(served: Served) -> None:
     assert f"Kept the sample platform of {FILES} files" in served.out
-    assert "of the 4 checks that run by default: 0 new, 0 returned, 0 resolved" in served.out
+    assert "of the 4 default checks, compared with the scan before: 0 new, 0 returned, 0 resolved" in served.out
     assert f"--files {FILES + 1} changes nothing: to start afresh, remove {served.folder}/data" in served.out
 
 

@@ -1,7 +1,6 @@
 """The base class of all management commands: usage errors, signals, output errors and exit codes."""
 
 import atexit
-import gc
 import io
 import logging
 import os
@@ -34,8 +33,8 @@ RETRY: Final = 5.0
 class ContinuityCommand(BaseCommand):
     """A command that implements `run` and returns its exit code; None is 0.
 
-    SIGTERM and SIGHUP raise SystemExit while `run` is executed, so `finally` blocks are executed too. Usage errors
-    exit with code 2. Database errors, write errors and unexpected errors exit with code 3.
+    SIGINT, SIGTERM and SIGHUP raise SystemExit while `run` is executed, so `finally` blocks are executed too. Usage
+    errors exit with code 2. Database errors, write errors and unexpected errors exit with code 3.
     """
 
     requires_system_checks: tuple[str, ...] | Literal["__all__"] = ()
@@ -59,9 +58,6 @@ class ContinuityCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command from a command line. The end of the process waits for no thread."""
-        # Python ignores an exception in a finalizer, also the SystemExit of a signal. Finalizers of the start run now.
-        gc.collect()
-        gc.freeze()
         try:
             super().run_from_argv(argv)
         except SystemExit as end:
@@ -91,8 +87,6 @@ class ContinuityCommand(BaseCommand):
             _discard_output()
             target = error.filename or "the output"
             raise CommandError(f"Cannot write {target}: {error.strerror}.", returncode=COULD_NOT_CHECK) from error
-        except KeyboardInterrupt:
-            code = 128 + signal.SIGINT
         except Exception:
             logger.exception("The command failed unexpectedly.")
             code = COULD_NOT_CHECK
@@ -116,9 +110,10 @@ class BriefParser(CommandParser):
 
 @contextmanager
 def _exit_on_signals() -> Iterator[None]:
-    """Raise SystemExit on SIGTERM and SIGHUP. An ignored signal stays ignored, as nohup expects."""
-    numbers = [signal.SIGTERM, signal.SIGHUP] if current_thread() is main_thread() else []
-    replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    """Raise SystemExit on SIGINT, SIGTERM and SIGHUP. An ignored signal stays ignored, as nohup expects."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] if current_thread() is main_thread() else []
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    replaced = {number: old for number, old in handlers.items() if old in (signal.SIG_DFL, signal.default_int_handler)}
     for number in replaced:
         signal.signal(number, _exit)
     try:
@@ -126,8 +121,8 @@ def _exit_on_signals() -> Iterator[None]:
     finally:
         if replaced:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+        for number, old in replaced.items():
+            signal.signal(number, old)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:

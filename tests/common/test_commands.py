@@ -143,6 +143,23 @@ finally:
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_finalizer_which_python_ignores_ends_the_command_later(number: signal.Signals) -> None:
+    body = f"""
+    class Dropped:
+        def __del__(self):
+            signal.raise_signal({number:d})
+
+    Dropped()
+    self.stdout.write("goes on")
+    self.stdout.flush()
+    time.sleep(60)
+    """
+    code, out, err = ended(body)
+    assert (code, out) == (128 + number, "goes on\n")
+    assert "Exception ignored in" in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_command_after_its_cleanup(number: signal.Signals) -> None:
     # Under nohup the tests ignore SIGHUP, and so would the process.

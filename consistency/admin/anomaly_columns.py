@@ -17,7 +17,7 @@ from consistency.admin.anomaly_page import acknowledgement_text, object_name, su
 from consistency.admin.base import TypedChangeList
 from consistency.admin.filters import list_order
 from consistency.history.queries import object_key, open_of_same
-from consistency.history.serializers import mute_of
+from consistency.history.serializers import mute_of, needs_review
 from consistency.models.history import Anomaly, Mute
 from consistency.registry import Severity
 
@@ -75,7 +75,7 @@ class AnomalyColumns:
         if mute:
             text = suppression_text(mute.by, mute.until, mute.reason)
             badges.append(("suppressed", f"Check muted {text}", f"muted, {time_left(mute.until, depth=1)} left"))
-        if not (anomaly.resolved_at or anomaly.reviewed_at or _held(anomaly)):
+        if needs_review(anomaly, mute):
             badges.append(("review", "Nobody has reviewed the anomaly since the scan that found it", "needs review"))
         if anomaly.assignee:
             badges.append(("person", "Assignee", breakable(printable(anomaly.assignee))))

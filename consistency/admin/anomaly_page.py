@@ -12,7 +12,7 @@ from consistency.admin.charts import TimeLine
 from consistency.history.current_state import CurrentState, anomalies_of_same_file, current_state, object_sql
 from consistency.history.paginator import rows_after
 from consistency.history.queries import active_mutes
-from consistency.history.serializers import mute_of
+from consistency.history.serializers import mute_of, needs_review
 from consistency.models.choices import EventKind
 from consistency.models.history import Anomaly, AnomalyEvent
 from consistency.registry import CHECKS, Severity
@@ -33,6 +33,7 @@ def page_context(anomaly: Anomaly) -> dict[str, Any]:
         "severity": Severity(anomaly.severity).word,
         "acknowledged": acknowledgement_text(anomaly),
         "mute": mute,
+        "needs_review": needs_review(anomaly, mute),
         "muted": mute and suppression_text(mute.by, mute.until, mute.reason),
         "now": now,
         "comparisons": [] if now.problem else _comparisons(anomaly, now),

@@ -95,7 +95,7 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
         mute = mute_of(instance, self.context["mutes"])
         row: Any = instance
         row.muted_until, row.muted_by, row.muted_reason = (mute.until, mute.by, mute.reason) if mute else (None,) * 3
-        row.needs_review = not (instance.resolved_at or instance.reviewed_at or instance.is_acknowledged or mute)
+        row.needs_review = needs_review(instance, mute)
         data: dict[str, Any] = super().to_representation(instance)
         return data
 
@@ -106,6 +106,11 @@ def mute_of(anomaly: Anomaly, mutes: Iterable[Mute]) -> Mute | None:
         return None
     key = (anomaly.database, anomaly.check_name)
     return next((mute for mute in mutes if (mute.database, mute.check_name) == key), None)
+
+
+def needs_review(anomaly: Anomaly, mute: Mute | None) -> bool:
+    """Return True if the anomaly matches `queries.needs_review`; `mute` is the mute of the anomaly."""
+    return not (anomaly.resolved_at or anomaly.reviewed_at or anomaly.is_acknowledged or mute)
 
 
 class ScanCheckSerializer(serializers.ModelSerializer[ScanCheck]):

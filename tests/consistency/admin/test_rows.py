@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -99,6 +100,11 @@ def test_one_query_reads_the_further_anomalies_of_a_page(client: Client, reviewe
     assert asked() == before
 
 
+def acknowledge_file(client: Client) -> None:
+    values: dict[str, Any] = {"length": "1d", "reason": "known", "category": "later", "whole_file": "on"}
+    post(client, f"{LIST}{anomaly('a').pk}/act/acknowledge/", **values)
+
+
 def test_acknowledge_offers_the_whole_file_only_if_it_has_more(client: Client, reviewer: User) -> None:
     stale("a")
     recorded(STALE)
@@ -108,14 +114,7 @@ def test_acknowledge_offers_the_whole_file_only_if_it_has_more(client: Client, r
     text = get(client, page_of(anomaly("a")))
     assert f"Also acknowledge 1 anomaly of the same files: {ORPHANED}." in text
     assert "checked" not in text.partition('name="whole_file"')[2].partition(">")[0]
-    post(
-        client,
-        f"{LIST}{anomaly('a').pk}/act/acknowledge/",
-        length="1d",
-        reason="known",
-        category="later",
-        whole_file="on",
-    )
+    acknowledge_file(client)
     assert Anomaly.objects.filter(acknowledged_reason="known").count() == 2
 
 
@@ -124,14 +123,7 @@ def test_the_whole_file_keeps_acknowledgements_of_other_people(client: Client, r
     recorded(STALE)
     recorded(ORPHANED)
     acknowledge([anomaly("a", ORPHANED).pk], until=in_days(9), by="bob", reason="longer")
-    post(
-        client,
-        f"{LIST}{anomaly('a').pk}/act/acknowledge/",
-        length="1d",
-        reason="known",
-        category="later",
-        whole_file="on",
-    )
+    acknowledge_file(client)
     assert anomaly("a", ORPHANED).acknowledged_by == "bob"
     assert anomaly("a").acknowledged_by == "ann"
 

@@ -26,8 +26,8 @@ CLEAN: Final = 0
 FOUND: Final = 1
 USAGE: Final = 2
 COULD_NOT_CHECK: Final = 3
-RETRY: Final = 5.0
-"""Seconds from a signal to the next try to end the command."""
+RETRY: Final = 10.0
+"""Seconds from a signal to the next try to end the command: longer than the cleanup of a command takes."""
 
 
 class ContinuityCommand(BaseCommand):
